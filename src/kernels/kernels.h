@@ -1,0 +1,112 @@
+#ifndef RAMIFY_KERNELS_KERNELS_H
+#define RAMIFY_KERNELS_KERNELS_H
+/* The arithmetic of the library: a table of functions, one table per instruction set.
+ *
+ * What holds for every function:
+ * - Matrices are row-major float32; `ld*` is the distance of two rows in floats. "Padded" means: a
+ *   multiple of 16 floats, in memory aligned to 64 bytes. Arguments that need not be padded say so.
+ * - A row's result never depends on the number of rows or on the rows beside it, to the bit. Sums
+ *   over rows (gradients of per-column parameters) run in the order of the rows.
+ * - Any size may be 0. Nothing outside the stated shapes is read or written.
+ * - Inputs and outputs must not overlap unless the function says so.
+ * - No state, no allocation, no errors: callers check shapes. Safe from any thread.
+ * - NaN and infinities go through as IEEE arithmetic lets them.
+ *
+ * Two sets round differently where one has fused multiply-adds and the other has not, or where
+ * their vectors split a sum differently. That is why a model's exact bits hold for one set. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ramify_kernels {
+    const char *name; /* "reference", "baseline" (SSE2), "avx2", "avx512", "neon" */
+
+    /* C[m x n] = (accumulate ? C : 0) + A[m x k] B[k x n].
+     * A(i,p) is a[i*a_row + p*a_col], so A may be read transposed (a_row 1, a_col its stride).
+     * n, ldb, ldc padded; a needs no alignment. An element of C is one chain of multiply-adds in
+     * the order of p, starting from C or from 0; fused where the processor can, so "reference",
+     * "avx2", "avx512" and "neon" give the same bits here. */
+    void (*matmul)(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                   const float *b, size_t ldb, float *c, size_t ldc, bool accumulate);
+
+    /* y[rows x n] = prelu(x[rows x k] w[k x n] + bias[n]), one layer of an MLP in one pass, where
+     * prelu(t) = t > 0 ? t : slope*t (He et al. 2015, eq. 1). slope[n]; NULL: no activation.
+     * bias may be NULL. n, w, bias, slope, y padded; x needs no alignment. The chain starts from
+     * the bias. */
+    void (*affine)(size_t rows, size_t n, size_t k, const float *x, size_t ldx, const float *w,
+                   size_t ldw, const float *bias, const float *slope, float *y, size_t ldy);
+
+    /* y[rows x n] = x[rows x k] w[n x k]^T + bias[n], for few outputs (n of 1 is usual).
+     * x and w padded, with zeros from k to the next multiple of 16. bias (may be NULL) and y need
+     * no padding or alignment. */
+    void (*dots)(size_t rows, size_t n, size_t k, const float *x, size_t ldx, const float *w,
+                 size_t ldw, const float *bias, float *y, size_t ldy);
+
+    /* b[n x m] = a[m x n]^T. No padding or alignment needed. */
+    void (*transpose)(size_t m, size_t n, const float *a, size_t lda, float *b, size_t ldb);
+
+    /* y[rows x n] = x * r[n], row by row. All padded. y may be x. */
+    void (*scale_columns)(size_t rows, size_t n, const float *x, size_t ldx, const float *r,
+                          float *y, size_t ldy);
+
+    /* Backward of scale_columns, g = dL/dy: dr[n] += sum over rows of g*x; unless dx is NULL,
+     * dx = (accumulate ? dx : 0) + g*r. All padded. dx may be g. */
+    void (*scale_columns_backward)(size_t rows, size_t n, const float *g, size_t ldg,
+                                   const float *x, size_t ldx, const float *r, float *dr, float *dx,
+                                   size_t lddx, bool accumulate);
+
+    /* y = prelu(h), h = z*s[n] + b[n] (s NULL: 1; slope NULL: y = h). All padded. y may be z. */
+    void (*activate)(size_t rows, size_t n, const float *z, size_t ldz, const float *s,
+                     const float *b, const float *slope, float *y, size_t ldy);
+
+    /* Backward of activate; recomputes h from z. With dh = dy * (h > 0 ? 1 : slope):
+     *   dz = dh*s,  db[n] += sum dh,  ds[n] += sum dh*z,  dslope[n] += sum (h > 0 ? 0 : dy*h).
+     * ds is ignored when s is NULL, dslope when slope is NULL. All padded. dz may be dy. */
+    void (*activate_backward)(size_t rows, size_t n, const float *dy, size_t lddy, const float *z,
+                              size_t ldz, const float *s, const float *b, const float *slope,
+                              float *dz, size_t lddz, float *db, float *ds, float *dslope);
+
+    /* out[rows x count] = squared Euclidean distance of each row of x[rows x dims] to each row of
+     * prototypes[count x dims]. x and prototypes padded, with zeros from dims to the next multiple
+     * of 16. out needs no padding or alignment. */
+    void (*distances)(size_t rows, size_t count, size_t dims, const float *x, size_t ldx,
+                      const float *prototypes, size_t ldp, float *out, size_t ldout);
+
+    /* y = softmax over the first `classes` of each row; padding of y is left alone. No padding or
+     * alignment needed. y may be x. */
+    void (*softmax)(size_t rows, size_t classes, const float *x, size_t ldx, float *y, size_t ldy);
+
+    /* Cross-entropy in nats with label smoothing (Szegedy et al. 2016, section 7):
+     *   target = (1 - smoothing)*onehot(label) + smoothing/classes
+     *   loss[row] = - sum target * log softmax(x)              (not weighted)
+     *   dx = (softmax(x) - target) * weight[row]               (weight NULL: 1; dx may be NULL)
+     * labels must be below `classes`. No padding or alignment needed; padding of dx is left alone.
+     * dx may be x. */
+    void (*cross_entropy)(size_t rows, size_t classes, const float *x, size_t ldx,
+                          const uint32_t *labels, float smoothing, const float *weight, float *loss,
+                          float *dx, size_t lddx);
+
+    /* One step of AdamW (Loshchilov and Hutter 2019, algorithm 2), g = gradient:
+     *   m = beta1*m + (1-beta1)*g,  v = beta2*v + (1-beta2)*g*g
+     *   p = p*(1 - rate*decay) - rate * (m/correction1) / (sqrt(v/correction2) + epsilon)
+     * correction1 = 1 - beta1^t, correction2 = 1 - beta2^t at step t. All padded. */
+    void (*adamw)(size_t n, float *p, const float *g, float *m, float *v, float rate, float beta1,
+                  float beta2, float epsilon, float decay, float correction1, float correction2);
+
+    /* Moving average of parameters: average += (1-keep) * (p - average). All padded. */
+    void (*average)(size_t n, float *average, const float *p, float keep);
+} ramify_kernels;
+
+/* The plain, readable set that the others are tested against; there on every machine, and slow. */
+const ramify_kernels *ramify_kernels_reference(void);
+
+/* The set with this name; NULL or "" asks for the fastest one this processor can run. Returns NULL
+ * when the name is unknown or the processor can't run that set. */
+const ramify_kernels *ramify_kernels_select(const char *isa);
+
+/* Every set this processor can run, the reference first, the fastest last: *list is set to an
+ * array that lives as long as the program. Returns its length. */
+size_t ramify_kernels_list(const ramify_kernels *const **list);
+
+#endif

@@ -1,0 +1,220 @@
+/* The readable twin of every kernel: loops that follow the formulas in kernels.h. The fast sets
+ * are tested against these. Sums that a fast set splits over vector lanes run here in double, so
+ * that the twin is the more exact of the two. */
+
+#include "sets.h"
+
+#include <math.h>
+
+static float prelu(float t, float slope) {
+    return t > 0.0F ? t : slope * t;
+}
+
+static void matmul(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                   const float *b, size_t ldb, float *c, size_t ldc, bool accumulate) {
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float sum = accumulate ? c[i * ldc + j] : 0.0F;
+            for (size_t p = 0; p < k; p++) {
+                sum = fmaf(a[i * a_row + p * a_col], b[p * ldb + j], sum);
+            }
+            c[i * ldc + j] = sum;
+        }
+    }
+}
+
+static void affine(size_t rows, size_t n, size_t k, const float *x, size_t ldx, const float *w,
+                   size_t ldw, const float *bias, const float *slope, float *y, size_t ldy) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float sum = bias ? bias[j] : 0.0F;
+            for (size_t p = 0; p < k; p++) {
+                sum = fmaf(x[i * ldx + p], w[p * ldw + j], sum);
+            }
+            y[i * ldy + j] = slope ? prelu(sum, slope[j]) : sum;
+        }
+    }
+}
+
+static void dots(size_t rows, size_t n, size_t k, const float *x, size_t ldx, const float *w,
+                 size_t ldw, const float *bias, float *y, size_t ldy) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            double sum = bias ? bias[j] : 0.0;
+            for (size_t p = 0; p < k; p++) {
+                sum += (double)x[i * ldx + p] * w[j * ldw + p];
+            }
+            y[i * ldy + j] = (float)sum;
+        }
+    }
+}
+
+static void transpose(size_t m, size_t n, const float *a, size_t lda, float *b, size_t ldb) {
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            b[j * ldb + i] = a[i * lda + j];
+        }
+    }
+}
+
+static void scale_columns(size_t rows, size_t n, const float *x, size_t ldx, const float *r,
+                          float *y, size_t ldy) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            y[i * ldy + j] = x[i * ldx + j] * r[j];
+        }
+    }
+}
+
+static void scale_columns_backward(size_t rows, size_t n, const float *g, size_t ldg,
+                                   const float *x, size_t ldx, const float *r, float *dr, float *dx,
+                                   size_t lddx, bool accumulate) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float gradient = g[i * ldg + j];
+            dr[j] = fmaf(gradient, x[i * ldx + j], dr[j]);
+            if (dx) {
+                dx[i * lddx + j] = fmaf(gradient, r[j], accumulate ? dx[i * lddx + j] : 0.0F);
+            }
+        }
+    }
+}
+
+static void activate(size_t rows, size_t n, const float *z, size_t ldz, const float *s,
+                     const float *b, const float *slope, float *y, size_t ldy) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float h = fmaf(z[i * ldz + j], s ? s[j] : 1.0F, b[j]);
+            y[i * ldy + j] = slope ? prelu(h, slope[j]) : h;
+        }
+    }
+}
+
+static void activate_backward(size_t rows, size_t n, const float *dy, size_t lddy, const float *z,
+                              size_t ldz, const float *s, const float *b, const float *slope,
+                              float *dz, size_t lddz, float *db, float *ds, float *dslope) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float gradient = dy[i * lddy + j];
+            float input = z[i * ldz + j];
+            float scale = s ? s[j] : 1.0F;
+            float h = fmaf(input, scale, b[j]);
+            float dh = gradient;
+            if (slope && !(h > 0.0F)) {
+                dslope[j] = fmaf(gradient, h, dslope[j]);
+                dh = gradient * slope[j];
+            }
+            db[j] += dh;
+            if (s) {
+                ds[j] = fmaf(dh, input, ds[j]);
+            }
+            dz[i * lddz + j] = dh * scale;
+        }
+    }
+}
+
+static void distances(size_t rows, size_t count, size_t dims, const float *x, size_t ldx,
+                      const float *prototypes, size_t ldp, float *out, size_t ldout) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < count; j++) {
+            double sum = 0.0;
+            for (size_t p = 0; p < dims; p++) {
+                double difference = (double)x[i * ldx + p] - prototypes[j * ldp + p];
+                sum += difference * difference;
+            }
+            out[i * ldout + j] = (float)sum;
+        }
+    }
+}
+
+/* The largest value of a row: subtracted before exp, so that nothing overflows. */
+static float row_maximum(size_t classes, const float *x) {
+    float maximum = x[0];
+    for (size_t j = 1; j < classes; j++) {
+        if (x[j] > maximum) {
+            maximum = x[j];
+        }
+    }
+    return maximum;
+}
+
+static double exp_sum(size_t classes, const float *x, double maximum) {
+    double sum = 0.0;
+    for (size_t j = 0; j < classes; j++) {
+        sum += exp(x[j] - maximum);
+    }
+    return sum;
+}
+
+static void softmax(size_t rows, size_t classes, const float *x, size_t ldx, float *y, size_t ldy) {
+    if (classes == 0) {
+        return;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        const float *in = x + i * ldx;
+        double maximum = row_maximum(classes, in);
+        double sum = exp_sum(classes, in, maximum);
+        for (size_t j = 0; j < classes; j++) {
+            y[i * ldy + j] = (float)(exp(in[j] - maximum) / sum);
+        }
+    }
+}
+
+static void cross_entropy(size_t rows, size_t classes, const float *x, size_t ldx,
+                          const uint32_t *labels, float smoothing, const float *weight, float *loss,
+                          float *dx, size_t lddx) {
+    if (classes == 0) {
+        return;
+    }
+    double share = (double)smoothing / (double)classes;
+    for (size_t i = 0; i < rows; i++) {
+        const float *in = x + i * ldx;
+        double maximum = row_maximum(classes, in);
+        double sum = exp_sum(classes, in, maximum);
+        double cross = 0.0;
+        for (size_t j = 0; j < classes; j++) {
+            double logit = in[j] - maximum;
+            double target = share + (j == labels[i] ? 1.0 - smoothing : 0.0);
+            /* A target of 0 adds nothing even where the logit is minus infinity. */
+            cross += target != 0.0 ? target * (log(sum) - logit) : 0.0;
+            if (dx) {
+                double gradient = exp(logit) / sum - target;
+                dx[i * lddx + j] = (float)(gradient * (weight ? weight[i] : 1.0F));
+            }
+        }
+        loss[i] = (float)cross;
+    }
+}
+
+static void adamw(size_t n, float *p, const float *g, float *m, float *v, float rate, float beta1,
+                  float beta2, float epsilon, float decay, float correction1, float correction2) {
+    for (size_t i = 0; i < n; i++) {
+        m[i] = beta1 * m[i] + (1.0F - beta1) * g[i];
+        v[i] = beta2 * v[i] + (1.0F - beta2) * g[i] * g[i];
+        float step = (m[i] / correction1) / (sqrtf(v[i] / correction2) + epsilon);
+        p[i] = p[i] * (1.0F - rate * decay) - rate * step;
+    }
+}
+
+static void average(size_t n, float *average, const float *p, float keep) {
+    for (size_t i = 0; i < n; i++) {
+        average[i] += (1.0F - keep) * (p[i] - average[i]);
+    }
+}
+
+const ramify_kernels ramify_kernels_reference_set = {
+    .name = "reference",
+    .matmul = matmul,
+    .affine = affine,
+    .dots = dots,
+    .transpose = transpose,
+    .scale_columns = scale_columns,
+    .scale_columns_backward = scale_columns_backward,
+    .activate = activate,
+    .activate_backward = activate_backward,
+    .distances = distances,
+    .softmax = softmax,
+    .cross_entropy = cross_entropy,
+    .adamw = adamw,
+    .average = average,
+};

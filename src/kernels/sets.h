@@ -1,0 +1,9 @@
+#ifndef RAMIFY_KERNELS_SETS_H
+#define RAMIFY_KERNELS_SETS_H
+/* The tables that select.c chooses from. Which of them exist depends on the architecture. */
+
+#include "kernels.h"
+
+extern const ramify_kernels ramify_kernels_reference_set;
+
+#endif
