@@ -9,14 +9,14 @@
  * and called only after the processor was asked. */
 #if defined(__x86_64__)
 #include <nmmintrin.h>
-#define HARDWARE_CRC __attribute__((target("sse4.2")))
+#define HARDWARE_CRC         __attribute__((target("sse4.2")))
 #define CRC_BYTE(crc, value) _mm_crc32_u8(crc, value)
 #define CRC_WORD(crc, value) (uint32_t) _mm_crc32_u64(crc, value)
 #elif defined(__aarch64__) && defined(__linux__)
 #include <arm_acle.h>
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
-#define HARDWARE_CRC __attribute__((target("+crc")))
+#define HARDWARE_CRC         __attribute__((target("+crc")))
 #define CRC_BYTE(crc, value) __crc32cb(crc, value)
 #define CRC_WORD(crc, value) __crc32cd(crc, value)
 #endif

@@ -1,0 +1,457 @@
+/* ramify: networks made of independent modules.
+ *
+ * This header is the manual. It goes from simple to advanced:
+ *
+ *   1. Status codes and the context      what every call needs
+ *   2. Opening a model and predicting    what a program that ships a model needs (libramify-run)
+ *   3. Tables                            CSV, NPY, IDX or arrays
+ *   4. Training, evaluating, saving      what makes a model
+ *   5. Exporting                         a model as C source
+ *
+ * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
+ * and only that expert is read. The file format is described in docs/model-format.md, the command
+ * line in docs/cli.md.
+ *
+ * Conventions
+ *   - Every call that can fail returns ramify_status; results come through the last parameters and
+ *     are set only on RAMIFY_OK. The sentence that says what went wrong is ramify_message().
+ *   - Handles are destroyed with the function named beside their creator; destroying takes the
+ *     address of the handle, sets it to NULL, and accepts NULL.
+ *   - A context and what was made with it may be used by one thread at a time, except that any
+ *     number of threads may predict from one ramify_model, each with a ramify_predictor (and a
+ *     context) of its own. A context outlives everything made with it.
+ *   - Strings are UTF-8. Arrays are row-major; strides are counted in elements.
+ *   - The library never prints, exits, aborts, reads the environment or keeps global state.
+ */
+#ifndef RAMIFY_H
+#define RAMIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RAMIFY_VERSION_MAJOR 0
+#define RAMIFY_VERSION_MINOR 1
+#define RAMIFY_VERSION_PATCH 0
+#define RAMIFY_VERSION       "0.1.0"
+
+#if defined(__GNUC__)
+#define RAMIFY_API __attribute__((visibility("default")))
+#else
+#define RAMIFY_API
+#endif
+
+/* ------------------------------------------------------------------------------------------------
+ * 1. Status codes and the context
+ * --------------------------------------------------------------------------------------------- */
+
+typedef enum ramify_status {
+    RAMIFY_OK = 0,
+    RAMIFY_STOPPED = 1,        /* the cancel callback asked to stop */
+    RAMIFY_ERROR_ARGUMENT = 2, /* an option or argument is out of its range */
+    RAMIFY_ERROR_MEMORY = 3,   /* an allocation was refused */
+    RAMIFY_ERROR_LIMIT =
+        4, /* more memory is needed than the caller allows; the message says how much */
+    RAMIFY_ERROR_IO = 5,     /* a file cannot be opened, read or written */
+    RAMIFY_ERROR_FORMAT = 6, /* a file is not what its kind says: damaged or hostile */
+    RAMIFY_ERROR_DATA =
+        7, /* a table does not fit the request: a missing column, a word among numbers */
+    RAMIFY_ERROR_UNSUPPORTED = 8 /* this build, processor or model kind cannot do that */
+} ramify_status;
+
+/* A short name for a status, such as "ERROR_FORMAT"; never NULL. */
+RAMIFY_API const char *ramify_status_name(ramify_status status);
+
+/* The version of the library that is running, such as "0.1.0". */
+RAMIFY_API const char *ramify_version(void);
+
+typedef enum ramify_log_level { RAMIFY_LOG_INFO = 0, RAMIFY_LOG_WARNING = 1 } ramify_log_level;
+
+/* What a long call is doing. `total` is 0 when it is not known. */
+typedef struct ramify_progress {
+    const char *stage; /* "reading", "training", ...; valid during the callback */
+    double done;       /* units finished */
+    double total;      /* units in all */
+} ramify_progress;
+
+/* How a context is set up. Fill with ramify_context_options_init, then change what matters. The
+ * struct and the string `isa` are copied. */
+typedef struct ramify_context_options {
+    void *user; /* passed to every callback */
+
+    /* Memory. Both NULL (malloc and free) or both set; called from several threads at once. `bytes`
+     * is at least 1; the result must be aligned as malloc's; NULL refuses. The blocks that the JSON
+     * and gzip libraries take for themselves do not come from here. */
+    void *(*allocate)(void *user, size_t bytes);
+    void (*release)(void *user, void *memory);
+
+    /* Never called by two threads at once. */
+    void (*log)(void *user, ramify_log_level level, const char *message);
+    void (*progress)(void *user, const ramify_progress *progress);
+
+    /* Return true to stop the running call with RAMIFY_STOPPED; asked often, from several threads.
+     */
+    bool (*cancel)(void *user);
+
+    uint32_t threads; /* threads that a call may use, the caller's included; 0 = as many as the
+                         processors available */
+    const char *isa;  /* "baseline", "avx2", "avx512", "neon"; NULL = the best this processor has */
+    uint64_t memory_limit; /* bytes that a table and what training makes of it may take; 0 = what
+                              the machine has free */
+} ramify_context_options;
+
+RAMIFY_API void ramify_context_options_init(ramify_context_options *options);
+
+typedef struct ramify_context ramify_context;
+
+/* Creates a context. `options` may be NULL for the defaults. Fails with RAMIFY_ERROR_MEMORY,
+ * RAMIFY_ERROR_ARGUMENT (callbacks half set) or RAMIFY_ERROR_UNSUPPORTED (an instruction set that
+ * this processor lacks); there is no message then. Free with ramify_context_destroy. */
+RAMIFY_API ramify_status ramify_context_create(const ramify_context_options *options,
+                                               ramify_context **context);
+
+/* Destroys a context, after everything made with it. */
+RAMIFY_API void ramify_context_destroy(ramify_context **context);
+
+/* The sentence about the last failure, or "" if the last call succeeded. Valid until the next call
+ * with this context. */
+RAMIFY_API const char *ramify_message(const ramify_context *context);
+
+/* The instruction set in use: "baseline", "avx2", ... Lives as long as the library. */
+RAMIFY_API const char *ramify_isa(const ramify_context *context);
+
+/* ------------------------------------------------------------------------------------------------
+ * 2. Opening a model and predicting
+ * --------------------------------------------------------------------------------------------- */
+
+typedef enum ramify_task { RAMIFY_TASK_REGRESSION = 0, RAMIFY_TASK_CLASSIFICATION = 1 } ramify_task;
+
+typedef enum ramify_access {
+    RAMIFY_ACCESS_READ = 0, /* parts are read into a bounded cache when a row needs them */
+    RAMIFY_ACCESS_MMAP = 1 /* the file is mapped; the kernel keeps what it likes. Trusts whoever can
+                              truncate the file */
+} ramify_access;
+
+typedef struct ramify_open_options {
+    ramify_access access;    /* default RAMIFY_ACCESS_READ */
+    uint64_t resident_bytes; /* bound on all bytes that the model and one predictor hold; 0 = none:
+                                everything is read once and kept */
+} ramify_open_options;
+
+RAMIFY_API void ramify_open_options_init(ramify_open_options *options);
+
+typedef struct ramify_model ramify_model;
+
+/* Opens a model file. `options` may be NULL. The header, schema and root are checked now, every
+ * other part when it is first read. Fails with RAMIFY_ERROR_IO, RAMIFY_ERROR_FORMAT, or
+ * RAMIFY_ERROR_LIMIT when the largest path does not fit in resident_bytes (the message says what is
+ * needed). Close with ramify_close. */
+RAMIFY_API ramify_status ramify_open(ramify_context *context, const char *path,
+                                     const ramify_open_options *options, ramify_model **model);
+
+/* The same, from bytes in memory (a file's content). The buffer is borrowed: it must stay unchanged
+ * until ramify_close. It should be 64-byte aligned; if it is not, it is copied. */
+RAMIFY_API ramify_status ramify_open_buffer(ramify_context *context, const void *bytes, size_t size,
+                                            ramify_model **model);
+
+/* Closes a model, after all its predictors are destroyed. */
+RAMIFY_API void ramify_close(ramify_model **model);
+
+/* What a model is. Strings and arrays belong to the model and live as long as it. */
+typedef struct ramify_model_info {
+    const char *kind; /* "pathways" or "mlp" */
+    ramify_task task;
+    uint32_t columns;           /* input columns, in the order that predictions take them */
+    uint32_t targets;           /* target columns */
+    uint32_t classes;           /* classes of a classification, else 0 */
+    uint32_t outputs;           /* numbers per predicted row: targets, or classes */
+    uint64_t leaves;            /* ends of routes */
+    uint64_t modules;           /* different experts; several leaves may share one */
+    uint64_t parameters;        /* numbers learned, in all */
+    uint64_t active_parameters; /* those one row needs at most: stem, prototypes on its path, one
+                                   expert */
+    uint64_t resident_bytes; /* what must be held to predict one row: handle, schema, stem, largest
+                                path, largest expert, scratch */
+    uint64_t path_bytes;     /* of these, the largest path of node blocks */
+    uint64_t module_bytes;   /* of these, the largest expert */
+    uint64_t file_bytes;     /* size of the file or buffer */
+    const char *config; /* the model's `ramify.config`: JSON text with schema, options, seed, scores
+                           on report rows */
+} ramify_model_info;
+
+RAMIFY_API void ramify_model_get_info(const ramify_model *model, ramify_model_info *info);
+
+/* Name of input column `column` (0 .. columns-1), or NULL out of range. */
+RAMIFY_API const char *ramify_model_column(const ramify_model *model, uint32_t column);
+
+/* Name of target `target`, or NULL out of range. */
+RAMIFY_API const char *ramify_model_target(const ramify_model *model, uint32_t target);
+
+/* Name of class `index` (0 .. classes-1), or NULL out of range. */
+RAMIFY_API const char *ramify_model_class(const ramify_model *model, uint32_t index);
+
+/* The number by which predictions know a category: for a categorical input column, the code of
+ * `text` (the code of "other" for a text not seen in training); for a numeric column -1. */
+RAMIFY_API int64_t ramify_model_category(const ramify_model *model, uint32_t column,
+                                         const char *text);
+
+/* Reads and checks the whole file: every node and module, that each node is reached once, and that
+ * no bytes are unused. RAMIFY_ERROR_FORMAT with the first thing that is wrong. */
+RAMIFY_API ramify_status ramify_model_check(ramify_context *context, ramify_model *model);
+
+/* One thread's working memory for one model. After its creation, predicting allocates nothing. */
+typedef struct ramify_predictor ramify_predictor;
+
+/* Creates a predictor for up to `rows` rows at a time (larger requests are cut into such pieces); 0
+ * = 1 row. Destroy with ramify_predictor_destroy, before ramify_close. */
+RAMIFY_API ramify_status ramify_predictor_create(ramify_context *context, ramify_model *model,
+                                                 size_t rows, ramify_predictor **predictor);
+RAMIFY_API void ramify_predictor_destroy(ramify_predictor **predictor);
+
+/* Predicts `rows` rows.
+ *   x   rows x columns, raw values in the units of the training table, row r at x + r * x_stride. A
+ * missing value is NaN; a category is its code (ramify_model_category). y   rows x outputs: the
+ * targets in their units, or the probability of each class; row r at y + r * y_stride. A row's
+ * prediction does not depend on the rows beside it. Fails with RAMIFY_ERROR_IO or
+ * RAMIFY_ERROR_FORMAT when a part that is first needed now cannot be read. */
+RAMIFY_API ramify_status ramify_predict(ramify_predictor *predictor, size_t rows, const float *x,
+                                        size_t x_stride, float *y, size_t y_stride);
+RAMIFY_API ramify_status ramify_predict_double(ramify_predictor *predictor, size_t rows,
+                                               const double *x, size_t x_stride, double *y,
+                                               size_t y_stride);
+
+/* Gradient of one output (a target, or a class's log-probability) with respect to the raw inputs,
+ * in output units per input unit. x         rows x columns, as above gradient  rows x columns; 0
+ * for categorical columns and where a value is missing or clipped The function is piecewise smooth:
+ * on a border between cells or at a kink it is the gradient of one side. */
+RAMIFY_API ramify_status ramify_predict_gradient(ramify_predictor *predictor, size_t rows,
+                                                 const double *x, size_t x_stride, uint32_t output,
+                                                 double *gradient, size_t gradient_stride);
+
+/* What predicting has cost since the model was opened. */
+typedef struct ramify_residency {
+    uint64_t resident_bytes; /* held now */
+    uint64_t peak_bytes;     /* the most that was held */
+    uint64_t hits, misses;   /* parts found resident, parts that had to be read */
+    uint64_t bytes_read;
+} ramify_residency;
+
+RAMIFY_API void ramify_model_get_residency(const ramify_model *model, ramify_residency *residency);
+
+/* ------------------------------------------------------------------------------------------------
+ * 3. Tables
+ * --------------------------------------------------------------------------------------------- */
+
+typedef enum ramify_header {
+    RAMIFY_HEADER_AUTO = 0, /* a header if no cell of row 1 is a number or empty and all differ */
+    RAMIFY_HEADER_YES = 1,
+    RAMIFY_HEADER_NO = 2
+} ramify_header;
+
+typedef struct ramify_table_options {
+    const char *delimiter; /* "," or "\t" or " " (runs of blanks) ...; NULL = the first of tab,
+                              comma, semicolon, blanks in line 1 */
+    ramify_header header;
+    const char *categorical; /* names separated by commas: columns read as categories even if they
+                                hold numbers; NULL = none */
+    const char *labels; /* path of a file with one column; added to the table as the column "label";
+                           NULL = none */
+    const char *image;  /* "HxW" or "HxWxC": what the columns of a CSV or NPY file are; kept, and
+                           checked against the column count */
+} ramify_table_options;
+
+RAMIFY_API void ramify_table_options_init(ramify_table_options *options);
+
+typedef struct ramify_table ramify_table;
+
+/* Reads a table. The kind of file is found from its content: IDX and NPY by their magic numbers,
+ * everything else is text; gzip is undone. "-" reads standard input. Fails with RAMIFY_ERROR_IO,
+ * RAMIFY_ERROR_FORMAT, RAMIFY_ERROR_DATA or, before allocating, RAMIFY_ERROR_LIMIT. Free with
+ * ramify_table_destroy. */
+RAMIFY_API ramify_status ramify_table_read(ramify_context *context, const char *path,
+                                           const ramify_table_options *options,
+                                           ramify_table **table);
+
+/* A table over numbers in memory, which are borrowed: they must stay until the table is destroyed.
+ *   values  rows x columns, row r at values + r * stride
+ *   names   columns names, copied; NULL = c1, c2, ... */
+RAMIFY_API ramify_status ramify_table_from_floats(ramify_context *context, const float *values,
+                                                  size_t rows, size_t columns, size_t stride,
+                                                  const char *const *names, ramify_table **table);
+RAMIFY_API ramify_status ramify_table_from_doubles(ramify_context *context, const double *values,
+                                                   size_t rows, size_t columns, size_t stride,
+                                                   const char *const *names, ramify_table **table);
+
+/* Adds a column of texts (for categories and class names); copied. NULL = missing. */
+RAMIFY_API ramify_status ramify_table_add_texts(ramify_context *context, ramify_table *table,
+                                                const char *name,
+                                                const char *const *texts /* rows */);
+
+/* Adds a column of numbers; copied. NaN = missing. */
+RAMIFY_API ramify_status ramify_table_add_doubles(ramify_context *context, ramify_table *table,
+                                                  const char *name,
+                                                  const double *values /* rows */);
+
+RAMIFY_API void ramify_table_destroy(ramify_table **table);
+RAMIFY_API size_t ramify_table_rows(const ramify_table *table);
+RAMIFY_API size_t ramify_table_columns(const ramify_table *table);
+
+/* Name of column `column`, or NULL out of range. */
+RAMIFY_API const char *ramify_table_column(const ramify_table *table, size_t column);
+
+/* ------------------------------------------------------------------------------------------------
+ * 4. Training, evaluating, saving
+ * --------------------------------------------------------------------------------------------- */
+
+typedef enum ramify_choice {
+    RAMIFY_CHOICE_AUTO = 0, /* chosen on validation rows */
+    RAMIFY_CHOICE_ON = 1,
+    RAMIFY_CHOICE_OFF = 2
+} ramify_choice;
+
+typedef enum ramify_activation {
+    RAMIFY_ACTIVATION_PRELU = 0,
+    RAMIFY_ACTIVATION_RELU = 1
+} ramify_activation;
+
+/* How to train. Fill with ramify_train_options_init, then change what matters. Strings are borrowed
+ * during the call. Column lists are names separated by commas. */
+typedef struct ramify_train_options {
+    const char *kind;   /* "pathways" (default) or "mlp" */
+    const char *target; /* target column, or several separated by commas; required */
+    const char
+        *task; /* "regression", "classification", NULL = from the target: text is classification */
+    const char *weight; /* column of row weights, >= 0; NULL = all 1 */
+    const char *group;  /* column whose equal values stay on one side of every split; NULL = none */
+    const char *time; /* column by which rows are ordered: validation rows are the latest; NULL = at
+                         random */
+    const char *drop; /* columns not to be used; NULL = none */
+    double validation; /* share of rows held out for choices, 0 < v < 1; default 0.1 */
+    uint64_t seed;     /* default 0 */
+    double time_limit; /* seconds; 0 = none. When it strikes, the best model so far is returned,
+                          which then depends on the machine */
+
+    uint64_t
+        resident_bytes; /* bound on the trained model's resident bytes; 0 = none. Default 128 KiB */
+    const char *hidden; /* widths of the hidden layers, such as "64,64,64"; NULL = chosen to fit
+                           resident_bytes */
+    ramify_activation activation;
+    uint32_t members; /* members that share an expert's weights, averaged; 0 = chosen */
+    uint32_t leaves;  /* most leaves of the tree; 0 = as many as the rows support; 1 = no tree */
+    uint32_t arity;   /* children per node, 2 .. 64; default 4 */
+    uint32_t smallest_node; /* nodes with fewer rows are leaves; default 400 */
+    const char *tree;       /* "kmeans" (default), "dyadic", or "random" (rows to children at random
+                               prototypes: a control) */
+    ramify_choice split_test; /* ON (default, also AUTO): a split must win on report rows; OFF:
+                                 every split stands */
+
+    ramify_choice
+        periodic; /* sine and cosine features of every column; regression with at most 40 columns */
+    ramify_choice bins; /* quantile bins with a two-number bottleneck per column */
+    ramify_choice
+        gradient_routing; /* route in the directions in which the root's output changes most */
+    ramify_choice
+        borrow; /* children also see their siblings' nearest rows; AUTO = off where not earned */
+    ramify_choice averaging; /* average of weights in fine-tuning; AUTO = on */
+
+    uint32_t epochs;       /* passes over the rows for the root; 0 = by the recipe */
+    uint32_t child_epochs; /* for each expert below; 0 = by the recipe */
+    uint32_t batch;        /* rows per optimiser step; 0 = 64 */
+    double rate;           /* largest learning rate; 0 = by the recipe */
+    double decay;          /* decoupled weight decay; negative = by the recipe */
+    bool controls;         /* also train the controls and report them */
+} ramify_train_options;
+
+RAMIFY_API void ramify_train_options_init(ramify_train_options *options);
+
+/* How well something predicts some rows. Errors are in the target's units; for several targets rmse
+ * is the root mean square over targets, mae and r2 are means. Classification: accuracy in 0..1,
+ * log_loss in nats. */
+typedef struct ramify_score {
+    uint64_t rows;
+    double rmse, mae, r2;
+    double accuracy, log_loss;
+    double error_low, error_high; /* 90 % bootstrap interval over rows of rmse, or of 1 - accuracy;
+                                     NaN if not computed */
+} ramify_score;
+
+/* One line of the table that compares a model with its controls. */
+typedef struct ramify_control {
+    const char *name; /* "pathways", "one expert", "equal total", "random partition" */
+    uint64_t parameters, active_parameters;
+    uint64_t resident_bytes;
+    ramify_score score; /* on report rows, or on the rows that ramify_train_test was given */
+    double seconds;
+} ramify_control;
+
+/* What training did. Owned by the caller; free with ramify_training_destroy. */
+typedef struct ramify_training {
+    uint64_t rows, train_rows, select_rows, report_rows;
+    uint64_t skipped_rows; /* rows whose target is missing */
+    ramify_score score;    /* on report rows */
+    double seconds;
+    bool time_limit_struck;
+    uint32_t control_count;
+    ramify_control *controls; /* control_count: the model first, then its controls; NULL without
+                                 options.controls */
+} ramify_training;
+
+RAMIFY_API void ramify_training_destroy(ramify_training **training);
+
+/* Checks options: RAMIFY_OK, or RAMIFY_ERROR_ARGUMENT and a sentence. */
+RAMIFY_API ramify_status ramify_train_options_check(ramify_context *context,
+                                                    const ramify_train_options *options);
+
+/* Trains a model from a table. With the same table, options, seed, build and instruction set the
+ * model has the same bytes for any number of threads. `test` may be NULL; else controls are scored
+ * on it instead of on the report rows (nothing is chosen on it). When cancelled, RAMIFY_STOPPED is
+ * returned and *model is the best model so far, or NULL. The model is in memory: save it with
+ * ramify_save, close it with ramify_close. `training` may be NULL. */
+RAMIFY_API ramify_status ramify_train(ramify_context *context, const ramify_table *table,
+                                      const ramify_train_options *options, const ramify_table *test,
+                                      ramify_model **model, ramify_training **training);
+
+/* Cross-validation: trains `folds` models (2 .. rows), each scored on the fold it did not see;
+ * scores[folds] is the caller's. Honours group and time (with time, fold k is trained on what comes
+ * before it). */
+RAMIFY_API ramify_status ramify_cross_validate(ramify_context *context, const ramify_table *table,
+                                               const ramify_train_options *options, uint32_t folds,
+                                               ramify_score *scores /* folds */);
+
+/* Writes a model to a file: into a temporary file beside it, which then takes its place. A reader
+ * sees the old file or the new one, never a part. */
+RAMIFY_API ramify_status ramify_save(ramify_context *context, const ramify_model *model,
+                                     const char *path);
+
+/* Predicts all rows of a table whose columns are matched by name (by order if the table or the
+ * model has no names of its own). y  rows x outputs, dense, the caller's Warnings about extra
+ * columns, unseen categories and values outside the training range go to the log. */
+RAMIFY_API ramify_status ramify_predict_table(ramify_context *context, ramify_model *model,
+                                              const ramify_table *table, double *y);
+
+/* Predicts all rows of a table and compares them with its target columns. `targets` may be NULL, or
+ * has a score for every target. Rows whose target is missing are skipped. */
+RAMIFY_API ramify_status ramify_evaluate(ramify_context *context, ramify_model *model,
+                                         const ramify_table *table, ramify_score *score,
+                                         ramify_score *targets /* targets of the model */);
+
+/* ------------------------------------------------------------------------------------------------
+ * 5. Exporting
+ * --------------------------------------------------------------------------------------------- */
+
+/* Writes the model as C source: static const arrays and one function
+ *     void NAME(const float *x, float *y)      x: columns values, y: outputs values
+ * that needs only math.h, allocates nothing and reads no file. The file is replaced whole, as by
+ * ramify_save. */
+RAMIFY_API ramify_status ramify_export_c(ramify_context *context, ramify_model *model,
+                                         const char *path, const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
