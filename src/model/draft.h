@@ -1,0 +1,47 @@
+#ifndef RAMIFY_MODEL_DRAFT_H
+#define RAMIFY_MODEL_DRAFT_H
+/* A draft: what training hands over to be written as a model file. Everything is borrowed.
+ *
+ * ramify_draft_write lays it out as a safetensors file in memory (ramify_open_buffer reads it),
+ * computes offsets and checksums, and orders nodes and modules depth-first. */
+
+#include "module.h"
+#include "ramify.h"
+#include "schema.h"
+#include "stem.h"
+
+/* One node of the draft's tree. A leaf has no children. Nodes come in any order in which children
+ * follow their parents; node 0 is the root. */
+typedef struct ramify_draft_node {
+    uint32_t children;    /* 0 for a leaf */
+    uint32_t first_child; /* index of the first of `children` consecutive nodes */
+    const float
+        *prototype;  /* routes floats (stem->routes), where the parent decides; NULL for the root */
+    uint32_t module; /* leaf: index into modules */
+} ramify_draft_node;
+
+typedef struct ramify_draft {
+    const char *kind; /* "pathways" or "mlp" */
+    const ramify_schema *schema;
+    const ramify_stem *stem;
+    const double *head_center; /* targets; regression: prediction = center + scale * output */
+    const double *head_scale;  /* targets */
+    ramify_module_shape shape; /* of all modules */
+    uint32_t module_count;
+    const float *const *modules; /* module_count records */
+    uint32_t node_count;
+    const ramify_draft_node *nodes; /* node_count */
+    json_t *config; /* further keys of ramify.config: options, seed, fingerprint, scores ...;
+                       borrowed */
+} ramify_draft;
+
+/* *bytes (from ramify_allocate, so 64-byte aligned; *size of them) is the file's content; the
+ * caller frees it with ramify_release. */
+ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *draft, void **bytes,
+                                 size_t *size);
+
+/* Opens a buffer from ramify_allocate and owns it: freed by ramify_close, or here on failure. */
+ramify_status ramify_open_owned(ramify_context *context, void *bytes, size_t size,
+                                ramify_model **model);
+
+#endif

@@ -1,0 +1,88 @@
+#ifndef RAMIFY_MODEL_STEM_H
+#define RAMIFY_MODEL_STEM_H
+/* The stem: raw rows (one double per column, NaN = missing, categories as codes) to the float32
+ * features that experts read, and to the point in routing space that the tree compares with its
+ * prototypes.
+ *
+ * Two steps. First the *plain features*:
+ *     numeric column      z = clip((x - center) / scale, +-10), 0 where missing; then, if training
+ * rows had missing values in it, a 1 where missing, else 0 categorical column  one-hot over its
+ * codes, "other" last Then the *features*, in this order: without bins        the plain features
+ * themselves with bins, per column: numeric with knots     two numbers, piecewise linear in z:
+ * value + slope * z of the interval that z lies in, where the interval is the number of knots <= z;
+ * one more entry of the table for a missing value numeric without knots  its plain features
+ *         categorical            two numbers per code
+ *     periodic            for every numeric column and every frequency f: sin(2 pi f z), cos(2 pi f
+ * z) The two numbers per column are the tabulated form of a piecewise-linear encoding (Gorishniy,
+ * Rubachev, Babenko 2022) followed by a learned linear map to two outputs.
+ *
+ * The routing point is route x plain features (a rotation and scaling chosen in training), or the
+ * plain features themselves. */
+
+#include "kernels.h"
+#include "memory.h"
+#include "ramify.h"
+
+/* Standardised inputs are clipped here: beyond, networks extrapolate wildly. */
+#define RAMIFY_STEM_CLIP 10.0
+
+#define RAMIFY_STEM_PLAIN_MAX       262144 /* plain features */
+#define RAMIFY_STEM_KNOTS_MAX       256    /* per column */
+#define RAMIFY_STEM_FREQUENCIES_MAX 64     /* per column */
+
+/* One input column; 32 bytes, as stored in the tensor stem.columns (little-endian uint32). */
+typedef struct ramify_stem_column {
+    uint32_t codes;    /* 0: numeric; else the number of codes, "other" included */
+    uint32_t missing;  /* numeric: 1 if there is an indicator (or, with knots, a table entry) for
+                          missing values */
+    uint32_t plain;    /* index of its first plain feature */
+    uint32_t feature;  /* index of its first feature, periodic ones apart */
+    uint32_t knot;     /* index of its first knot */
+    uint32_t knots;    /* number of knots; 0: none */
+    uint32_t entry;    /* index of its first table entry: knots + 1 (+ 1 if missing) entries, or one
+                          per code */
+    uint32_t periodic; /* numeric with frequencies: index of its first periodic feature; else 0 */
+} ramify_stem_column;
+
+typedef struct ramify_stem {
+    uint32_t columns;     /* raw columns */
+    uint32_t plain;       /* plain features */
+    uint32_t features;    /* inputs of every expert */
+    uint32_t frequencies; /* per numeric column; 0: no periodic features */
+    uint32_t routes;      /* dimensions of routing space; == plain when route is NULL */
+    bool bins;
+    uint32_t knot_count, entry_count;
+    const ramify_stem_column *column; /* columns */
+    const double *center;             /* columns; 0 for categorical */
+    const double *scale;              /* columns, > 0; 1 for categorical */
+    const float *knots;               /* knot_count, ascending within a column */
+    const float *table;               /* entry_count x 4: value, slope, value, slope */
+    const float *frequency; /* columns x frequencies, cycles per unit of z; unused rows 0 */
+    const float *route;     /* routes x pad(plain), or NULL */
+} ramify_stem;
+
+/* plain[rows x ldp], padded with zeros up to pad(plain), from raw rows x[rows x columns]. */
+void ramify_stem_plain(const ramify_stem *stem, size_t rows, const double *x, size_t x_stride,
+                       float *plain, size_t ldp);
+
+/* features[rows x ldf], padded with zeros up to pad(features), from plain features and the raw
+ * rows' missing values and codes (which are read off the plain features). */
+void ramify_stem_features(const ramify_stem *stem, size_t rows, const float *plain, size_t ldp,
+                          float *features, size_t ldf);
+
+/* point[rows x ldt], padded with zeros up to pad(routes). */
+void ramify_stem_route(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,
+                       const float *plain, size_t ldp, float *point, size_t ldt);
+
+/* Chain rule back to the plain features: dplain[rows x ldp] = dfeatures[rows x ldf] times d
+ * features / d plain. For a category, the derivative is by its one-hot entries. */
+void ramify_stem_plain_gradient(const ramify_stem *stem, size_t rows, const float *plain,
+                                size_t ldp, const float *dfeatures, size_t ldf, float *dplain,
+                                size_t lddp);
+
+/* And to the raw columns: dx[rows x columns]; 0 for categories, missing and clipped values. */
+void ramify_stem_raw_gradient(const ramify_stem *stem, size_t rows, const double *x,
+                              size_t x_stride, const float *dplain, size_t lddp, double *dx,
+                              size_t dx_stride);
+
+#endif
