@@ -40,8 +40,9 @@ typedef struct ramify_module_type {
      * message. */
     const char *(*check)(const ramify_module_shape *shape, const void *record);
 
-    /* Bytes that run and input_gradient need for `rows` rows; 64-byte aligned memory. */
+    /* Bytes of 64-byte aligned scratch that run, and input_gradient, need for `rows` rows. */
     size_t (*scratch_bytes)(const ramify_module_shape *shape, size_t rows);
+    size_t (*gradient_bytes)(const ramify_module_shape *shape, size_t rows);
 
     /* y[rows x outputs] from x[rows x inputs]; x padded with zeros to a multiple of 16, ldx and ldy
      * multiples of 16. A row's result does not depend on the other rows. */

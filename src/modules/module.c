@@ -1,0 +1,148 @@
+/* The table of module types. */
+
+#include "module.h"
+#include "status.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Reads a whole number in [low, high] under `key` of the JSON object. */
+static ramify_status read_count(ramify_context *context, const char *where, const json_t *object,
+                                const char *key, uint32_t low, uint32_t high, uint32_t *count) {
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_integer(value) || json_integer_value(value) < (json_int_t)low ||
+        json_integer_value(value) > (json_int_t)high)
+        return ramify_fail(context, RAMIFY_ERROR_FORMAT,
+                           "%s: an mlp module's \"%s\" must be a whole number from %u to %u; the "
+                           "file is damaged or made by something else",
+                           where, key, low, high);
+    *count = (uint32_t)json_integer_value(value);
+    return RAMIFY_OK;
+}
+
+static ramify_status mlp_from_json(ramify_context *context, const char *where, const json_t *json,
+                                   ramify_module_shape *shape) {
+    ramify_mlp_shape *mlp = &shape->mlp;
+    *mlp = (ramify_mlp_shape){0};
+    RAMIFY_TRY(
+        read_count(context, where, json, "members", 1, RAMIFY_MLP_MEMBERS_MAX, &mlp->members));
+    const json_t *widths = json_object_get(json, "widths");
+    size_t count = json_array_size(widths);
+    if (!json_is_array(widths) || count < 2 || count > RAMIFY_MLP_LAYERS_MAX + 1)
+        return ramify_fail(context, RAMIFY_ERROR_FORMAT,
+                           "%s: an mlp module's \"widths\" must be a list of 2 to %d numbers; the "
+                           "file is damaged or made by something else",
+                           where, RAMIFY_MLP_LAYERS_MAX + 1);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *width = json_array_get(widths, i);
+        if (!json_is_integer(width) || json_integer_value(width) < 1 ||
+            json_integer_value(width) > RAMIFY_MLP_WIDTH_MAX)
+            return ramify_fail(context, RAMIFY_ERROR_FORMAT,
+                               "%s: width %zu of an mlp module must be a whole number from 1 to "
+                               "%d; the file is damaged or made by something else",
+                               where, i, RAMIFY_MLP_WIDTH_MAX);
+        mlp->width[i] = (uint32_t)json_integer_value(width);
+    }
+    mlp->layers = (uint32_t)count - 1;
+    if (ramify_mlp_record_bytes(mlp) == 0)
+        return ramify_fail(context, RAMIFY_ERROR_FORMAT,
+                           "%s: an mlp module of these widths is larger than %zu bytes, the most "
+                           "that is read",
+                           where, RAMIFY_MLP_BYTES_MAX);
+    return RAMIFY_OK;
+}
+
+static json_t *mlp_to_json(const ramify_module_shape *shape) {
+    const ramify_mlp_shape *mlp = &shape->mlp;
+    json_t *widths = json_array();
+    for (uint32_t l = 0; widths && l <= mlp->layers; l++)
+        if (json_array_append_new(widths, json_integer(mlp->width[l])) != 0) {
+            json_decref(widths);
+            return NULL;
+        }
+    return json_pack("{s:i, s:o}", "members", (int)mlp->members, "widths", widths);
+}
+
+static uint32_t mlp_inputs(const ramify_module_shape *shape) {
+    return shape->mlp.width[0];
+}
+
+static uint32_t mlp_outputs(const ramify_module_shape *shape) {
+    return shape->mlp.width[shape->mlp.layers];
+}
+
+static uint64_t mlp_parameters(const ramify_module_shape *shape) {
+    return ramify_mlp_parameters(&shape->mlp);
+}
+
+static size_t mlp_record_bytes(const ramify_module_shape *shape) {
+    return ramify_mlp_record_bytes(&shape->mlp);
+}
+
+static const char *mlp_check(const ramify_module_shape *shape, const void *record) {
+    const float *weight = record;
+    size_t floats = ramify_mlp_record_bytes(&shape->mlp) / sizeof *weight;
+    /* A finite number times 0 is 0; infinity and NaN make NaN, and NaN stays in a sum. */
+    float sum = 0.0f;
+    for (size_t i = 0; i < floats; i++)
+        sum += weight[i] * 0.0f;
+    return sum == 0.0f ? NULL : "a weight is infinite or not a number";
+}
+
+static size_t mlp_scratch_bytes(const ramify_module_shape *shape, size_t rows) {
+    size_t run = ramify_mlp_run_floats(&shape->mlp, rows);
+    return run * sizeof(float);
+}
+
+static size_t mlp_gradient_bytes(const ramify_module_shape *shape, size_t rows) {
+    size_t outputs = ramify_pad(shape->mlp.width[shape->mlp.layers]);
+    return (ramify_mlp_train_floats(&shape->mlp, rows) + shape->mlp.members * rows * outputs) *
+           sizeof(float);
+}
+
+static void mlp_run(const ramify_kernels *kernels, const ramify_module_shape *shape,
+                    const void *record, size_t rows, const float *x, size_t ldx, float *y,
+                    size_t ldy, void *scratch) {
+    ramify_mlp_run(kernels, &shape->mlp, record, rows, x, ldx, y, ldy, scratch);
+}
+
+static void mlp_input_gradient(const ramify_kernels *kernels, const ramify_module_shape *shape,
+                               const void *record, size_t rows, const float *x, size_t ldx,
+                               const float *dy, size_t lddy, float *dx, size_t lddx,
+                               void *scratch) {
+    const ramify_mlp_shape *mlp = &shape->mlp;
+    size_t outputs = ramify_pad(mlp->width[mlp->layers]);
+    float *member_dy = scratch;
+    float *rest = member_dy + mlp->members * rows * outputs;
+    float share = 1.0f / (float)mlp->members;
+    ramify_mlp_forward(kernels, mlp, record, rows, x, ldx, rest);
+    for (size_t m = 0; m < mlp->members; m++)
+        for (size_t row = 0; row < rows; row++)
+            for (size_t j = 0; j < outputs; j++)
+                member_dy[(m * rows + row) * outputs + j] = dy[row * lddy + j] * share;
+    ramify_mlp_backward(kernels, mlp, record, rows, x, ldx, member_dy, NULL, dx, lddx, rest);
+}
+
+static const ramify_module_type types[] = {
+    {
+        .name = "mlp",
+        .shape_from_json = mlp_from_json,
+        .shape_to_json = mlp_to_json,
+        .inputs = mlp_inputs,
+        .outputs = mlp_outputs,
+        .parameters = mlp_parameters,
+        .record_bytes = mlp_record_bytes,
+        .check = mlp_check,
+        .scratch_bytes = mlp_scratch_bytes,
+        .gradient_bytes = mlp_gradient_bytes,
+        .run = mlp_run,
+        .input_gradient = mlp_input_gradient,
+    },
+};
+
+const ramify_module_type *ramify_module_type_find(const char *name) {
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(types[i].name, name) == 0)
+            return &types[i];
+    return NULL;
+}
