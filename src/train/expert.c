@@ -1,0 +1,388 @@
+/* Plan of a fit: rows are shuffled per epoch by a stream of their own; each step gathers a batch,
+ * runs forward and backward, and takes one AdamW step; at regular checks the select rows are scored
+ * and the best weights kept. Everything runs on the calling thread: fits of different experts run
+ * side by side. */
+
+#include "expert.h"
+#include "memory.h"
+#include "progress.h"
+#include "random.h"
+#include "status.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Rows that are scored at a time. */
+#define SCORE_ROWS 256
+
+/* AdamW's usual constants (Kingma, Ba 2015). */
+#define BETA1   0.9f
+#define BETA2   0.999f
+#define EPSILON 1e-8f
+
+/* Class error alone is coarse on few rows, cross-entropy alone prefers underfitted experts:
+ * checkpoints of classifiers are compared by error + this share of the cross-entropy. */
+#define LOSS_SHARE 0.1
+
+typedef struct fit {
+    const ramify_problem *problem;
+    const ramify_mlp_shape *shape;
+    const ramify_expert_plan *plan;
+    ramify_encoder *encoder; /* trained along; NULL when frozen */
+    const float *features;   /* when frozen: problem rows x stride */
+    size_t stride;           /* pad(features) */
+    size_t outputs;          /* pad(outputs) */
+    size_t floats;           /* of the record */
+    size_t theta;            /* floats of the encoder's parameters */
+    float *record;           /* floats */
+    float *gradient, *m, *v; /* floats + theta */
+    float *average;          /* floats + theta, or NULL */
+    float *x, *dx;           /* batch x stride */
+    float *dy;               /* members x batch x outputs */
+    float *loss, *weight;    /* batch */
+    uint32_t *label;         /* batch */
+    float *scratch;
+    uint64_t step;
+} fit;
+
+double ramify_fit_criterion(const ramify_problem *problem, ramify_fit_score score) {
+    return problem->label ? score.error + LOSS_SHARE * score.loss : score.loss;
+}
+
+static void gather(const fit *f, const uint32_t *rows, size_t count, float *x) {
+    if (f->encoder) {
+        ramify_encoder_forward(f->problem, f->encoder, rows, count, x, f->stride);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        memcpy(x + i * f->stride, f->features + rows[i] * f->stride, f->stride * sizeof *x);
+}
+
+/* dy of all members from their outputs y; both (members*count) x outputs. */
+static void loss_gradient(fit *f, const uint32_t *rows, const float *row_weight, size_t count,
+                          const float *y) {
+    const ramify_problem *problem = f->problem;
+    size_t members = f->shape->members;
+    float share = 1.0f / (float)(members * count);
+    for (size_t i = 0; i < count; i++) {
+        f->weight[i] = share * (problem->weight ? problem->weight[rows[i]] : 1.0f) *
+                       (row_weight ? row_weight[i] : 1.0f);
+        if (problem->label)
+            f->label[i] = problem->label[rows[i]];
+    }
+    memset(f->dy, 0, members * count * f->outputs * sizeof *f->dy);
+    for (size_t member = 0; member < members; member++) {
+        const float *from = y + member * count * f->outputs;
+        float *to = f->dy + member * count * f->outputs;
+        if (problem->label) {
+            problem->kernels->cross_entropy(count, problem->outputs, from, f->outputs, f->label,
+                                            (float)f->plan->smoothing, f->weight, f->loss, to,
+                                            f->outputs);
+            continue;
+        }
+        for (size_t i = 0; i < count; i++)
+            for (uint32_t t = 0; t < problem->targets; t++)
+                to[i * f->outputs + t] =
+                    f->weight[i] * (from[i * f->outputs + t] -
+                                    problem->target[(size_t)rows[i] * problem->targets + t]);
+    }
+}
+
+static void optimiser_part(fit *f, float *parameters, size_t at, size_t floats, float rate,
+                           float decay) {
+    float correction1 = 1.0f - powf(BETA1, (float)f->step);
+    float correction2 = 1.0f - powf(BETA2, (float)f->step);
+    f->problem->kernels->adamw(floats, parameters, f->gradient + at, f->m + at, f->v + at, rate,
+                               BETA1, BETA2, EPSILON, decay, correction1, correction2);
+}
+
+/* Decay acts on weight matrices and encodings; biases, slopes, r, s and frequencies are left to the
+ * data. */
+static void optimiser_step(fit *f, double rate) {
+    ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
+    ramify_mlp_layout(f->shape, layer);
+    float decay = (float)f->plan->decay;
+    f->step++;
+    for (uint32_t l = 0; l < f->shape->layers; l++) {
+        const ramify_mlp_layer *at = &layer[l];
+        size_t rest = at->weight + at->weight_floats;
+        size_t end = l + 1 < f->shape->layers ? layer[l + 1].weight : f->floats;
+        if (!f->plan->train_slope && !at->last)
+            memset(f->gradient + at->slope, 0, ramify_pad(at->n) * sizeof *f->gradient);
+        optimiser_part(f, f->record + at->weight, at->weight, at->weight_floats, (float)rate,
+                       decay);
+        optimiser_part(f, f->record + rest, rest, end - rest, (float)rate, 0.0f);
+    }
+    if (f->theta == 0)
+        return;
+    ramify_encoder *encoder = f->encoder;
+    optimiser_part(f, encoder->theta, f->floats, encoder->frequency_at, (float)rate, decay);
+    optimiser_part(f, encoder->theta + encoder->frequency_at, f->floats + encoder->frequency_at,
+                   f->theta - encoder->frequency_at, (float)rate, 0.0f);
+    ramify_encoder_tabulate(encoder);
+}
+
+static double rate_at(const ramify_expert_plan *plan, uint64_t step, uint64_t steps) {
+    double done = (double)step / (double)steps;
+    if (done < plan->warm_up)
+        return plan->rate * ((double)step + 1) / (plan->warm_up * (double)steps + 1);
+    if (!plan->cosine)
+        return plan->rate;
+    double part = (done - plan->warm_up) / (1.0 - plan->warm_up);
+    return plan->rate * 0.5 * (1.0 + cos(3.14159265358979323846 * part));
+}
+
+static void take_step(fit *f, const uint32_t *rows, const float *row_weight, size_t count,
+                      double rate) {
+    const ramify_problem *problem = f->problem;
+    gather(f, rows, count, f->x);
+    const float *y = ramify_mlp_forward(problem->kernels, f->shape, f->record, count, f->x,
+                                        f->stride, f->scratch);
+    loss_gradient(f, rows, row_weight, count, y);
+    memset(f->gradient, 0, (f->floats + f->theta) * sizeof *f->gradient);
+    ramify_mlp_backward(problem->kernels, f->shape, f->record, count, f->x, f->stride, f->dy,
+                        f->gradient, f->theta ? f->dx : NULL, f->stride, f->scratch);
+    if (f->theta)
+        ramify_encoder_backward(problem, f->encoder, rows, count, f->x, f->dx, f->stride,
+                                f->gradient + f->floats);
+    optimiser_step(f, rate);
+    if (f->average) {
+        float keep = (float)f->plan->average;
+        problem->kernels->average(f->floats, f->average, f->record, keep);
+        if (f->theta)
+            problem->kernels->average(f->theta, f->average + f->floats, f->encoder->theta, keep);
+    }
+}
+
+ramify_status ramify_expert_outputs(const ramify_problem *problem, const ramify_mlp_shape *shape,
+                                    const ramify_encoder *encoder, const float *features,
+                                    const float *record, ramify_rows rows, float *outputs) {
+    ramify_context *context = problem->context;
+    size_t stride = ramify_pad(shape->width[0]);
+    size_t padded = ramify_pad(problem->outputs);
+    float *x = ramify_allocate(context, SCORE_ROWS * stride, sizeof *x);
+    float *scratch =
+        ramify_allocate(context, ramify_mlp_run_floats(shape, SCORE_ROWS), sizeof *scratch);
+    ramify_status status = x && scratch ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    for (size_t first = 0; status == RAMIFY_OK && first < rows.count; first += SCORE_ROWS) {
+        size_t count = rows.count - first < SCORE_ROWS ? rows.count - first : SCORE_ROWS;
+        if (features)
+            for (size_t i = 0; i < count; i++)
+                memcpy(x + i * stride, features + rows.row[first + i] * stride, stride * sizeof *x);
+        else
+            ramify_encoder_forward(problem, encoder, rows.row + first, count, x, stride);
+        ramify_mlp_run(problem->kernels, shape, record, count, x, stride, outputs + first * padded,
+                       padded, scratch);
+    }
+    ramify_release(context, x);
+    ramify_release(context, scratch);
+    return status;
+}
+
+void ramify_expert_losses(const ramify_problem *problem, ramify_rows rows, const float *outputs,
+                          float *loss, float *error) {
+    size_t padded = ramify_pad(problem->outputs);
+    for (size_t i = 0; i < rows.count; i++) {
+        const float *y = outputs + i * padded;
+        if (problem->label) {
+            uint32_t label = problem->label[rows.row[i]], best = 0;
+            float nats;
+            problem->kernels->cross_entropy(1, problem->outputs, y, padded, &label, 0.0f, NULL,
+                                            &nats, NULL, 0);
+            for (uint32_t c = 1; c < problem->outputs; c++)
+                if (y[c] > y[best])
+                    best = c;
+            if (loss)
+                loss[i] = nats;
+            if (error)
+                error[i] = best == label ? 0.0f : 1.0f;
+            continue;
+        }
+        float sum = 0;
+        for (uint32_t t = 0; t < problem->targets; t++) {
+            float difference = y[t] - problem->target[(size_t)rows.row[i] * problem->targets + t];
+            sum += difference * difference;
+        }
+        sum /= (float)problem->targets;
+        if (loss)
+            loss[i] = sum;
+        if (error)
+            error[i] = sum;
+    }
+}
+
+ramify_fit_score ramify_expert_score(const ramify_problem *problem, ramify_rows rows,
+                                     const float *loss, const float *error) {
+    double losses = 0, errors = 0, weights = 0;
+    for (size_t i = 0; i < rows.count; i++) {
+        double weight = problem->weight ? problem->weight[rows.row[i]] : 1.0;
+        losses += weight * loss[i];
+        errors += weight * error[i];
+        weights += weight;
+    }
+    if (weights <= 0)
+        return (ramify_fit_score){0};
+    return (ramify_fit_score){.loss = losses / weights, .error = errors / weights};
+}
+
+/* Scores the record on rows, through the encoder as it stands or the frozen features. */
+static ramify_status score_rows(const fit *f, const float *record, ramify_rows rows,
+                                ramify_fit_score *score) {
+    ramify_context *context = f->problem->context;
+    float *outputs = ramify_allocate(context, rows.count * f->outputs, sizeof *outputs);
+    float *loss = ramify_allocate(context, 2 * rows.count, sizeof *loss);
+    ramify_status status = outputs && loss ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = ramify_expert_outputs(f->problem, f->shape, f->encoder, f->features, record, rows,
+                                       outputs);
+    if (status == RAMIFY_OK) {
+        ramify_expert_losses(f->problem, rows, outputs, loss, loss + rows.count);
+        *score = ramify_expert_score(f->problem, rows, loss, loss + rows.count);
+    }
+    ramify_release(context, outputs);
+    ramify_release(context, loss);
+    return status;
+}
+
+/* The best weights so far. */
+typedef struct snapshot {
+    float *values; /* floats + theta */
+    ramify_fit_score score;
+    double criterion;
+    bool taken;
+} snapshot;
+
+static void swap_theta(fit *f, float *other) {
+    for (size_t i = 0; i < f->theta; i++) {
+        float swap = f->encoder->theta[i];
+        f->encoder->theta[i] = other[i];
+        other[i] = swap;
+    }
+    ramify_encoder_tabulate(f->encoder);
+}
+
+/* Scores the current weights (or their average) and keeps them if they are the best; rows without
+ * select rows keep the latest. */
+static ramify_status check(fit *f, ramify_rows select, bool average, snapshot *best) {
+    float *record = average ? f->average : f->record;
+    ramify_fit_score score = {0};
+    if (average && f->theta)
+        swap_theta(f, f->average + f->floats);
+    ramify_status status = select.count ? score_rows(f, record, select, &score) : RAMIFY_OK;
+    double criterion = ramify_fit_criterion(f->problem, score);
+    if (status == RAMIFY_OK && (!best->taken || select.count == 0 || criterion < best->criterion)) {
+        memcpy(best->values, record, f->floats * sizeof *record);
+        if (f->theta)
+            memcpy(best->values + f->floats, f->encoder->theta, f->theta * sizeof *record);
+        best->score = score;
+        best->criterion = criterion;
+        best->taken = true;
+    }
+    if (average && f->theta)
+        swap_theta(f, f->average + f->floats);
+    return status;
+}
+
+static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ramify_rows select,
+                         bool keep_start, uint32_t *order, uint32_t *rows, float *weights,
+                         snapshot *best) {
+    const ramify_expert_plan *plan = f->plan;
+    size_t batch = plan->batch < train.count ? plan->batch : train.count;
+    uint64_t steps_per_epoch = (train.count + batch - 1) / batch;
+    uint64_t steps = steps_per_epoch * plan->epochs, step = 0;
+    uint32_t checks = 0;
+    bool late = false;
+    if (keep_start)
+        RAMIFY_TRY(check(f, select, false, best));
+    for (uint32_t epoch = 0; epoch < plan->epochs && !late; epoch++) {
+        ramify_random random =
+            ramify_random_stream(plan->seed, RAMIFY_PURPOSE_SHUFFLE, plan->node, epoch);
+        for (size_t i = 0; i < train.count; i++)
+            order[i] = (uint32_t)i;
+        ramify_random_shuffle(&random, order, train.count);
+        for (size_t first = 0; first < train.count && !late; first += batch) {
+            size_t count = train.count - first < batch ? train.count - first : batch;
+            for (size_t i = 0; i < count; i++) {
+                rows[i] = train.row[order[first + i]];
+                if (row_weight)
+                    weights[i] = row_weight[order[first + i]];
+            }
+            take_step(f, rows, row_weight ? weights : NULL, count, rate_at(plan, step, steps));
+            step++;
+            if ((step & 15) == 0 || step == steps) {
+                if (ramify_cancelled(f->problem->context))
+                    return ramify_fail(f->problem->context, RAMIFY_STOPPED, "stopped");
+                late = plan->deadline > 0 && ramify_seconds() > plan->deadline;
+            }
+            if (step * plan->checks >= steps * (checks + 1) || late) {
+                checks = (uint32_t)(step * plan->checks / steps);
+                RAMIFY_TRY(check(f, select, f->average != NULL, best));
+            }
+        }
+    }
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_shape *shape,
+                                const ramify_expert_plan *plan, ramify_encoder *encoder,
+                                const float *features, ramify_rows train, const float *row_weight,
+                                ramify_rows select, bool keep_start, float *record,
+                                ramify_fit_score *best) {
+    ramify_context *context = problem->context;
+    fit f = {
+        .problem = problem,
+        .shape = shape,
+        .plan = plan,
+        .encoder = features ? NULL : encoder,
+        .features = features,
+        .stride = ramify_pad(shape->width[0]),
+        .outputs = ramify_pad(problem->outputs),
+        .floats = ramify_mlp_record_bytes(shape) / sizeof(float),
+        .record = record,
+    };
+    f.theta = f.encoder ? encoder->parameters : 0;
+    size_t all = f.floats + f.theta, batch = plan->batch;
+    f.gradient = ramify_allocate_zeroed(context, all, sizeof(float));
+    f.m = ramify_allocate_zeroed(context, all, sizeof(float));
+    f.v = ramify_allocate_zeroed(context, all, sizeof(float));
+    f.x = ramify_allocate(context, batch * f.stride, sizeof(float));
+    f.dx = ramify_allocate(context, batch * f.stride, sizeof(float));
+    f.dy = ramify_allocate(context, shape->members * batch * f.outputs, sizeof(float));
+    f.loss = ramify_allocate(context, batch, sizeof(float));
+    f.weight = ramify_allocate(context, batch, sizeof(float));
+    f.label = ramify_allocate(context, batch, sizeof(uint32_t));
+    f.scratch = ramify_allocate(context, ramify_mlp_train_floats(shape, batch), sizeof(float));
+    if (plan->average > 0)
+        f.average = ramify_allocate(context, all, sizeof(float));
+    snapshot kept = {.values = ramify_allocate(context, all, sizeof(float))};
+    uint32_t *order = ramify_allocate(context, train.count, sizeof *order);
+    uint32_t *rows = ramify_allocate(context, batch, sizeof *rows);
+    float *weights = ramify_allocate(context, batch, sizeof *weights);
+    ramify_status status = RAMIFY_OK;
+    if (!f.gradient || !f.m || !f.v || !f.x || !f.dx || !f.dy || !f.loss || !f.weight || !f.label ||
+        !f.scratch || (plan->average > 0 && !f.average) || !kept.values || !order || !rows ||
+        !weights)
+        status = RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK) {
+        if (f.average) {
+            memcpy(f.average, record, f.floats * sizeof(float));
+            if (f.theta)
+                memcpy(f.average + f.floats, encoder->theta, f.theta * sizeof(float));
+        }
+        status = run(&f, train, row_weight, select, keep_start, order, rows, weights, &kept);
+    }
+    if (kept.taken) {
+        memcpy(record, kept.values, f.floats * sizeof(float));
+        if (f.theta) {
+            memcpy(encoder->theta, kept.values + f.floats, f.theta * sizeof(float));
+            ramify_encoder_tabulate(encoder);
+        }
+        if (best)
+            *best = kept.score;
+    }
+    void *memory[] = {f.gradient, f.m,       f.v,       f.x,         f.dx,  f.dy, f.loss, f.weight,
+                      f.label,    f.scratch, f.average, kept.values, order, rows, weights};
+    for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
+        ramify_release(context, memory[i]);
+    return status;
+}

@@ -1,0 +1,62 @@
+#ifndef RAMIFY_TRAIN_EXPERT_H
+#define RAMIFY_TRAIN_EXPERT_H
+/* Training one expert: AdamW over mini-batches of some rows of a problem, with the best snapshot on
+ * select rows. */
+
+#include "encoder.h"
+#include "mlp.h"
+#include "problem.h"
+
+typedef struct ramify_expert_plan {
+    uint32_t epochs;  /* passes over the rows */
+    uint32_t batch;   /* rows per step */
+    double rate;      /* largest learning rate */
+    double warm_up;   /* share of the steps in which the rate rises linearly */
+    bool cosine;      /* then it falls as a cosine to 0; else it stays */
+    double decay;     /* decoupled weight decay of weight matrices and encodings */
+    double smoothing; /* label smoothing */
+    double average;   /* keep factor of the moving average of weights per step; 0: none */
+    uint32_t checks;  /* how often in all the select rows are scored; at least 1 */
+    bool train_slope; /* PReLU slopes are learned; false keeps them (ReLU) */
+    uint64_t seed, node;
+    double deadline; /* ramify_seconds() at which to end early; 0: none */
+} ramify_expert_plan;
+
+/* How an expert does on some rows. loss: mean squared error of the standardised targets, or
+ * cross-entropy in nats; error: the same for regression, or the share of wrong classes. */
+typedef struct ramify_fit_score {
+    double loss, error;
+} ramify_fit_score;
+
+/* features: rows x pad(features) of the whole problem when the encoder is frozen (indexed by row),
+ * or NULL when the encoder is trained with the expert. row_weight[i] multiplies the weight of
+ * training row i (borrowed rows count less); NULL = 1. record is the start and receives the best
+ * snapshot; encoder->theta likewise when it is trained. With keep_start the starting weights are
+ * snapshot 0 and win unless beaten on select rows. Empty select rows: the last weights are taken.
+ */
+ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_shape *shape,
+                                const ramify_expert_plan *plan, ramify_encoder *encoder,
+                                const float *features, ramify_rows train, const float *row_weight,
+                                ramify_rows select, bool keep_start, float *record,
+                                ramify_fit_score *best);
+
+/* Outputs[count x pad(outputs)] of an expert on rows: mean over members; class logits in a
+ * classification. */
+ramify_status ramify_expert_outputs(const ramify_problem *problem, const ramify_mlp_shape *shape,
+                                    const ramify_encoder *encoder, const float *features,
+                                    const float *record, ramify_rows rows, float *outputs);
+
+/* Per-row loss (the sum over targets of squared errors, or nats) and error (the same, or 0/1) from
+ * outputs; either may be NULL. Row weights not applied. */
+void ramify_expert_losses(const ramify_problem *problem, ramify_rows rows, const float *outputs,
+                          float *loss /* count */, float *error /* count */);
+
+/* What checkpoints and candidates are compared by: the loss of a regression; for a classification
+ * the error with a share of the loss. */
+double ramify_fit_criterion(const ramify_problem *problem, ramify_fit_score score);
+
+/* Weighted means of them. */
+ramify_fit_score ramify_expert_score(const ramify_problem *problem, ramify_rows rows,
+                                     const float *loss, const float *error);
+
+#endif

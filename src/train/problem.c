@@ -1,0 +1,211 @@
+/* From a matched table to plain features and standardised targets. Statistics come from training
+ * rows only. */
+
+#include "problem.h"
+#include "memory.h"
+#include "status.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Rows that are fetched from the table at a time. */
+#define BLOCK_ROWS 1024
+
+typedef struct moments {
+    double center, square, low, high;
+    size_t count;
+} moments;
+
+/* Welford's update: one pass, no cancellation. */
+static void moments_add(moments *m, double x) {
+    m->count++;
+    double difference = x - m->center;
+    m->center += difference / (double)m->count;
+    m->square += difference * (x - m->center);
+}
+
+static double moments_scale(const moments *m) {
+    double scale = m->count > 0 ? sqrt(m->square / (double)m->count) : 0.0;
+    /* A constant column, or one whose spread is rounding: dividing by it would blow it up. */
+    return scale > 1e-12 * fabs(m->center) && scale > 0 && isfinite(scale) ? scale : 1.0;
+}
+
+static void plan_columns(const ramify_schema *schema, const bool *missing, ramify_problem *made) {
+    uint32_t plain = 0;
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        const ramify_schema_column *from = &schema->columns[c];
+        ramify_stem_column *column = &made->column[c];
+        *column = (ramify_stem_column){.plain = plain, .feature = plain};
+        if (from->categorical) {
+            column->codes = from->category_count + 1;
+            plain += column->codes;
+        } else {
+            column->missing = missing[c];
+            plain += 1 + column->missing;
+        }
+    }
+    made->stem = (ramify_stem){
+        .columns = schema->column_count,
+        .plain = plain,
+        .features = plain,
+        .routes = plain,
+        .column = made->column,
+        .center = made->center,
+        .scale = made->scale,
+    };
+    made->plain_stride = ramify_pad(plain);
+}
+
+static ramify_status measure_columns(ramify_problem *made, const ramify_match *match,
+                                     ramify_rows train, double *block) {
+    ramify_context *context = made->context;
+    const ramify_schema *schema = match->schema;
+    uint32_t columns = schema->column_count;
+    moments *moment = ramify_allocate_zeroed(context, columns, sizeof *moment);
+    bool *missing = ramify_allocate_zeroed(context, columns, sizeof *missing);
+    if (!moment || !missing) {
+        ramify_release(context, moment);
+        ramify_release(context, missing);
+        return RAMIFY_ERROR_MEMORY;
+    }
+    for (size_t first = 0; first < train.count; first += BLOCK_ROWS) {
+        size_t count = train.count - first < BLOCK_ROWS ? train.count - first : BLOCK_ROWS;
+        ramify_match_rows(match, train.row + first, 0, count, block);
+        for (size_t i = 0; i < count; i++)
+            for (uint32_t c = 0; c < columns; c++) {
+                double x = block[i * columns + c];
+                if (isnan(x))
+                    missing[c] = true;
+                else if (!schema->columns[c].categorical)
+                    moments_add(&moment[c], x);
+            }
+    }
+    for (uint32_t c = 0; c < columns; c++) {
+        made->center[c] = schema->columns[c].categorical ? 0.0 : moment[c].center;
+        made->scale[c] = schema->columns[c].categorical ? 1.0 : moments_scale(&moment[c]);
+    }
+    plan_columns(schema, missing, made);
+    ramify_release(context, moment);
+    ramify_release(context, missing);
+    return RAMIFY_OK;
+}
+
+static void measure_targets(ramify_problem *made, const ramify_match *match, ramify_rows train) {
+    for (uint32_t t = 0; t < made->targets; t++) {
+        moments moment = {0};
+        for (size_t i = 0; i < train.count; i++)
+            moments_add(&moment, ramify_match_target(match, t, train.row[i]));
+        made->head_center[t] = moment.center;
+        made->head_scale[t] = moments_scale(&moment);
+    }
+}
+
+static void fill(ramify_problem *made, const ramify_match *match, const uint32_t *table_rows,
+                 double *block) {
+    uint32_t columns = made->stem.columns;
+    for (size_t first = 0; first < made->rows; first += BLOCK_ROWS) {
+        size_t count = made->rows - first < BLOCK_ROWS ? made->rows - first : BLOCK_ROWS;
+        ramify_match_rows(match, table_rows + first, 0, count, block);
+        ramify_stem_plain(&made->stem, count, block, columns,
+                          made->plain + first * made->plain_stride, made->plain_stride);
+    }
+    for (size_t i = 0; i < made->rows; i++) {
+        if (made->label)
+            made->label[i] = (uint32_t)ramify_match_target(match, 0, table_rows[i]);
+        for (uint32_t t = 0; t < made->targets; t++)
+            made->target[i * made->targets + t] =
+                (float)((ramify_match_target(match, t, table_rows[i]) - made->head_center[t]) /
+                        made->head_scale[t]);
+    }
+}
+
+static void fill_weights(ramify_problem *made, const ramify_column *weight,
+                         const uint32_t *table_rows) {
+    double sum = 0;
+    for (size_t i = 0; i < made->train.count; i++)
+        sum += ramify_column_value(weight, table_rows[i]);
+    double mean = sum > 0 ? sum / (double)made->train.count : 1.0;
+    for (size_t i = 0; i < made->rows; i++)
+        made->weight[i] = (float)(ramify_column_value(weight, table_rows[i]) / mean);
+}
+
+ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,
+                                    ramify_rows train, ramify_rows select, ramify_rows report,
+                                    const ramify_column *weight, ramify_problem **problem) {
+    const ramify_schema *schema = match->schema;
+    ramify_problem *made = ramify_allocate_zeroed(context, 1, sizeof *made);
+    if (!made)
+        return RAMIFY_ERROR_MEMORY;
+    made->context = context;
+    made->kernels = ramify_kernels_select(ramify_isa(context));
+    made->schema = schema;
+    made->rows = train.count + select.count + report.count;
+    bool classes = schema->task == RAMIFY_TASK_CLASSIFICATION;
+    made->targets = classes ? 0 : schema->target_count;
+    made->outputs = classes ? schema->class_count : schema->target_count;
+    size_t columns = schema->column_count;
+    uint32_t *table_rows = ramify_allocate(context, made->rows, sizeof *table_rows);
+    double *block = ramify_allocate(context, BLOCK_ROWS * columns, sizeof *block);
+    made->column = ramify_allocate(context, columns, sizeof *made->column);
+    made->center = ramify_allocate(context, columns, sizeof *made->center);
+    made->scale = ramify_allocate(context, columns, sizeof *made->scale);
+    made->row_memory = ramify_allocate(context, made->rows, sizeof *made->row_memory);
+    made->head_center = ramify_allocate_zeroed(context, made->targets + 1, sizeof(double));
+    made->head_scale = ramify_allocate_zeroed(context, made->targets + 1, sizeof(double));
+    if (classes)
+        made->label = ramify_allocate(context, made->rows, sizeof *made->label);
+    else
+        made->target = ramify_allocate(context, made->rows * made->targets, sizeof(float));
+    if (weight)
+        made->weight = ramify_allocate(context, made->rows, sizeof *made->weight);
+    ramify_status status = RAMIFY_ERROR_MEMORY;
+    if (table_rows && block && made->column && made->center && made->scale && made->row_memory &&
+        made->head_center && made->head_scale && (made->label || made->target) &&
+        (made->weight || !weight))
+        status = measure_columns(made, match, train, block);
+    if (status == RAMIFY_OK) {
+        made->plain = ramify_allocate(context, made->rows * made->plain_stride, sizeof(float));
+        if (!made->plain)
+            status = RAMIFY_ERROR_MEMORY;
+    }
+    if (status == RAMIFY_OK) {
+        memcpy(table_rows, train.row, train.count * sizeof *table_rows);
+        memcpy(table_rows + train.count, select.row, select.count * sizeof *table_rows);
+        memcpy(table_rows + train.count + select.count, report.row,
+               report.count * sizeof *table_rows);
+        for (size_t i = 0; i < made->rows; i++)
+            made->row_memory[i] = (uint32_t)i;
+        made->train = (ramify_rows){made->row_memory, train.count};
+        made->select = (ramify_rows){made->row_memory + train.count, select.count};
+        made->report = (ramify_rows){made->select.row + select.count, report.count};
+        measure_targets(made, match, train);
+        fill(made, match, table_rows, block);
+        if (weight)
+            fill_weights(made, weight, table_rows);
+    }
+    ramify_release(context, table_rows);
+    ramify_release(context, block);
+    if (status != RAMIFY_OK)
+        ramify_problem_destroy(context, &made);
+    else
+        *problem = made;
+    return status;
+}
+
+void ramify_problem_destroy(ramify_context *context, ramify_problem **problem) {
+    if (!*problem)
+        return;
+    ramify_problem *old = *problem;
+    *problem = NULL;
+    ramify_release(context, old->column);
+    ramify_release(context, old->center);
+    ramify_release(context, old->scale);
+    ramify_release(context, old->plain);
+    ramify_release(context, old->target);
+    ramify_release(context, old->label);
+    ramify_release(context, old->weight);
+    ramify_release(context, old->head_center);
+    ramify_release(context, old->head_scale);
+    ramify_release(context, old->row_memory);
+    ramify_release(context, old);
+}

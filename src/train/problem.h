@@ -1,0 +1,51 @@
+#ifndef RAMIFY_TRAIN_PROBLEM_H
+#define RAMIFY_TRAIN_PROBLEM_H
+/* A training problem: the table's usable rows as plain features and targets, in float32, and which
+ * of them train, select and report. Made once; every expert, tree and control is trained on the
+ * same problem. */
+
+#include "kernels.h"
+#include "ramify.h"
+#include "schema.h"
+#include "split.h"
+#include "stem.h"
+
+/* A set of rows of the problem. */
+typedef struct ramify_rows {
+    const uint32_t *row; /* count */
+    size_t count;
+} ramify_rows;
+
+typedef struct ramify_problem {
+    ramify_context *context;
+    const ramify_kernels *kernels;
+    const ramify_schema *schema;
+    size_t rows;
+    uint32_t outputs; /* targets, or classes */
+    uint32_t targets; /* regression: number of targets; classification: 0 */
+
+    ramify_stem stem; /* the plain part: columns, center, scale; no bins, periods or routes */
+    ramify_stem_column *column; /* what stem.column points to; owned */
+    double *center, *scale;     /* columns; owned */
+    size_t plain_stride;        /* pad(stem.plain) */
+    float *plain;               /* rows x plain_stride */
+
+    float *target;       /* rows x targets, standardised; NULL in a classification */
+    uint32_t *label;     /* rows; NULL in a regression */
+    float *weight;       /* rows, mean 1 over training rows; NULL: all 1 */
+    double *head_center; /* targets: mean of the training rows */
+    double *head_scale;  /* targets: standard deviation */
+
+    ramify_rows train, select, report;
+    uint32_t *row_memory; /* what the three point to */
+} ramify_problem;
+
+/* Makes the problem from rows of the table (table row indices; all with their targets present). The
+ * problem's rows are numbered train, then select, then report, in the order given. weight: column
+ * of row weights, or NULL. Free with ramify_problem_destroy. */
+ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,
+                                    ramify_rows train, ramify_rows select, ramify_rows report,
+                                    const ramify_column *weight, ramify_problem **problem);
+void ramify_problem_destroy(ramify_context *context, ramify_problem **problem);
+
+#endif
