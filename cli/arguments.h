@@ -1,0 +1,95 @@
+#ifndef RAMIFY_CLI_ARGUMENTS_H
+#define RAMIFY_CLI_ARGUMENTS_H
+/* Reading the arguments of a verb. A verb lists its options, each bound to a variable that holds
+ * the default; the same list reads the arguments and prints the help, so the help cannot be wrong.
+ */
+
+#include "ramify.h"
+
+/* Exit statuses, as promised in docs/cli.md; a stop by signal N is 128 + N. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
+
+/* What an option's argument is, and the type of the variable that it sets. */
+typedef enum argument_kind {
+    ARGUMENT_NONE,    /* bool: true when the option is given */
+    ARGUMENT_TEXT,    /* const char * */
+    ARGUMENT_LIST,    /* char *: repeated options are joined by commas; see arguments_free */
+    ARGUMENT_COUNT,   /* uint32_t, at least 1 */
+    ARGUMENT_INTEGER, /* uint64_t */
+    ARGUMENT_SIZE,    /* uint64_t bytes: 4096, 32KiB, 1.5MiB, 2GiB */
+    ARGUMENT_TIME,    /* double seconds: 90, 90s, 1.5m, 2h */
+    ARGUMENT_SHARE,   /* double: 0.01 or 1% */
+    ARGUMENT_NUMBER,  /* double */
+    ARGUMENT_NAME     /* int: the place of the argument in `names` */
+} argument_kind;
+
+typedef struct argument_option {
+    const char *name; /* without its two dashes; NULL starts a section of the help, named by help */
+    char letter;      /* short form, or 0 */
+    argument_kind kind;
+    void *value;
+    const char *placeholder;  /* "COL", in the help */
+    const char *unset;        /* how the help calls a default of 0, NULL or below 0 */
+    const char *const *names; /* ARGUMENT_NAME: NULL-terminated */
+    const char *help;
+} argument_option;
+
+/* A verb's longest list is train's, 44 with its sections. */
+#define ARGUMENT_OPTIONS_MAX 64
+
+typedef struct arguments {
+    const char *verb;
+    const char *usage;   /* positional arguments, as in "MODEL DATA" */
+    const char *summary; /* what the verb does; lines of at most 80 characters */
+    size_t positional_count;
+    const char *positional[2];
+    size_t option_count;
+    argument_option options[ARGUMENT_OPTIONS_MAX];
+} arguments;
+
+/* What all verbs that read tables have in common. */
+typedef struct table_arguments {
+    ramify_table_options options;
+    char *categorical;
+    int header;
+} table_arguments;
+
+/* What all verbs that compute have in common. */
+typedef struct context_arguments {
+    uint32_t threads;
+    const char *isa;
+    bool verbose;
+} context_arguments;
+
+/* What the verbs that predict have in common. */
+typedef struct model_arguments {
+    uint64_t resident_bytes;
+    int access;
+} model_arguments;
+
+void arguments_add(arguments *list, argument_option option);
+void arguments_add_model(arguments *list, model_arguments *model);
+void arguments_add_table(arguments *list, table_arguments *table);
+void arguments_add_context(arguments *list, context_arguments *context);
+
+/* Reads argv[0 .. argc), the words after the verb. Returns true when the verb is to run; else
+ * *exit_status is what the tool is to exit with: help was asked for and is printed, or one sentence
+ * about what is wrong is. */
+bool arguments_read(arguments *list, int argc, char **argv, int *exit_status);
+
+/* Completes table->options after arguments_read. The texts stay the arguments'. */
+void arguments_finish_table(table_arguments *table);
+
+/* Frees the texts of ARGUMENT_LIST options and sets them to NULL. */
+void arguments_free(arguments *list);
+
+/* Prints "ramify VERB: sentence" and where to read more; returns EXIT_USAGE. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+int arguments_refuse(const char *verb, const char *format, ...);
+
+/* The name nearest to `word` among names[0 .. count), or NULL when none is near. */
+const char *arguments_nearest(const char *word, const char *const *names, size_t count);
+
+#endif

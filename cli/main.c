@@ -1,0 +1,62 @@
+/* ramify: the command-line tool. It uses nothing of the library but ramify.h. */
+
+#include "arguments.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} verb;
+
+static const verb verbs[] = {
+    {"train", verb_train}, {"predict", verb_predict}, {"evaluate", verb_evaluate},
+    {"info", verb_info},   {"export", verb_export},
+};
+#define VERB_COUNT (sizeof verbs / sizeof verbs[0])
+
+static const char explanation[] =
+    "ramify: models made of small independent networks. A tree of prototypes sends each row to "
+    "one\n"
+    "of them, and only that one is loaded: the model stays on disk, a row needs a few kilobytes.\n"
+    "\n"
+    "  ramify train cars.csv --target price -o cars.ramify   learn a column from the others\n"
+    "  ramify predict cars.ramify new.csv -o prices.csv      fill it in for new rows\n"
+    "  ramify evaluate cars.ramify test.csv                  compare predictions with the truth\n"
+    "  ramify info cars.ramify                               what the model is and what it needs\n"
+    "  ramify export cars.ramify --c cars.c                  the model as plain C, for any device\n"
+    "\n"
+    "DATA is CSV (any delimiter, header or not, numbers, words and gaps), NPY or IDX, also "
+    "gzipped,\n"
+    "or - for standard input. A target of words is a classification, of numbers a regression.\n"
+    "\n"
+    "  --resident 32KiB   bound the memory that predicting one row needs\n"
+    "  --controls         train plain networks of the same cost beside it, and compare\n"
+    "  --json             print results as JSON\n"
+    "\n"
+    "`ramify VERB --help` lists all options with their defaults.\n";
+
+int main(int argc, char **argv) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        fputs(explanation, stdout);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("ramify %s\n", ramify_version());
+        return EXIT_OK;
+    }
+    const char *names[VERB_COUNT];
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(argc - 2, argv + 2);
+        names[i] = verbs[i].name;
+    }
+    const char *nearest = arguments_nearest(argv[1], names, VERB_COUNT);
+    if (nearest)
+        return arguments_refuse(NULL, "unknown verb \"%s\"; did you mean %s?", argv[1], nearest);
+    return arguments_refuse(
+        NULL, "unknown verb \"%s\"; known are train, predict, evaluate, info and export", argv[1]);
+}

@@ -1,0 +1,83 @@
+#include "printing.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+const char *format_size(char text[PRINTING_ROOM], uint64_t bytes) {
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    /* 1023.95 would be printed as 1024.0. */
+    while (value >= 1023.95 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024.0;
+        unit++;
+    }
+    snprintf(text, PRINTING_ROOM, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return text;
+}
+
+const char *format_count(char text[PRINTING_ROOM], uint64_t count) {
+    char digits[PRINTING_ROOM];
+    int length = snprintf(digits, sizeof digits, "%" PRIu64, count);
+    char *out = text;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            *out++ = ',';
+        *out++ = digits[i];
+    }
+    *out = '\0';
+    return text;
+}
+
+void print_cell(FILE *file, const char *text) {
+    if (text[0] != '\0' && strpbrk(text, ",\"\r\n") == NULL) {
+        fputs(text, file);
+        return;
+    }
+    fputc('"', file);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', file);
+        fputc(*text, file);
+    }
+    fputc('"', file);
+}
+
+json_t *json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *json_count(uint64_t value) {
+    return json_integer((json_int_t)value);
+}
+
+void json_add_score(json_t *object, ramify_task task, const ramify_score *score) {
+    if (task == RAMIFY_TASK_REGRESSION) {
+        json_object_set_new(object, "rmse", json_number(score->rmse));
+        json_object_set_new(object, "mae", json_number(score->mae));
+        json_object_set_new(object, "r2", json_number(score->r2));
+    } else {
+        json_object_set_new(object, "accuracy", json_number(score->accuracy));
+        json_object_set_new(object, "log_loss", json_number(score->log_loss));
+    }
+    if (isfinite(score->error_low) && isfinite(score->error_high)) {
+        json_object_set_new(object, "error_low", json_number(score->error_low));
+        json_object_set_new(object, "error_high", json_number(score->error_high));
+    }
+}
+
+void print_score(ramify_task task, const ramify_score *score) {
+    if (task == RAMIFY_TASK_REGRESSION)
+        printf("rmse %.6g, mae %.6g, r2 %.6g", score->rmse, score->mae, score->r2);
+    else
+        printf("accuracy %.4f, log loss %.6g", score->accuracy, score->log_loss);
+}
+
+bool print_json(json_t *object) {
+    if (!object)
+        return false;
+    int failed = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    json_decref(object);
+    return failed == 0 && fputs("\n", stdout) >= 0 && fflush(stdout) == 0;
+}

@@ -1,0 +1,36 @@
+#ifndef RAMIFY_CLI_PRINTING_H
+#define RAMIFY_CLI_PRINTING_H
+/* What the verbs print on stdout: JSON objects, scores, sizes, CSV cells. */
+
+#include "ramify.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* Room for any text of format_size and format_count. */
+#define PRINTING_ROOM 32
+
+/* 4096 -> "4.0 KiB". Returns text. */
+const char *format_size(char text[PRINTING_ROOM], uint64_t bytes);
+
+/* 1234567 -> "1,234,567". Returns text. */
+const char *format_count(char text[PRINTING_ROOM], uint64_t count);
+
+/* One CSV cell, quoted when it holds a comma, a quote or a line break, or is empty. */
+void print_cell(FILE *file, const char *text);
+
+/* A number that may be missing: null when it is not finite. */
+json_t *json_number(double value);
+json_t *json_count(uint64_t value);
+
+/* Adds rmse mae r2 or accuracy log_loss, and error_low error_high where they were computed. */
+void json_add_score(json_t *object, ramify_task task, const ramify_score *score);
+
+/* "rmse 0.048, mae 0.035, r2 0.997", or the pair of a classification, without a line end. */
+void print_score(ramify_task task, const ramify_score *score);
+
+/* Prints the object as JSON and a line end on stdout, and gives it back. Returns false when memory
+ * ran out or stdout cannot be written. */
+bool print_json(json_t *object);
+
+#endif

@@ -1,0 +1,51 @@
+#ifndef RAMIFY_CLI_SESSION_H
+#define RAMIFY_CLI_SESSION_H
+/* One run of a verb: a context whose callbacks print on stderr, and the signals that stop it. */
+
+#include "arguments.h"
+
+typedef struct session {
+    ramify_context *context;
+    const char *verb;
+    bool verbose;
+    bool terminal;      /* stderr is one: show progress */
+    bool finishing;     /* what is left must not be cancelled: the model is being written */
+    bool line_shown;    /* a progress line stands on the terminal */
+    char stage[64];     /* the stage it shows */
+    double stage_began; /* seconds */
+} session;
+
+/* Sets up; the session must stay where it is until session_close. Returns EXIT_OK, or the exit
+ * status after one sentence on stderr. From here on SIGINT and SIGTERM ask the running call to
+ * stop; a second one ends the program at once. */
+int session_open(session *run, const char *verb, const context_arguments *wanted);
+void session_close(session *run);
+
+/* Opens the model at `path`. Returns EXIT_OK, or the exit status after one sentence. */
+int session_open_model(session *run, const char *path, const model_arguments *wanted,
+                       ramify_model **model);
+
+/* Prints the sentence about a call that returned `status`, not RAMIFY_OK, and returns the exit
+ * status. */
+int session_failed(session *run, ramify_status status);
+
+/* Prints "ramify: sentence" on stderr and returns EXIT_FAILED. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+int session_error(session *run, const char *format, ...);
+
+/* The same for something to know that is no failure: "ramify: warning: sentence". */
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+void session_warning(session *run, const char *format, ...);
+
+/* The signal that asked to stop, or 0; and its name. */
+int session_signal(void);
+const char *session_signal_name(void);
+
+/* Seconds on a monotonic clock. */
+double session_seconds(void);
+
+#endif

@@ -1,0 +1,120 @@
+/* ramify info MODEL: what a model is and what it needs. */
+
+#include "printing.h"
+#include "session.h"
+#include "verbs.h"
+
+#include <inttypes.h>
+
+typedef struct info_request {
+    bool check, json;
+    context_arguments context;
+} info_request;
+
+static json_t *names(const ramify_model *model, uint32_t count,
+                     const char *(*name)(const ramify_model *, uint32_t)) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(name(model, i)));
+    return list;
+}
+
+static bool print_info_json(const ramify_model *model, const ramify_model_info *info,
+                            bool checked) {
+    json_t *object = json_object();
+    json_object_set_new(object, "kind", json_string(info->kind));
+    json_object_set_new(
+        object, "task",
+        json_string(info->task == RAMIFY_TASK_REGRESSION ? "regression" : "classification"));
+    json_object_set_new(object, "columns", names(model, info->columns, ramify_model_column));
+    json_object_set_new(object, "targets", names(model, info->targets, ramify_model_target));
+    if (info->task == RAMIFY_TASK_CLASSIFICATION)
+        json_object_set_new(object, "classes", names(model, info->classes, ramify_model_class));
+    json_object_set_new(object, "leaves", json_count(info->leaves));
+    json_object_set_new(object, "modules", json_count(info->modules));
+    json_object_set_new(object, "parameters", json_count(info->parameters));
+    json_object_set_new(object, "active_parameters", json_count(info->active_parameters));
+    json_object_set_new(object, "resident_bytes", json_count(info->resident_bytes));
+    json_object_set_new(object, "path_bytes", json_count(info->path_bytes));
+    json_object_set_new(object, "module_bytes", json_count(info->module_bytes));
+    json_object_set_new(object, "file_bytes", json_count(info->file_bytes));
+    json_t *config = json_loads(info->config, 0, NULL);
+    json_object_set_new(object, "config", config ? config : json_string(info->config));
+    if (checked)
+        json_object_set_new(object, "checked", json_true());
+    return print_json(object);
+}
+
+/* A few names in a line; an image has hundreds. */
+static void print_names(const char *what, const ramify_model *model, uint32_t count,
+                        const char *(*name)(const ramify_model *, uint32_t)) {
+    enum { SHOWN = 12 };
+    printf("%s", what);
+    for (uint32_t i = 0; i < count && i < SHOWN; i++)
+        printf("%s%s", i > 0 ? ", " : "", name(model, i));
+    if (count > SHOWN)
+        printf(", ... (%" PRIu32 ")", count);
+    printf("\n");
+}
+
+static void print_info(const ramify_model *model, const ramify_model_info *info, bool checked) {
+    char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM];
+    printf("kind        %s, %s\n", info->kind,
+           info->task == RAMIFY_TASK_REGRESSION ? "regression" : "classification");
+    print_names("columns     ", model, info->columns, ramify_model_column);
+    print_names("predicts    ", model, info->targets, ramify_model_target);
+    if (info->task == RAMIFY_TASK_CLASSIFICATION)
+        print_names("classes     ", model, info->classes, ramify_model_class);
+    printf("experts     %s, at %s leaves\n", format_count(a, info->modules),
+           format_count(b, info->leaves));
+    printf("parameters  %s, of which a row needs %s\n", format_count(a, info->parameters),
+           format_count(b, info->active_parameters));
+    printf("resident    %s for one row: %s of nodes, %s of expert, the rest for reading rows\n",
+           format_size(a, info->resident_bytes), format_size(b, info->path_bytes),
+           format_size(c, info->module_bytes));
+    printf("file        %s\n", format_size(a, info->file_bytes));
+    if (checked)
+        printf("checked     every node and every expert is sound\n");
+}
+
+int verb_info(int argc, char **argv) {
+    info_request request = {0};
+    arguments list = {.verb = "info",
+                      .usage = "MODEL",
+                      .positional_count = 1,
+                      .summary = "Says what a model is, what it was made for and what it needs."};
+    arguments_add(&list, (argument_option){.name = "check",
+                                           .kind = ARGUMENT_NONE,
+                                           .value = &request.check,
+                                           .help = "read and check the whole file"});
+    arguments_add(&list, (argument_option){.name = "json",
+                                           .kind = ARGUMENT_NONE,
+                                           .value = &request.json,
+                                           .help = "print it as JSON, with the config"});
+    arguments_add_context(&list, &request.context);
+    int exit_status;
+    if (!arguments_read(&list, argc, argv, &exit_status))
+        return exit_status;
+    session run;
+    exit_status = session_open(&run, "info", &request.context);
+    if (exit_status != EXIT_OK)
+        return exit_status;
+
+    ramify_model *model = NULL;
+    ramify_status status = ramify_open(run.context, list.positional[0], NULL, &model);
+    if (status == RAMIFY_OK && request.check)
+        status = ramify_model_check(run.context, model);
+    if (status != RAMIFY_OK) {
+        exit_status = session_failed(&run, status);
+    } else {
+        ramify_model_info info;
+        ramify_model_get_info(model, &info);
+        if (!request.json)
+            print_info(model, &info, request.check);
+        else if (!print_info_json(model, &info, request.check))
+            exit_status = session_error(&run, "standard output: cannot be written");
+    }
+    ramify_close(&model);
+    session_close(&run);
+    return exit_status;
+}

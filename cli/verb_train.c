@@ -1,0 +1,504 @@
+/* ramify train DATA --target COL -o MODEL: learns a model, saves it and says how good it is. */
+
+#include "printing.h"
+#include "session.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct train_request {
+    ramify_train_options options;
+    char *target, *drop; /* lists, ours */
+    int task, activation, split_test, periodic, bins, gradient_routing, borrow, averaging, tree;
+    int kind;
+    uint32_t folds;     /* 0: no cross-validation */
+    const char *output; /* NULL: only with folds */
+    const char *test, *test_labels;
+    bool json;
+    table_arguments table;
+    context_arguments context;
+} train_request;
+
+/* What training, cross-validation and testing have brought, for printing. */
+typedef struct train_result {
+    const ramify_training *training; /* NULL when nothing was trained to be kept */
+    ramify_model_info info;          /* of the model, if there is one */
+    ramify_score *folds;             /* request->folds, or NULL */
+    const ramify_score *test;        /* NULL without --test */
+} train_result;
+
+static const char *const kind_names[] = {"pathways", "mlp", NULL};
+static const char *const task_names[] = {"auto", "regression", "classification", NULL};
+static const char *const tree_names[] = {"kmeans", "dyadic", "random", NULL};
+static const char *const choice_names[] = {
+    [RAMIFY_CHOICE_AUTO] = "auto", [RAMIFY_CHOICE_ON] = "on", [RAMIFY_CHOICE_OFF] = "off", NULL};
+static const char *const activation_names[] = {
+    [RAMIFY_ACTIVATION_PRELU] = "prelu", [RAMIFY_ACTIVATION_RELU] = "relu", NULL};
+
+static void add_section(arguments *list, const char *title) {
+    arguments_add(list, (argument_option){.help = title});
+}
+
+static void add_text(arguments *list, const char *name, const char **value, const char *placeholder,
+                     const char *unset, const char *help) {
+    arguments_add(list, (argument_option){.name = name,
+                                          .kind = ARGUMENT_TEXT,
+                                          .value = value,
+                                          .placeholder = placeholder,
+                                          .unset = unset,
+                                          .help = help});
+}
+
+static void add_list(arguments *list, const char *name, char **value, const char *unset,
+                     const char *help) {
+    arguments_add(list, (argument_option){.name = name,
+                                          .kind = ARGUMENT_LIST,
+                                          .value = value,
+                                          .placeholder = "COL,..",
+                                          .unset = unset,
+                                          .help = help});
+}
+
+static void add_count(arguments *list, const char *name, uint32_t *value, const char *unset,
+                      const char *help) {
+    arguments_add(list, (argument_option){.name = name,
+                                          .kind = ARGUMENT_COUNT,
+                                          .value = value,
+                                          .placeholder = "N",
+                                          .unset = unset,
+                                          .help = help});
+}
+
+static void add_number(arguments *list, const char *name, argument_kind kind, double *value,
+                       const char *placeholder, const char *unset, const char *help) {
+    arguments_add(list, (argument_option){.name = name,
+                                          .kind = kind,
+                                          .value = value,
+                                          .placeholder = placeholder,
+                                          .unset = unset,
+                                          .help = help});
+}
+
+static void add_names(arguments *list, const char *name, int *value, const char *const *names,
+                      const char *help) {
+    arguments_add(
+        list,
+        (argument_option){
+            .name = name, .kind = ARGUMENT_NAME, .value = value, .names = names, .help = help});
+}
+
+static void add_flag(arguments *list, const char *name, bool *value, const char *help) {
+    arguments_add(
+        list, (argument_option){.name = name, .kind = ARGUMENT_NONE, .value = value, .help = help});
+}
+
+/* The place of the library's default in a list of names. */
+static int place_of(const char *const *names, const char *name) {
+    for (int i = 0; name && names[i]; i++) {
+        if (strcmp(names[i], name) == 0)
+            return i;
+    }
+    return 0;
+}
+
+static void list_options(arguments *list, train_request *request) {
+    ramify_train_options *options = &request->options;
+    ramify_train_options_init(options);
+    request->kind = place_of(kind_names, options->kind);
+    request->tree = place_of(tree_names, options->tree);
+    request->activation = (int)options->activation;
+    request->split_test = (int)options->split_test;
+    request->periodic = (int)options->periodic;
+    request->bins = (int)options->bins;
+    request->gradient_routing = (int)options->gradient_routing;
+    request->borrow = (int)options->borrow;
+    request->averaging = (int)options->averaging;
+
+    add_section(list, "What is learned");
+    add_list(list, "target", &request->target, "required",
+             "what to predict; may be several columns");
+    arguments_add(list, (argument_option){.name = "output",
+                                          .letter = 'o',
+                                          .kind = ARGUMENT_TEXT,
+                                          .value = &request->output,
+                                          .placeholder = "MODEL",
+                                          .unset = "required without --cv",
+                                          .help = "the model file to write"});
+    add_names(list, "kind", &request->kind, kind_names, "a tree of experts, or one network");
+    add_names(list, "task", &request->task, task_names, "auto: words are classes");
+    add_list(list, "drop", &request->drop, "none", "columns not to be used");
+    add_text(list, "weight", &options->weight, "COL", "none", "weight of every row");
+
+    add_section(list, "What is measured");
+    add_number(list, "validation", ARGUMENT_SHARE, &options->validation, "SHARE", NULL,
+               "rows held out for choices and scores");
+    add_text(list, "group", &options->group, "COL", "none", "rows that belong together");
+    add_text(list, "time", &options->time, "COL", "none", "hold out the latest rows by this");
+    add_count(list, "cv", &request->folds, "off", "cross-validate in N folds first");
+    add_flag(list, "controls", &options->controls, "also train plain networks, and compare");
+    add_text(list, "test", &request->test, "FILE", "none",
+             "rows to score at the end; nothing is chosen on them");
+    add_text(list, "test-labels", &request->test_labels, "FILE", "none",
+             "their targets, with --labels");
+    add_flag(list, "json", &request->json, "print the results as JSON");
+
+    add_section(list, "What the model may be");
+    arguments_add(list, (argument_option){.name = "resident",
+                                          .kind = ARGUMENT_SIZE,
+                                          .value = &options->resident_bytes,
+                                          .placeholder = "SIZE",
+                                          .unset = "no bound",
+                                          .help = "bound on what predicting a row holds"});
+    add_text(list, "hidden", &options->hidden, "N,N,..", "fitted to --resident",
+             "widths of the hidden layers");
+    add_names(list, "activation", &request->activation, activation_names, "of the hidden layers");
+    add_count(list, "members", &options->members, "chosen", "networks that share their weights");
+    add_count(list, "leaves", &options->leaves, "as many as rows support",
+              "most leaves of the tree; 1: no tree");
+    add_count(list, "arity", &options->arity, NULL, "children of a node, 2 to 64");
+    add_count(list, "smallest-node", &options->smallest_node, NULL,
+              "nodes with fewer rows are not split");
+    add_names(list, "tree", &request->tree, tree_names, "how nodes are split");
+    add_names(list, "split-test", &request->split_test, choice_names,
+              "whether a split must be earned");
+    add_names(list, "periodic", &request->periodic, choice_names, "sine and cosine inputs");
+    add_names(list, "bins", &request->bins, choice_names, "inputs by quantile bins");
+    add_names(list, "gradient-routing", &request->gradient_routing, choice_names,
+              "route where the output changes");
+    add_names(list, "borrow", &request->borrow, choice_names, "children see neighbours' rows");
+    add_names(list, "averaging", &request->averaging, choice_names, "average weights over steps");
+
+    add_section(list, "How it is trained");
+    arguments_add(list, (argument_option){.name = "seed",
+                                          .kind = ARGUMENT_INTEGER,
+                                          .value = &options->seed,
+                                          .placeholder = "N",
+                                          .help = "same seed, same data: same model"});
+    add_count(list, "epochs", &options->epochs, "by the recipe", "passes for the root");
+    add_count(list, "child-epochs", &options->child_epochs, "by the recipe",
+              "passes for each expert below");
+    add_count(list, "batch", &options->batch, "64", "rows per step");
+    add_number(list, "rate", ARGUMENT_NUMBER, &options->rate, "R", "by the recipe",
+               "largest learning rate");
+    add_number(list, "decay", ARGUMENT_NUMBER, &options->decay, "D", "by the recipe",
+               "weight decay");
+    add_number(list, "time-limit", ARGUMENT_TIME, &options->time_limit, "TIME", "none",
+               "then the best model so far is kept");
+
+    arguments_add_table(list, &request->table);
+    arguments_add_context(list, &request->context);
+}
+
+static void finish_options(train_request *request) {
+    ramify_train_options *options = &request->options;
+    arguments_finish_table(&request->table);
+    /* A file of labels is the column "label" of the table. */
+    options->target =
+        request->target ? request->target : (request->table.options.labels ? "label" : NULL);
+    options->drop = request->drop;
+    options->kind = kind_names[request->kind];
+    options->task = request->task == 0 ? NULL : task_names[request->task];
+    options->tree = tree_names[request->tree];
+    options->activation = (ramify_activation)request->activation;
+    options->split_test = (ramify_choice)request->split_test;
+    options->periodic = (ramify_choice)request->periodic;
+    options->bins = (ramify_choice)request->bins;
+    options->gradient_routing = (ramify_choice)request->gradient_routing;
+    options->borrow = (ramify_choice)request->borrow;
+    options->averaging = (ramify_choice)request->averaging;
+}
+
+static int check_request(const train_request *request) {
+    if (!request->options.target)
+        return arguments_refuse("train", "--target COL is missing: the column to predict");
+    if (!request->output && request->folds == 0)
+        return arguments_refuse("train", "-o MODEL is missing: the model file to write");
+    if (request->folds == 1)
+        return arguments_refuse("train", "--cv \"1\": must be at least 2 folds");
+    if (request->test_labels && !request->test)
+        return arguments_refuse("train", "--test-labels needs --test");
+    if (request->test && !request->output)
+        return arguments_refuse("train", "--test needs -o MODEL: a model to score");
+    return EXIT_OK;
+}
+
+/* Finds out before hours of training whether the model can be written after them. */
+static int check_output(session *run, const char *path) {
+    struct stat about;
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+        return session_error(run, "%s: is a folder; name a file for the model", path);
+    const char *slash = strrchr(path, '/');
+    char *folder = strdup(slash ? path : ".");
+    if (!folder)
+        return session_error(run, "out of memory");
+    if (slash)
+        folder[slash == path ? 1 : slash - path] = '\0';
+    int exit_status = EXIT_OK;
+    if (access(folder, W_OK | X_OK) != 0)
+        exit_status =
+            session_error(run, "%s: the folder cannot be written to: %s", path, strerror(errno));
+    free(folder);
+    return exit_status;
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * Printing
+ * --------------------------------------------------------------------------------------------- */
+
+/* Scores hold NaN in the fields of the other task. */
+static ramify_task task_of(const ramify_score *score) {
+    return isnan(score->rmse) ? RAMIFY_TASK_CLASSIFICATION : RAMIFY_TASK_REGRESSION;
+}
+
+static double error_of(const ramify_score *score) {
+    return task_of(score) == RAMIFY_TASK_REGRESSION ? score->rmse : 1.0 - score->accuracy;
+}
+
+static void print_folds(const ramify_score *folds, uint32_t count) {
+    double sum = 0.0, squares = 0.0;
+    for (uint32_t i = 0; i < count; i++) {
+        printf("fold %u: ", (unsigned)i + 1);
+        print_score(task_of(&folds[i]), &folds[i]);
+        printf(" on %llu rows\n", (unsigned long long)folds[i].rows);
+        sum += error_of(&folds[i]);
+    }
+    double mean = sum / count;
+    for (uint32_t i = 0; i < count; i++)
+        squares += (error_of(&folds[i]) - mean) * (error_of(&folds[i]) - mean);
+    printf("%s over %u folds: mean %.6g, standard deviation %.6g\n",
+           task_of(&folds[0]) == RAMIFY_TASK_REGRESSION ? "rmse" : "error", (unsigned)count, mean,
+           sqrt(squares / (count - 1)));
+}
+
+static void print_controls(const ramify_training *training) {
+    ramify_task task = task_of(&training->controls[0].score);
+    bool share = task == RAMIFY_TASK_CLASSIFICATION;
+    printf("\n%-18s %12s %10s %11s  %10s %-23s %8s\n", "", "parameters", "active", "resident",
+           share ? "error %" : "rmse", "   90 % interval", "seconds");
+    for (uint32_t i = 0; i < training->control_count; i++) {
+        const ramify_control *control = &training->controls[i];
+        char all[PRINTING_ROOM], active[PRINTING_ROOM], size[PRINTING_ROOM], interval[64] = "";
+        double factor = share ? 100.0 : 1.0;
+        if (isfinite(control->score.error_low))
+            snprintf(interval, sizeof interval, "%10.4g .. %-9.4g",
+                     factor * control->score.error_low, factor * control->score.error_high);
+        printf("%-18s %12s %10s %11s  %10.4g %-23s %8.1f\n", control->name,
+               format_count(all, control->parameters),
+               format_count(active, control->active_parameters),
+               format_size(size, control->resident_bytes), factor * error_of(&control->score),
+               interval, control->seconds);
+    }
+}
+
+static void print_result(const train_request *request, const train_result *result) {
+    char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM], d[PRINTING_ROOM];
+    const ramify_training *training = result->training;
+    if (result->folds)
+        print_folds(result->folds, request->folds);
+    if (!training)
+        return;
+    printf("rows        %s: %s train, %s choose, %s report", format_count(a, training->rows),
+           format_count(b, training->train_rows), format_count(c, training->select_rows),
+           format_count(d, training->report_rows));
+    if (training->skipped_rows > 0)
+        printf("; %s without a target skipped", format_count(a, training->skipped_rows));
+    printf("\nmodel       %s experts at %s leaves, %s parameters; a row needs %s, %s of memory\n",
+           format_count(a, result->info.modules), format_count(b, result->info.leaves),
+           format_count(c, result->info.parameters),
+           format_count(d, result->info.active_parameters),
+           format_size((char[PRINTING_ROOM]){0}, result->info.resident_bytes));
+    printf("report rows ");
+    print_score(task_of(&training->score), &training->score);
+    if (result->test) {
+        printf("\ntest rows   ");
+        print_score(task_of(result->test), result->test);
+    }
+    printf("\nseconds     %.1f%s\n", training->seconds,
+           training->time_limit_struck ? " (the time limit struck)" : "");
+    if (training->control_count > 0)
+        print_controls(training);
+    printf("\nwritten     %s, %s\n", request->output, format_size(a, result->info.file_bytes));
+}
+
+static json_t *controls_json(const ramify_training *training) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < training->control_count; i++) {
+        const ramify_control *control = &training->controls[i];
+        json_t *one = json_object();
+        json_object_set_new(one, "name", json_string(control->name));
+        json_object_set_new(one, "parameters", json_count(control->parameters));
+        json_object_set_new(one, "active_parameters", json_count(control->active_parameters));
+        json_object_set_new(one, "resident_bytes", json_count(control->resident_bytes));
+        json_object_set_new(one, "rows", json_count(control->score.rows));
+        json_add_score(one, task_of(&control->score), &control->score);
+        json_object_set_new(one, "seconds", json_number(control->seconds));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static json_t *score_json(const ramify_score *score) {
+    json_t *object = json_object();
+    json_object_set_new(object, "rows", json_count(score->rows));
+    json_add_score(object, task_of(score), score);
+    return object;
+}
+
+static bool print_result_json(const train_request *request, const train_result *result) {
+    const ramify_training *training = result->training;
+    json_t *object = json_object();
+    if (training) {
+        json_object_set_new(object, "rows", json_count(training->rows));
+        json_object_set_new(object, "train_rows", json_count(training->train_rows));
+        json_object_set_new(object, "select_rows", json_count(training->select_rows));
+        json_object_set_new(object, "report_rows", json_count(training->report_rows));
+        json_object_set_new(object, "skipped_rows", json_count(training->skipped_rows));
+        json_add_score(object, task_of(&training->score), &training->score);
+        json_object_set_new(object, "seconds", json_number(training->seconds));
+        json_object_set_new(object, "time_limit_struck", json_boolean(training->time_limit_struck));
+        json_object_set_new(object, "kind", json_string(result->info.kind));
+        json_object_set_new(object, "leaves", json_count(result->info.leaves));
+        json_object_set_new(object, "modules", json_count(result->info.modules));
+        json_object_set_new(object, "parameters", json_count(result->info.parameters));
+        json_object_set_new(object, "active_parameters",
+                            json_count(result->info.active_parameters));
+        json_object_set_new(object, "resident_bytes", json_count(result->info.resident_bytes));
+        json_object_set_new(object, "file_bytes", json_count(result->info.file_bytes));
+        if (result->test)
+            json_object_set_new(object, "test", score_json(result->test));
+        if (training->control_count > 0)
+            json_object_set_new(object, "controls", controls_json(training));
+    }
+    if (result->folds) {
+        json_t *folds = json_array();
+        for (uint32_t i = 0; i < request->folds; i++)
+            json_array_append_new(folds, score_json(&result->folds[i]));
+        json_object_set_new(object, "folds", folds);
+    }
+    return print_json(object);
+}
+
+/* ------------------------------------------------------------------------------------------------
+ * Training
+ * --------------------------------------------------------------------------------------------- */
+
+/* Saves what a stopped training has brought. */
+static int save_stopped(session *run, const train_request *request, const ramify_model *model) {
+    int exit_status = EXIT_SIGNAL + session_signal();
+    if (!model) {
+        session_error(run, "stopped by %s before there was a model; nothing is written",
+                      session_signal_name());
+        return exit_status;
+    }
+    ramify_status status = ramify_save(run->context, model, request->output);
+    if (status != RAMIFY_OK)
+        return session_failed(run, status);
+    session_error(run, "stopped by %s; the best model so far is written to %s",
+                  session_signal_name(), request->output);
+    return exit_status;
+}
+
+/* Trains, saves, and scores the test rows. *model and *training are the caller's to free. */
+static int train_model(session *run, const train_request *request, const ramify_table *table,
+                       const ramify_table *test, ramify_model **model, ramify_training **training,
+                       ramify_score *test_score) {
+    ramify_status status =
+        ramify_train(run->context, table, &request->options, test, model, training);
+    run->finishing = true;
+    if (status == RAMIFY_STOPPED && session_signal())
+        return save_stopped(run, request, *model);
+    if (status == RAMIFY_OK)
+        status = ramify_save(run->context, *model, request->output);
+    if (status == RAMIFY_OK && test)
+        status = ramify_evaluate(run->context, *model, test, test_score, NULL);
+    return status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);
+}
+
+static int train(session *run, const train_request *request, const ramify_table *table,
+                 const ramify_table *test) {
+    train_result result = {0};
+    ramify_model *model = NULL;
+    ramify_training *training = NULL;
+    ramify_score test_score;
+    int exit_status = EXIT_OK;
+    if (request->folds > 0) {
+        result.folds = calloc(request->folds, sizeof *result.folds);
+        if (!result.folds)
+            return session_error(run, "out of memory");
+        ramify_status status = ramify_cross_validate(run->context, table, &request->options,
+                                                     request->folds, result.folds);
+        if (status != RAMIFY_OK)
+            exit_status = session_failed(run, status);
+    }
+    if (exit_status == EXIT_OK && request->output)
+        exit_status = train_model(run, request, table, test, &model, &training, &test_score);
+    if (exit_status == EXIT_OK) {
+        if (model) {
+            ramify_model_get_info(model, &result.info);
+            result.training = training;
+            result.test = test ? &test_score : NULL;
+        }
+        if (!request->json)
+            print_result(request, &result);
+        else if (!print_result_json(request, &result))
+            exit_status = session_error(run, "standard output: cannot be written");
+    }
+    ramify_training_destroy(&training);
+    ramify_close(&model);
+    free(result.folds);
+    return exit_status;
+}
+
+/* Reads the tables and trains on them. */
+static int read_and_train(session *run, const train_request *request, const char *data) {
+    ramify_table *table = NULL, *test = NULL;
+    ramify_status status = ramify_train_options_check(run->context, &request->options);
+    if (status == RAMIFY_OK && request->output) {
+        int exit_status = check_output(run, request->output);
+        if (exit_status != EXIT_OK)
+            return exit_status;
+    }
+    if (status == RAMIFY_OK)
+        status = ramify_table_read(run->context, data, &request->table.options, &table);
+    if (status == RAMIFY_OK && request->test) {
+        ramify_table_options options = request->table.options;
+        options.labels = request->test_labels;
+        status = ramify_table_read(run->context, request->test, &options, &test);
+    }
+    int exit_status =
+        status == RAMIFY_OK ? train(run, request, table, test) : session_failed(run, status);
+    ramify_table_destroy(&test);
+    ramify_table_destroy(&table);
+    return exit_status;
+}
+
+int verb_train(int argc, char **argv) {
+    train_request request = {0};
+    arguments list = {.verb = "train",
+                      .usage = "DATA --target COL -o MODEL",
+                      .positional_count = 1,
+                      .summary =
+                          "Learns to predict columns of DATA from the others: first one small\n"
+                          "network on all rows, then, down a tree, one for every part of the rows\n"
+                          "that gains by it. Ctrl-C writes the best model so far."};
+    list_options(&list, &request);
+    int exit_status;
+    if (arguments_read(&list, argc, argv, &exit_status)) {
+        finish_options(&request);
+        exit_status = check_request(&request);
+        session run;
+        if (exit_status == EXIT_OK)
+            exit_status = session_open(&run, "train", &request.context);
+        if (exit_status == EXIT_OK) {
+            exit_status = read_and_train(&run, &request, list.positional[0]);
+            session_close(&run);
+        }
+    }
+    arguments_free(&list);
+    return exit_status;
+}
