@@ -5,5 +5,9 @@
 #include "kernels.h"
 
 extern const ramify_kernels ramify_kernels_reference_set;
+extern const ramify_kernels ramify_kernels_set_baseline;
+extern const ramify_kernels ramify_kernels_set_avx2;
+extern const ramify_kernels ramify_kernels_set_avx512;
+extern const ramify_kernels ramify_kernels_set_neon;
 
 #endif

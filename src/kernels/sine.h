@@ -1,7 +1,7 @@
 #ifndef RAMIFY_KERNELS_SINE_H
 #define RAMIFY_KERNELS_SINE_H
-/* Sine of an angle in turns, branch-free, so that loops over it become vector code. In turns the range reduction is exact: t minus
- * the nearest whole number. */
+/* Sine of an angle in turns, branch-free, so that loops over it become vector code. In turns the
+ * range reduction is exact: t minus the nearest whole number. */
 
 #include <math.h>
 

@@ -1,0 +1,24 @@
+/* The table of one instruction set. Compiled once for each, like the operations themselves. */
+
+#include "sets.h"
+#include "vector.h"
+
+#define RAMIFY_TEXT(name)     #name
+#define RAMIFY_TEXT_OF(macro) RAMIFY_TEXT(macro)
+
+const ramify_kernels RAMIFY_KERNEL(kernels_set) = {
+    .name = RAMIFY_TEXT_OF(RAMIFY_ISA),
+    .matmul = RAMIFY_KERNEL(matmul),
+    .affine = RAMIFY_KERNEL(affine),
+    .dots = RAMIFY_KERNEL(dots),
+    .transpose = RAMIFY_KERNEL(transpose),
+    .scale_columns = RAMIFY_KERNEL(scale_columns),
+    .scale_columns_backward = RAMIFY_KERNEL(scale_columns_backward),
+    .activate = RAMIFY_KERNEL(activate),
+    .activate_backward = RAMIFY_KERNEL(activate_backward),
+    .distances = RAMIFY_KERNEL(distances),
+    .softmax = RAMIFY_KERNEL(softmax),
+    .cross_entropy = RAMIFY_KERNEL(cross_entropy),
+    .adamw = RAMIFY_KERNEL(adamw),
+    .average = RAMIFY_KERNEL(average),
+};

@@ -1,0 +1,24 @@
+/* Every kernel of every set that this processor can run, and the checksum. */
+
+#include "kernel_matrix.h"
+
+static void test_selection(void **state) {
+    (void)state;
+    const ramify_kernels *const *list;
+    size_t count = ramify_kernels_list(&list);
+    assert_true(count >= 2);
+    assert_ptr_equal(list[0], ramify_kernels_reference());
+    for (size_t i = 0; i < count; i++) {
+        assert_ptr_equal(ramify_kernels_select(list[i]->name), list[i]);
+    }
+    assert_ptr_equal(ramify_kernels_select(NULL), list[count - 1]);
+    assert_ptr_equal(ramify_kernels_select(""), list[count - 1]);
+    assert_null(ramify_kernels_select("abacus"));
+}
+
+int main(void) {
+    const struct CMUnitTest selection_tests[] = {cmocka_unit_test(test_selection)};
+    int failed = cmocka_run_group_tests_name("selection", selection_tests, NULL, NULL);
+    failed += run_product_tests() + run_elementwise_tests() + run_crc32c_tests();
+    return failed != 0;
+}
