@@ -10,6 +10,9 @@
 /* Longer words are not mistyped names. */
 #define NEAREST_LENGTH_MAX 40
 
+/* Where explanations begin in the help; longer options have theirs on a line of its own. */
+#define HELP_COLUMN 30
+
 typedef struct unit {
     const char *name;
     double factor;
@@ -411,7 +414,11 @@ static void print_option(const argument_option *option) {
     snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, argument ? " " : "",
              argument ? argument : "");
     print_default(option, value, sizeof value);
-    printf("  %-30s %s%s%s%s\n", left, option->help, value[0] ? " [" : "", value,
+    if (strlen(left) > HELP_COLUMN) {
+        printf("  %s\n", left);
+        left[0] = '\0';
+    }
+    printf("  %-*s %s%s%s%s\n", HELP_COLUMN, left, option->help, value[0] ? " [" : "", value,
            value[0] ? "]" : "");
 }
 
@@ -425,7 +432,7 @@ static void print_help(const arguments *list) {
         else
             printf("\n%s\n", option->help);
     }
-    printf("  %-30s %s\n", "--help", "print this");
+    printf("  %-*s %s\n", HELP_COLUMN, "--help", "print this");
 }
 
 /* ------------------------------------------------------------------------------------------------

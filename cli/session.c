@@ -76,6 +76,16 @@ static void on_progress(void *user, const ramify_progress *progress) {
     run->line_shown = true;
 }
 
+static int refuse_isa(session *run, const char *name) {
+    static const char *const known[] = {"baseline", "avx2", "avx512", "neon"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(name, known[i]) == 0)
+            return session_error(run, "--isa %s: this processor does not have it", name);
+    }
+    return arguments_refuse(run->verb, "--isa \"%s\": must be baseline, avx2, avx512 or neon",
+                            name);
+}
+
 int session_open(session *run, const char *verb, const context_arguments *wanted) {
     *run = (session){.verb = verb, .verbose = wanted->verbose, .terminal = isatty(2) == 1};
     ramify_context_options options;
@@ -88,10 +98,7 @@ int session_open(session *run, const char *verb, const context_arguments *wanted
     options.isa = wanted->isa;
     ramify_status status = ramify_context_create(&options, &run->context);
     if (status == RAMIFY_ERROR_UNSUPPORTED)
-        return session_error(run,
-                             "--isa \"%s\": not an instruction set of this processor (known: "
-                             "baseline, avx2, avx512, neon)",
-                             wanted->isa);
+        return refuse_isa(run, wanted->isa);
     if (status == RAMIFY_ERROR_ARGUMENT)
         return arguments_refuse(verb, "--threads %u: too many", (unsigned)wanted->threads);
     if (status != RAMIFY_OK)
