@@ -7,9 +7,9 @@
 RAMIFY_INLINE vec step(vec sum, vec x, vec w, bool distance) {
     if (distance) {
         vec difference = x - w;
-        return sum + difference * difference;
+        return multiply_add(difference, difference, sum);
     }
-    return sum + x * w;
+    return multiply_add(x, w, sum);
 }
 
 /* Four pairs, two chains each: the chains hide the latency of the multiply-add. */

@@ -94,7 +94,7 @@ RAMIFY_INLINE void block(const problem *q, size_t row, size_t column, size_t row
                 if (j >= vectors) {
                     continue;
                 }
-                sum[i][j] += left * right[j];
+                sum[i][j] = multiply_add(left, right[j], sum[i][j]);
             }
         }
         a += a_col;
@@ -134,8 +134,8 @@ RAMIFY_INLINE void stripe(const problem *q, size_t m, size_t column, size_t vect
         size_t rows = (m - row + blocks - 1) / blocks;
         switch (rows) {
             ROWS(1)
-            ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11)
-                ROWS(12)
+            ROWS(2)
+            ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
         }
         row += rows;
     }

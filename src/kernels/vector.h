@@ -6,11 +6,17 @@
  * writes for each pair defines, before it includes the operation,
  *   RAMIFY_ISA           avx512, avx2, baseline or neon: the suffix of the symbols
  *   RAMIFY_VECTOR_BYTES  64, 32 or 16
- * The code uses the compilers' vector types, so that no intrinsics are needed for arithmetic. */
+ * The code uses the compilers' vector types; multiply_add is the only intrinsic. */
 
 #include "kernels.h"
 
 #include <string.h>
+
+#if RAMIFY_VECTOR_BYTES > 16
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #define RAMIFY_PASTE(name, isa)  ramify_##name##_##isa
 #define RAMIFY_EXPAND(name, isa) RAMIFY_PASTE(name, isa)
@@ -78,6 +84,21 @@ RAMIFY_INLINE vec splat(float x) {
     return (vec){x, x, x, x, x, x, x, x};
 #else
     return (vec){x, x, x, x};
+#endif
+}
+
+/* a*b + c, rounded once where the processor can. Sums of products use this rather than leave the
+ * fusing to the compiler, which may fuse one copy of a loop and not another: then a row's bits
+ * would depend on the block it falls in. */
+RAMIFY_INLINE vec multiply_add(vec a, vec b, vec c) {
+#if LANES == 16
+    return _mm512_fmadd_ps(a, b, c);
+#elif LANES == 8
+    return _mm256_fmadd_ps(a, b, c);
+#elif defined(__aarch64__)
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
 #endif
 }
 
