@@ -26,9 +26,14 @@
 /* Standardised inputs are clipped here: beyond, networks extrapolate wildly. */
 #define RAMIFY_STEM_CLIP 10.0
 
-#define RAMIFY_STEM_PLAIN_MAX       262144 /* plain features */
-#define RAMIFY_STEM_KNOTS_MAX       256    /* per column */
-#define RAMIFY_STEM_FREQUENCIES_MAX 64     /* per column */
+#define RAMIFY_STEM_PLAIN_MAX       262144    /* plain features */
+#define RAMIFY_STEM_KNOTS_MAX       256       /* per column */
+#define RAMIFY_STEM_FREQUENCIES_MAX 64        /* per column */
+#define RAMIFY_STEM_ENTRIES_MAX     (1 << 24) /* table entries */
+/* Sizes of stored numbers: far above what training makes, and small enough that features and
+ * routing points stay finite and the sine's range reduction exact. */
+#define RAMIFY_STEM_NUMBER_MAX    1e18F
+#define RAMIFY_STEM_FREQUENCY_MAX 1e4F
 
 /* One input column; 32 bytes, as stored in the tensor stem.columns (little-endian uint32). */
 typedef struct ramify_stem_column {

@@ -11,6 +11,7 @@
  * refer to one module. */
 
 #include "ramify.h"
+#include "source.h"
 
 #define RAMIFY_TREE_DEPTH_MAX 64
 #define RAMIFY_ARITY_MAX      64
@@ -34,5 +35,56 @@ typedef struct ramify_node_header {
     uint32_t dims;         /* of the prototypes */
     uint32_t reserved[12]; /* 0 */
 } ramify_node_header;
+
+/* What every reference and node of one model must keep to; from the config and the tensors' sizes.
+ */
+typedef struct ramify_tree_limits {
+    uint64_t nodes;        /* node records in tree.nodes */
+    uint64_t leaves;       /* references to modules */
+    uint32_t depth;        /* most nodes on a path; 0 when the root is a module */
+    uint32_t arity;        /* most children of a node; 0 likewise */
+    uint32_t dims;         /* of routing space */
+    uint64_t node_bytes;   /* of tree.nodes */
+    uint64_t modules;      /* records in experts.0 */
+    uint64_t module_bytes; /* of one record */
+} ramify_tree_limits;
+
+/* Bytes of a node record; a multiple of 64. At most RAMIFY_ARITY_MAX children. */
+uint64_t ramify_node_bytes(uint32_t children, uint32_t dims);
+
+/* The parts of a node record. */
+static inline const ramify_reference *ramify_node_references(const void *record) {
+    return (const ramify_reference *)((const char *)record + sizeof(ramify_node_header));
+}
+static inline uint64_t ramify_node_prototypes_at(uint32_t children) {
+    return sizeof(ramify_node_header) +
+           ((uint64_t)children * sizeof(ramify_reference) + 63) / 64 * 64;
+}
+static inline const float *ramify_node_prototypes(const void *record, uint32_t children) {
+    return (const float *)((const char *)record + ramify_node_prototypes_at(children));
+}
+
+/* Checks the root's reference: a node exactly when the config counts nodes, and inside its tensor.
+ */
+ramify_status ramify_root_check(ramify_context *context, const ramify_source *source,
+                                const ramify_tree_limits *limits, const ramify_reference *root);
+
+/* Checks a reference alone, wherever it stands. */
+ramify_status ramify_child_check(ramify_context *context, const ramify_source *source,
+                                 const ramify_tree_limits *limits,
+                                 const ramify_reference *reference);
+
+/* Checks a node record of reference->length bytes as it comes from the source: checksum, header,
+ * every reference, finite prototypes, zero padding. */
+ramify_status ramify_node_check(ramify_context *context, const ramify_source *source,
+                                const ramify_tree_limits *limits, const ramify_reference *reference,
+                                const void *record);
+
+/* Checks that a node, whose record is good in itself, is what was referred to from above: its id
+ * and length, and that it lies `depth` levels deep. This bounds every descent by the tree's depth,
+ * whatever the records say. */
+ramify_status ramify_node_check_place(ramify_context *context, const ramify_source *source,
+                                      const ramify_reference *reference,
+                                      const ramify_node_header *header, uint32_t depth);
 
 #endif

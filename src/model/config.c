@@ -1,0 +1,306 @@
+/* ramify.config, as read from a file: the JSON that says what the tensors mean.
+ *
+ *     {"schema": {...},
+ *      "stem": {"columns", "plain", "features", "frequencies", "routes", "knots", "entries",
+ *               "bins": bool, "route": bool},
+ *      "groups": [{"tensor": "experts.0", "type": "mlp", "count", "shape": {...}}],
+ *      "tree": {"nodes", "leaves", "depth", "arity"},
+ *      ... further keys, which are kept as text but not read here} */
+
+#include "memory.h"
+#include "model.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Reads the whole number object[key] in [low, high]. */
+static ramify_status read_count(ramify_context *context, const ramify_source *source,
+                                const json_t *object, const char *where, const char *key,
+                                uint64_t low, uint64_t high, uint64_t *count) {
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_integer(value))
+        return ramify_damaged(context, source, "config: %s.%s is not a whole number", where, key);
+    json_int_t number = json_integer_value(value);
+    if (number < 0 || (uint64_t)number < low || (uint64_t)number > high)
+        return ramify_damaged(context, source, "config: %s.%s is %lld, expected %llu to %llu",
+                              where, key, (long long)number, (unsigned long long)low,
+                              (unsigned long long)high);
+    *count = (uint64_t)number;
+    return RAMIFY_OK;
+}
+
+static ramify_status read_count32(ramify_context *context, const ramify_source *source,
+                                  const json_t *object, const char *where, const char *key,
+                                  uint32_t low, uint32_t high, uint32_t *count) {
+    uint64_t number = 0;
+    RAMIFY_TRY(read_count(context, source, object, where, key, low, high, &number));
+    *count = (uint32_t)number;
+    return RAMIFY_OK;
+}
+
+static ramify_status read_flag(ramify_context *context, const ramify_source *source,
+                               const json_t *object, const char *where, const char *key,
+                               bool *flag) {
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_boolean(value))
+        return ramify_damaged(context, source, "config: %s.%s is not true or false", where, key);
+    *flag = json_is_true(value);
+    return RAMIFY_OK;
+}
+
+/* Only counts; the arrays come with the tensors. stem->route is set to non-NULL as a mark. */
+static ramify_status read_stem(ramify_context *context, const ramify_source *source,
+                               const json_t *json, uint32_t columns, ramify_stem *stem) {
+    static const float mark;
+    bool route = false;
+    RAMIFY_TRY(
+        read_count32(context, source, json, "stem", "columns", columns, columns, &stem->columns));
+    RAMIFY_TRY(read_count32(context, source, json, "stem", "plain", 1, RAMIFY_STEM_PLAIN_MAX,
+                            &stem->plain));
+    RAMIFY_TRY(read_count32(context, source, json, "stem", "features", 1, RAMIFY_MLP_WIDTH_MAX,
+                            &stem->features));
+    RAMIFY_TRY(read_count32(context, source, json, "stem", "frequencies", 0,
+                            RAMIFY_STEM_FREQUENCIES_MAX, &stem->frequencies));
+    RAMIFY_TRY(read_count32(context, source, json, "stem", "routes", 1, RAMIFY_STEM_PLAIN_MAX,
+                            &stem->routes));
+    RAMIFY_TRY(read_count32(context, source, json, "stem", "knots", 0,
+                            columns * RAMIFY_STEM_KNOTS_MAX, &stem->knot_count));
+    RAMIFY_TRY(read_count32(context, source, json, "stem", "entries", 0, RAMIFY_STEM_ENTRIES_MAX,
+                            &stem->entry_count));
+    RAMIFY_TRY(read_flag(context, source, json, "stem", "bins", &stem->bins));
+    RAMIFY_TRY(read_flag(context, source, json, "stem", "route", &route));
+    if (!route && stem->routes != stem->plain)
+        return ramify_damaged(context, source,
+                              "config: stem.routes is %u, expected %u, the plain features, as "
+                              "stem.route is false",
+                              stem->routes, stem->plain);
+    stem->route = route ? &mark : NULL;
+    return RAMIFY_OK;
+}
+
+static ramify_status read_groups(ramify_context *context, ramify_model *model, const json_t *json) {
+    const ramify_source *source = &model->source;
+    if (json_array_size(json) != 1)
+        return ramify_damaged(context, source,
+                              "config: %zu groups of modules, expected a list of 1",
+                              json_array_size(json));
+    const json_t *group = json_array_get(json, 0);
+    const char *tensor = json_string_value(json_object_get(group, "tensor"));
+    const char *type = json_string_value(json_object_get(group, "type"));
+    if (!tensor || strcmp(tensor, "experts.0") != 0)
+        return ramify_damaged(context, source,
+                              "config: the tensor of group 0 is not called experts.0");
+    const ramify_module_type *found = type ? ramify_module_type_find(type) : NULL;
+    if (!found)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: its modules are of a type that ramify %s does not know: update "
+                           "ramify",
+                           source->name, RAMIFY_VERSION);
+    RAMIFY_TRY(read_count(context, source, group, "groups[0]", "count", 1, UINT32_MAX,
+                          &model->limits.modules));
+    model->shape.type = found;
+    RAMIFY_TRY(found->shape_from_json(context, source->name, json_object_get(group, "shape"),
+                                      &model->shape));
+    model->limits.module_bytes = found->record_bytes(&model->shape);
+    if (found->inputs(&model->shape) != model->stem.features)
+        return ramify_damaged(context, source,
+                              "config: modules take %u inputs, expected %u, the stem's features",
+                              found->inputs(&model->shape), model->stem.features);
+    if (found->outputs(&model->shape) != model->outputs)
+        return ramify_damaged(context, source,
+                              "config: modules give %u outputs, expected %u, the schema's targets "
+                              "or classes",
+                              found->outputs(&model->shape), model->outputs);
+    return RAMIFY_OK;
+}
+
+static ramify_status read_tree(ramify_context *context, ramify_model *model, const json_t *json) {
+    const ramify_source *source = &model->source;
+    ramify_tree_limits *limits = &model->limits;
+    RAMIFY_TRY(read_count(context, source, json, "tree", "nodes", 0, UINT32_MAX, &limits->nodes));
+    RAMIFY_TRY(read_count(context, source, json, "tree", "leaves", 1, UINT32_MAX, &limits->leaves));
+    bool inner = limits->nodes > 0;
+    RAMIFY_TRY(read_count32(context, source, json, "tree", "depth", inner ? 1 : 0,
+                            inner ? RAMIFY_TREE_DEPTH_MAX : 0, &limits->depth));
+    RAMIFY_TRY(read_count32(context, source, json, "tree", "arity", inner ? 2 : 0,
+                            inner ? RAMIFY_ARITY_MAX : 0, &limits->arity));
+    limits->dims = model->stem.routes;
+    if (!inner && (limits->leaves != 1 || limits->modules != 1))
+        return ramify_damaged(context, source,
+                              "config: %llu leaves and %llu modules without a tree node, expected "
+                              "1 and 1",
+                              (unsigned long long)limits->leaves,
+                              (unsigned long long)limits->modules);
+    if (limits->modules > limits->leaves)
+        return ramify_damaged(context, source, "config: %llu modules for %llu leaves",
+                              (unsigned long long)limits->modules,
+                              (unsigned long long)limits->leaves);
+    if (inner && ramify_node_bytes(limits->arity, limits->dims) > UINT32_MAX)
+        return ramify_damaged(context, source,
+                              "config: nodes of %u children and %u dimensions are too large",
+                              limits->arity, limits->dims);
+    return RAMIFY_OK;
+}
+
+static ramify_status read_parts(ramify_context *context, ramify_model *model, const json_t *json) {
+    const json_t *schema = json_object_get(json, "schema");
+    if (!json_is_object(schema))
+        return ramify_damaged(context, &model->source, "config: no schema");
+    RAMIFY_TRY(ramify_schema_from_json(context, schema, &model->schema));
+    bool classes = model->schema->task == RAMIFY_TASK_CLASSIFICATION;
+    model->targets = classes ? 0 : model->schema->target_count;
+    model->outputs = classes ? model->schema->class_count : model->schema->target_count;
+    RAMIFY_TRY(read_stem(context, &model->source, json_object_get(json, "stem"),
+                         model->schema->column_count, &model->stem));
+    RAMIFY_TRY(read_groups(context, model, json_object_get(json, "groups")));
+    return read_tree(context, model, json_object_get(json, "tree"));
+}
+
+ramify_status ramify_config_read(ramify_context *context, ramify_model *model) {
+    json_t *json = NULL;
+    RAMIFY_TRY(ramify_parse_json(context, &model->source, "config", model->config,
+                                 strlen(model->config), RAMIFY_CONFIG_DEPTH_MAX,
+                                 RAMIFY_CONFIG_VALUES_MAX, &json));
+    ramify_status status = read_parts(context, model, json);
+    json_decref(json);
+    return status;
+}
+
+/* Reads and checks one column against what the columns before it have used up. */
+typedef struct stem_cursor {
+    uint64_t plain, feature, knot, entry, periodic;
+} stem_cursor;
+
+static ramify_status wrong_column(ramify_context *context, const ramify_source *source, uint32_t c,
+                                  const char *what, uint64_t found, uint64_t expected) {
+    return ramify_damaged(context, source,
+                          "tensor \"stem.columns\", column %u: %s is %llu, expected %llu", c, what,
+                          (unsigned long long)found, (unsigned long long)expected);
+}
+
+static ramify_status check_column(ramify_context *context, const ramify_source *source,
+                                  const ramify_stem *stem, const ramify_schema *schema, uint32_t c,
+                                  stem_cursor *next) {
+    const ramify_stem_column *column = &stem->column[c];
+    bool categorical = schema->columns[c].categorical;
+    uint32_t codes = categorical ? schema->columns[c].category_count + 1 : 0;
+    if (column->codes != codes)
+        return wrong_column(context, source, c, "codes", column->codes, codes);
+    if (column->missing > (categorical ? 0U : 1U))
+        return wrong_column(context, source, c, "missing", column->missing, 0);
+    uint32_t most = stem->bins && !categorical ? RAMIFY_STEM_KNOTS_MAX : 0;
+    if (column->knots > most)
+        return wrong_column(context, source, c, "knots", column->knots, most);
+    bool tabled = stem->bins && (categorical || column->knots > 0);
+    uint32_t plain = categorical ? codes : 1 + column->missing;
+    uint32_t entries = !tabled ? 0 : (categorical ? codes : column->knots + 1 + column->missing);
+    bool periodic = stem->frequencies > 0 && !categorical;
+
+    if (column->plain != next->plain)
+        return wrong_column(context, source, c, "plain", column->plain, next->plain);
+    if (column->feature != next->feature)
+        return wrong_column(context, source, c, "feature", column->feature, next->feature);
+    uint64_t knot = column->knots > 0 ? next->knot : 0;
+    if (column->knot != knot)
+        return wrong_column(context, source, c, "knot", column->knot, knot);
+    uint64_t entry = entries > 0 ? next->entry : 0;
+    if (column->entry != entry)
+        return wrong_column(context, source, c, "entry", column->entry, entry);
+    uint64_t wave = periodic ? next->periodic : 0;
+    if (column->periodic != wave)
+        return wrong_column(context, source, c, "periodic", column->periodic, wave);
+
+    next->plain += plain;
+    next->feature += tabled ? 2 : plain;
+    next->knot += column->knots;
+    next->entry += entries;
+    next->periodic += periodic ? 2 * (uint64_t)stem->frequencies : 0;
+    for (uint32_t k = 1; k < column->knots; k++)
+        if (!(stem->knots[column->knot + k - 1] < stem->knots[column->knot + k]))
+            return ramify_damaged(
+                context, source,
+                "tensor \"stem.knots\": knot %u of column %u is not above the one "
+                "before it",
+                k, c);
+    return RAMIFY_OK;
+}
+
+static ramify_status check_floats(ramify_context *context, const ramify_source *source,
+                                  const char *tensor, const float *values, size_t count,
+                                  float most) {
+    for (size_t i = 0; i < count; i++)
+        if (!(fabsf(values[i]) <= most))
+            return ramify_damaged(context, source,
+                                  "tensor \"%s\": number %zu is %g, expected at most %g in size",
+                                  tensor, i, (double)values[i], (double)most);
+    return RAMIFY_OK;
+}
+
+/* The first periodic feature comes after all the others. */
+static uint32_t features_before_waves(const ramify_stem *stem) {
+    uint32_t numeric = 0;
+    for (uint32_t c = 0; c < stem->columns; c++)
+        numeric += stem->column[c].codes == 0;
+    uint64_t waves = 2 * (uint64_t)numeric * stem->frequencies;
+    return waves < stem->features ? (uint32_t)(stem->features - waves) : 0;
+}
+
+static ramify_status check_columns(ramify_context *context, const ramify_source *source,
+                                   const ramify_stem *stem, const ramify_schema *schema) {
+    uint32_t waves = features_before_waves(stem);
+    stem_cursor next = {.periodic = waves};
+    for (uint32_t c = 0; c < stem->columns; c++) {
+        /* Before the knots are looked at. */
+        if (stem->column[c].knots > stem->knot_count - next.knot)
+            return wrong_column(context, source, c, "knots", stem->column[c].knots,
+                                stem->knot_count - next.knot);
+        RAMIFY_TRY(check_column(context, source, stem, schema, c, &next));
+    }
+    if (next.plain != stem->plain || next.knot != stem->knot_count ||
+        next.entry != stem->entry_count)
+        return ramify_damaged(context, source,
+                              "tensor \"stem.columns\": its columns have %llu plain features, "
+                              "%llu knots and %llu entries, the config says %u, %u and %u",
+                              (unsigned long long)next.plain, (unsigned long long)next.knot,
+                              (unsigned long long)next.entry, stem->plain, stem->knot_count,
+                              stem->entry_count);
+    if (next.feature != waves || (stem->frequencies > 0 && next.periodic != stem->features))
+        return ramify_damaged(context, source,
+                              "tensor \"stem.columns\": its columns have %llu features, the "
+                              "config says %u",
+                              (unsigned long long)(next.feature + next.periodic - waves),
+                              stem->features);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_stem_check(ramify_context *context, const ramify_source *source,
+                                const ramify_stem *stem, const ramify_schema *schema) {
+    RAMIFY_TRY(check_columns(context, source, stem, schema));
+    for (uint32_t c = 0; c < stem->columns; c++) {
+        if (!isfinite(stem->center[c]))
+            return ramify_damaged(context, source,
+                                  "tensor \"stem.center\": number %u is not finite", c);
+        if (!(stem->scale[c] > 0.0) || !isfinite(stem->scale[c]))
+            return ramify_damaged(context, source,
+                                  "tensor \"stem.scale\": number %u is %g, expected above 0", c,
+                                  stem->scale[c]);
+    }
+    size_t waves = (size_t)stem->columns * stem->frequencies;
+    RAMIFY_TRY(check_floats(context, source, "stem.knots", stem->knots, stem->knot_count,
+                            RAMIFY_STEM_NUMBER_MAX));
+    RAMIFY_TRY(check_floats(context, source, "stem.table", stem->table,
+                            4 * (size_t)stem->entry_count, RAMIFY_STEM_NUMBER_MAX));
+    RAMIFY_TRY(check_floats(context, source, "stem.frequency", stem->frequency, waves,
+                            RAMIFY_STEM_FREQUENCY_MAX));
+    if (!stem->route)
+        return RAMIFY_OK;
+    size_t stride = ramify_pad(stem->plain);
+    RAMIFY_TRY(check_floats(context, source, "stem.route", stem->route, stem->routes * stride,
+                            RAMIFY_STEM_NUMBER_MAX));
+    for (uint32_t r = 0; r < stem->routes; r++)
+        for (size_t i = stem->plain; i < stride; i++)
+            if (stem->route[r * stride + i] != 0.0F)
+                return ramify_damaged(context, source,
+                                      "tensor \"stem.route\": padding of row %u is not 0", r);
+    return RAMIFY_OK;
+}

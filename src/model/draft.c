@@ -1,0 +1,345 @@
+/* Writing a model: number the nodes depth-first, lay the tensors out, copy them, then compute
+ * checksums from the leaves up, so that tree.root's covers the whole tree and every module. */
+
+#include "draft.h"
+#include "crc32c.h"
+#include "memory.h"
+#include "model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Not numbered yet. */
+#define NONE UINT32_MAX
+
+/* The draft with everything that the file's order decides. */
+typedef struct plan {
+    ramify_context *context;
+    const ramify_draft *draft;
+    ramify_stem stem;           /* with `column` in canonical form */
+    ramify_stem_column *column; /* columns; owned */
+    uint32_t targets;           /* of a regression, else 0 */
+    uint64_t module_bytes;
+
+    uint32_t *order;  /* node_count: draft nodes depth-first; owned */
+    uint32_t *depth;  /* node_count, by draft node; owned */
+    uint32_t *number; /* node_count: id of an inner node, number of a leaf; owned */
+    uint64_t *offset; /* node_count: of an inner node's record in tree.nodes; owned */
+    uint32_t
+        *module_id;    /* module_count: number in the file, or NONE where no leaf uses it; owned */
+    uint32_t *modules; /* module_count: draft modules in the file's order; owned */
+
+    uint32_t nodes, leaves, module_count, tree_depth, arity;
+    uint64_t node_bytes;
+    unsigned char *bytes; /* the file; handed over at the end */
+    unsigned char *data;  /* its data */
+    ramify_layout layout;
+} plan;
+
+static ramify_status refuse(ramify_context *context, const char *what, uint32_t index) {
+    return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "a model draft cannot be written: %s (%u)",
+                       what, index);
+}
+
+/* The stem's columns with unused indices set to 0, as the format has them. */
+static ramify_status plan_stem(plan *p) {
+    const ramify_stem *stem = p->draft->stem;
+    p->stem = *stem;
+    if (!stem->bins)
+        p->stem.knot_count = p->stem.entry_count = 0;
+    p->column = ramify_allocate(p->context, stem->columns, sizeof *p->column);
+    if (!p->column)
+        return RAMIFY_ERROR_MEMORY;
+    for (uint32_t c = 0; c < stem->columns; c++) {
+        ramify_stem_column *column = &p->column[c];
+        *column = stem->column[c];
+        if (column->codes > 0)
+            column->missing = 0;
+        if (column->codes > 0 || !stem->bins)
+            column->knots = 0;
+        if (column->knots == 0)
+            column->knot = 0;
+        if (!stem->bins || (column->codes == 0 && column->knots == 0))
+            column->entry = 0;
+        if (column->codes > 0 || stem->frequencies == 0)
+            column->periodic = 0;
+    }
+    p->stem.column = p->column;
+    return RAMIFY_OK;
+}
+
+static ramify_status check_node(plan *p, uint32_t index) {
+    const ramify_draft_node *node = &p->draft->nodes[index];
+    if (p->depth[index] == NONE)
+        return refuse(p->context, "a node without a parent before it", index);
+    if (index > 0 && p->stem.routes > 0 && !node->prototype)
+        return refuse(p->context, "a node without a prototype", index);
+    if (node->children == 0)
+        return node->module < p->draft->module_count
+                   ? RAMIFY_OK
+                   : refuse(p->context, "a leaf without a module", index);
+    if (node->children < 2 || node->children > RAMIFY_ARITY_MAX)
+        return refuse(p->context, "a node must have 2 to 64 children", index);
+    if (node->first_child <= index || node->first_child > p->draft->node_count ||
+        node->children > p->draft->node_count - node->first_child)
+        return refuse(p->context, "a node's children must follow it", index);
+    if (p->depth[index] >= RAMIFY_TREE_DEPTH_MAX)
+        return refuse(p->context, "a tree deeper than 64 nodes", index);
+    for (uint32_t i = 0; i < node->children; i++) {
+        if (p->depth[node->first_child + i] != NONE)
+            return refuse(p->context, "a node with two parents", node->first_child + i);
+        p->depth[node->first_child + i] = p->depth[index] + 1;
+    }
+    return RAMIFY_OK;
+}
+
+static ramify_status plan_tree(plan *p) {
+    ramify_context *context = p->context;
+    const ramify_draft *draft = p->draft;
+    uint32_t count = draft->node_count;
+    if (count == 0)
+        return refuse(context, "no root", 0);
+    p->order = ramify_allocate(context, count, sizeof *p->order);
+    p->depth = ramify_allocate(context, count, sizeof *p->depth);
+    p->number = ramify_allocate(context, count, sizeof *p->number);
+    p->offset = ramify_allocate(context, count, sizeof *p->offset);
+    p->module_id = ramify_allocate(context, draft->module_count, sizeof *p->module_id);
+    p->modules = ramify_allocate(context, draft->module_count, sizeof *p->modules);
+    if (!p->order || !p->depth || !p->number || !p->offset || !p->module_id || !p->modules)
+        return RAMIFY_ERROR_MEMORY;
+    for (uint32_t i = 0; i < count; i++)
+        p->depth[i] = NONE;
+    for (uint32_t i = 0; i < draft->module_count; i++)
+        p->module_id[i] = NONE;
+    p->depth[0] = 0;
+    for (uint32_t i = 0; i < count; i++)
+        RAMIFY_TRY(check_node(p, i));
+
+    /* p->number is the stack until nodes get their numbers: a node's children replace it, last one
+     * first, so entries never exceed the nodes that are still to come. */
+    uint32_t *stack = p->number;
+    uint32_t top = 0, placed = 0;
+    stack[top++] = 0;
+    while (top > 0) {
+        uint32_t index = stack[--top];
+        const ramify_draft_node *node = &draft->nodes[index];
+        p->order[placed++] = index;
+        for (uint32_t i = node->children; i-- > 0;)
+            stack[top++] = node->first_child + i;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = p->order[i];
+        const ramify_draft_node *node = &draft->nodes[index];
+        if (node->children > 0) {
+            p->number[index] = p->nodes++;
+            p->offset[index] = p->node_bytes;
+            p->node_bytes += ramify_node_bytes(node->children, p->stem.routes);
+            p->arity = node->children > p->arity ? node->children : p->arity;
+            p->tree_depth =
+                p->depth[index] + 1 > p->tree_depth ? p->depth[index] + 1 : p->tree_depth;
+            continue;
+        }
+        p->number[index] = p->leaves++;
+        if (p->module_id[node->module] == NONE) {
+            p->modules[p->module_count] = node->module;
+            p->module_id[node->module] = p->module_count++;
+        }
+    }
+    return RAMIFY_OK;
+}
+
+/* ramify.config, or NULL when out of memory or when the draft's own keys clash with ours. */
+static json_t *make_config(plan *p, json_t *schema) {
+    const ramify_stem *stem = &p->stem;
+    const ramify_module_type *type = p->draft->shape.type;
+    json_t *config = json_pack(
+        "{s:O, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}, s:[{s:s, s:s, s:I, s:o}], "
+        "s:{s:I, s:I, s:I, s:I}}",
+        "schema", schema, "stem", "columns", (json_int_t)stem->columns, "plain",
+        (json_int_t)stem->plain, "features", (json_int_t)stem->features, "frequencies",
+        (json_int_t)stem->frequencies, "routes", (json_int_t)stem->routes, "knots",
+        (json_int_t)stem->knot_count, "entries", (json_int_t)stem->entry_count, "bins",
+        (int)stem->bins, "route", (int)(stem->route != NULL), "groups", "tensor", "experts.0",
+        "type", type->name, "count", (json_int_t)p->module_count, "shape",
+        type->shape_to_json(&p->draft->shape), "tree", "nodes", (json_int_t)p->nodes, "leaves",
+        (json_int_t)p->leaves, "depth", (json_int_t)p->tree_depth, "arity", (json_int_t)p->arity);
+    const char *key;
+    json_t *value;
+    if (p->draft->config && config)
+        json_object_foreach(p->draft->config, key, value) {
+            if (json_object_get(config, key) || json_object_set(config, key, value) != 0) {
+                json_decref(config);
+                return NULL;
+            }
+        }
+    return config;
+}
+
+static ramify_status make_config_text(plan *p, char **text) {
+    json_t *schema = NULL;
+    RAMIFY_TRY(ramify_schema_to_json(p->context, p->draft->schema, &schema));
+    json_t *config = make_config(p, schema);
+    json_decref(schema);
+    *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
+    json_decref(config);
+    return *text ? RAMIFY_OK
+                 : ramify_fail(p->context, RAMIFY_ERROR_MEMORY,
+                               "a model's config could not be made: out of memory, a number that "
+                               "JSON lacks, or a key that is used twice");
+}
+
+/* The file's header for a checksum; its size is the same for every one. */
+static ramify_status make_header(plan *p, const char *config, uint32_t crc, char **header,
+                                 size_t *size) {
+    char digits[9], format[16];
+    snprintf(digits, sizeof digits, "%08x", crc);
+    snprintf(format, sizeof format, "%d", RAMIFY_FORMAT);
+    json_t *metadata = json_pack("{s:s, s:s, s:s, s:s, s:s}", "ramify.format", format,
+                                 "ramify.version", RAMIFY_VERSION, "ramify.kind", p->draft->kind,
+                                 "ramify.crc32c", digits, "ramify.config", config);
+    if (!metadata)
+        return ramify_fail(p->context, RAMIFY_ERROR_MEMORY, "out of memory for a model's header");
+    ramify_status status = ramify_layout_header(p->context, &p->layout, metadata, header, size);
+    json_decref(metadata);
+    return status;
+}
+
+static void put(plan *p, const char *name, const void *values) {
+    for (uint32_t i = 0; i < p->layout.count; i++)
+        if (strcmp(p->layout.tensors[i].name, name) == 0)
+            memcpy(p->data + p->layout.tensors[i].begin, values,
+                   (size_t)p->layout.tensors[i].bytes);
+}
+
+/* What a parent, or tree.root, says about a node whose record and modules are in place. */
+static ramify_reference refer_to(const plan *p, uint32_t index, const unsigned char *nodes,
+                                 const unsigned char *experts) {
+    const ramify_draft_node *node = &p->draft->nodes[index];
+    ramify_reference reference = {.kind = RAMIFY_REFERENCE_NODE, .id = p->number[index]};
+    const unsigned char *record;
+    if (node->children > 0) {
+        reference.offset = p->offset[index];
+        reference.length = (uint32_t)ramify_node_bytes(node->children, p->stem.routes);
+        record = nodes + reference.offset;
+    } else {
+        reference.kind = RAMIFY_REFERENCE_MODULE;
+        reference.id = p->module_id[node->module];
+        reference.leaf = p->number[index];
+        reference.offset = reference.id * p->module_bytes;
+        reference.length = (uint32_t)p->module_bytes;
+        record = experts + reference.offset;
+    }
+    reference.crc = ramify_crc32c(0, record, reference.length);
+    return reference;
+}
+
+/* Children come after their parents in p->order, so going backwards every record is complete before
+ * its checksum is taken. */
+static ramify_reference write_tree(plan *p, unsigned char *nodes, unsigned char *experts) {
+    const ramify_draft *draft = p->draft;
+    size_t stride = ramify_pad(p->stem.routes);
+    for (uint32_t i = 0; i < p->module_count; i++)
+        memcpy(experts + i * p->module_bytes, draft->modules[p->modules[i]],
+               (size_t)p->module_bytes);
+    for (uint32_t i = draft->node_count; i-- > 0;) {
+        const ramify_draft_node *node = &draft->nodes[p->order[i]];
+        if (node->children == 0)
+            continue;
+        unsigned char *record = nodes + p->offset[p->order[i]];
+        ramify_node_header header = {.id = p->number[p->order[i]],
+                                     .depth = p->depth[p->order[i]],
+                                     .children = node->children,
+                                     .dims = p->stem.routes};
+        memcpy(record, &header, sizeof header);
+        float *prototypes = (float *)(record + ramify_node_prototypes_at(node->children));
+        for (uint32_t c = 0; c < node->children; c++) {
+            uint32_t child = node->first_child + c;
+            ramify_reference reference = refer_to(p, child, nodes, experts);
+            memcpy(record + sizeof header + c * sizeof reference, &reference, sizeof reference);
+            memcpy(prototypes + c * stride, draft->nodes[child].prototype,
+                   p->stem.routes * sizeof *prototypes);
+        }
+    }
+    return refer_to(p, 0, nodes, experts);
+}
+
+static ramify_status write_file(plan *p, const char *config, size_t *size) {
+    uint64_t resident, nodes, experts;
+    ramify_model_layout(&p->stem, p->targets, p->node_bytes, p->module_count, p->module_bytes,
+                        &p->layout, &resident, &nodes, &experts);
+    char *header = NULL;
+    size_t header_size;
+    RAMIFY_TRY(make_header(p, config, 0, &header, &header_size));
+    ramify_release(p->context, header);
+    if (p->layout.bytes > SIZE_MAX - 8 - header_size)
+        return ramify_fail(p->context, RAMIFY_ERROR_MEMORY, "a model of %llu bytes is too large",
+                           (unsigned long long)p->layout.bytes);
+    *size = 8 + header_size + (size_t)p->layout.bytes;
+    p->bytes = ramify_allocate_zeroed(p->context, *size, 1);
+    if (!p->bytes)
+        return RAMIFY_ERROR_MEMORY;
+    p->data = p->bytes + 8 + header_size;
+    ramify_reference root = write_tree(p, p->data + nodes, p->data + experts);
+    put(p, "stem.columns", p->stem.column);
+    put(p, "stem.center", p->stem.center);
+    put(p, "stem.scale", p->stem.scale);
+    put(p, "stem.knots", p->stem.knots);
+    put(p, "stem.table", p->stem.table);
+    put(p, "stem.frequency", p->stem.frequency);
+    put(p, "stem.route", p->stem.route);
+    put(p, "head.center", p->draft->head_center);
+    put(p, "head.scale", p->draft->head_scale);
+    put(p, "tree.root", &root);
+
+    uint32_t crc = ramify_crc32c(0, config, strlen(config));
+    crc = ramify_crc32c(crc, p->data, (size_t)resident);
+    RAMIFY_TRY(make_header(p, config, crc, &header, &header_size));
+    for (int i = 0; i < 8; i++)
+        p->bytes[i] = (unsigned char)((uint64_t)header_size >> (8 * i));
+    memcpy(p->bytes + 8, header, header_size);
+    ramify_release(p->context, header);
+    return RAMIFY_OK;
+}
+
+static ramify_status write_plan(plan *p, size_t *size) {
+    const ramify_draft *draft = p->draft;
+    p->targets =
+        draft->schema->task == RAMIFY_TASK_CLASSIFICATION ? 0 : draft->schema->target_count;
+    p->module_bytes = draft->shape.type->record_bytes(&draft->shape);
+    RAMIFY_TRY(plan_stem(p));
+    RAMIFY_TRY(plan_tree(p));
+    if (p->arity > 0 && ramify_node_bytes(p->arity, p->stem.routes) > UINT32_MAX)
+        return refuse(p->context, "nodes larger than 4 GiB, by children", p->arity);
+    char *config = NULL;
+    RAMIFY_TRY(make_config_text(p, &config));
+    ramify_status status = write_file(p, config, size);
+    free(config); /* jansson's */
+    return status;
+}
+
+ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *draft, void **bytes,
+                                 size_t *size) {
+    plan *p = ramify_allocate_zeroed(context, 1, sizeof *p);
+    if (!p)
+        return RAMIFY_ERROR_MEMORY;
+    p->context = context;
+    p->draft = draft;
+    size_t written = 0;
+    ramify_status status = write_plan(p, &written);
+    if (status == RAMIFY_OK) {
+        *bytes = p->bytes;
+        *size = written;
+    } else {
+        ramify_release(context, p->bytes);
+    }
+    ramify_release(context, p->column);
+    ramify_release(context, p->order);
+    ramify_release(context, p->depth);
+    ramify_release(context, p->number);
+    ramify_release(context, p->offset);
+    ramify_release(context, p->module_id);
+    ramify_release(context, p->modules);
+    ramify_release(context, p);
+    return status;
+}

@@ -1,0 +1,120 @@
+/* Gradients of predictions by the raw inputs: backwards through expert, features and scaling. The
+ * memory for it is taken at the first gradient, so that programs that only predict don't pay. */
+
+#include "memory.h"
+#include "predict.h"
+
+#include <string.h>
+
+typedef struct gradient_sizes {
+    uint64_t feature, group, plain, output, scratch; /* bytes */
+} gradient_sizes;
+
+static uint64_t aligned(uint64_t bytes) {
+    return (bytes + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
+}
+
+static ramify_status take_memory(ramify_predictor *p) {
+    const ramify_module_shape *shape = &p->model->shape;
+    /* Of the predictor's piece; under a bound, one row. */
+    size_t rows = p->model->predictor_allowance > 0 ? 1 : p->rows;
+    gradient_sizes sizes = {.feature = rows * p->ldf * sizeof(float),
+                            .group = rows * p->ldf * sizeof(float),
+                            .plain = rows * p->ldp * sizeof(float),
+                            .output = rows * p->ldo * sizeof(float),
+                            .scratch = aligned(shape->type->gradient_bytes(shape, rows))};
+    uint64_t bytes = sizes.feature + sizes.group + sizes.plain + sizes.output + sizes.scratch;
+    if (bytes > SIZE_MAX)
+        return ramify_fail(p->context, RAMIFY_ERROR_MEMORY,
+                           "gradients of %llu bytes cannot be addressed",
+                           (unsigned long long)bytes);
+    unsigned char *memory = ramify_allocate(p->context, (size_t)bytes, 1);
+    if (!memory)
+        return RAMIFY_ERROR_MEMORY;
+    p->gradient_memory = memory;
+    p->gradient_rows = rows;
+    p->feature_slope = (float *)memory;
+    p->group_slope = (float *)(memory += sizes.feature);
+    p->plain_slope = (float *)(memory += sizes.group);
+    p->output_slope = (float *)(memory += sizes.plain);
+    p->gradient_scratch = memory + sizes.output;
+    p->bytes += ramify_block_bytes(bytes);
+    ramify_model_hold(p->model, &p->model->predictor_bytes, (int64_t)ramify_block_bytes(bytes));
+    return RAMIFY_OK;
+}
+
+/* d output / d module outputs: a unit vector, or for a class's log-probability the unit vector
+ * minus the probabilities. */
+static void set_output_slope(ramify_predictor *p, const ramify_batch *batch, uint32_t output) {
+    const ramify_model *model = p->model;
+    memset(p->output_slope, 0, batch->count * p->ldo * sizeof(float));
+    if (model->targets == 0) {
+        model->shape.type->run(p->kernels, &model->shape, batch->record, batch->count,
+                               batch->features, p->ldf, p->output, p->ldo, p->scratch);
+        p->kernels->softmax(batch->count, model->outputs, p->output, p->ldo, p->output, p->ldo);
+        for (size_t i = 0; i < batch->count; i++)
+            for (uint32_t j = 0; j < model->outputs; j++)
+                p->output_slope[i * p->ldo + j] = -p->output[i * p->ldo + j];
+    }
+    for (size_t i = 0; i < batch->count; i++)
+        p->output_slope[i * p->ldo + output] += 1.0F;
+}
+
+static void gradient_batch(ramify_predictor *p, const ramify_batch *batch, void *argument) {
+    const uint32_t *output = argument;
+    const ramify_model *model = p->model;
+    set_output_slope(p, batch, *output);
+    model->shape.type->input_gradient(p->kernels, &model->shape, batch->record, batch->count,
+                                      batch->features, p->ldf, p->output_slope, p->ldo,
+                                      p->group_slope, p->ldf, p->gradient_scratch);
+    for (size_t i = 0; i < batch->count; i++)
+        memcpy(p->feature_slope + batch->rows[i] * p->ldf, p->group_slope + i * p->ldf,
+               p->ldf * sizeof(float));
+}
+
+static ramify_status gradient_piece(ramify_predictor *p, size_t rows, const double *x,
+                                    size_t x_stride, uint32_t output, double *gradient,
+                                    size_t gradient_stride) {
+    const ramify_model *model = p->model;
+    const ramify_stem *stem = &model->stem;
+    RAMIFY_TRY(ramify_predictor_visit(p, rows, x, x_stride, gradient_batch, &output));
+    ramify_stem_plain_gradient(stem, rows, p->plain, p->ldp, p->feature_slope, p->ldf,
+                               p->plain_slope, p->ldp);
+    ramify_stem_raw_gradient(stem, rows, x, x_stride, p->plain_slope, p->ldp, gradient,
+                             gradient_stride);
+    if (model->targets > 0)
+        for (size_t row = 0; row < rows; row++)
+            for (uint32_t c = 0; c < stem->columns; c++)
+                gradient[row * gradient_stride + c] *= model->head_scale[output];
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_predict_gradient(ramify_predictor *predictor, size_t rows, const double *x,
+                                      size_t x_stride, uint32_t output, double *gradient,
+                                      size_t gradient_stride) {
+    ramify_predictor *p = predictor;
+    ramify_context *context = p->context;
+    uint32_t columns = p->model->stem.columns;
+    ramify_clear(context);
+    if (rows > 0 && (!x || !gradient))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_predict_gradient: x or gradient is NULL");
+    if (rows > 1 && (x_stride < columns || gradient_stride < columns))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_predict_gradient: strides of %zu and %zu numbers for %u columns",
+                           x_stride, gradient_stride, columns);
+    if (output >= p->model->outputs)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_predict_gradient: output %u of %u", output, p->model->outputs);
+    if (!p->gradient_memory)
+        RAMIFY_TRY(take_memory(p));
+    ramify_status status = RAMIFY_OK;
+    for (size_t first = 0; first < rows && status == RAMIFY_OK; first += p->gradient_rows) {
+        size_t left = rows - first;
+        size_t count = left < p->gradient_rows ? left : p->gradient_rows;
+        status = gradient_piece(p, count, x + first * x_stride, x_stride, output,
+                                gradient + first * gradient_stride, gradient_stride);
+    }
+    ramify_predictor_report(p);
+    return status;
+}

@@ -1,0 +1,89 @@
+/* What a model tells about itself. */
+
+#include "model.h"
+#include "crc32c.h"
+
+#include <string.h>
+
+static uint64_t stem_numbers(const ramify_model *model) {
+    const ramify_stem *stem = &model->stem;
+    uint64_t numeric = 0;
+    for (uint32_t c = 0; c < stem->columns; c++)
+        numeric += stem->column[c].codes == 0;
+    return 2 * numeric + stem->knot_count + 4 * (uint64_t)stem->entry_count +
+           numeric * stem->frequencies + (stem->route ? (uint64_t)stem->routes * stem->plain : 0);
+}
+
+void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
+    const ramify_tree_limits *limits = &model->limits;
+    uint64_t shared = stem_numbers(model) + 2 * (uint64_t)model->targets;
+    uint64_t module = model->shape.type->parameters(&model->shape);
+    /* Every node but the root, and every leaf, has a prototype. */
+    uint64_t prototypes = limits->nodes > 0 ? limits->nodes - 1 + limits->leaves : 0;
+    *info = (ramify_model_info){
+        .kind = model->kind,
+        .task = model->schema->task,
+        .columns = model->schema->column_count,
+        .targets = model->schema->target_count,
+        .classes = model->schema->task == RAMIFY_TASK_CLASSIFICATION ? model->outputs : 0,
+        .outputs = model->outputs,
+        .leaves = limits->leaves,
+        .modules = limits->modules,
+        .parameters = shared + prototypes * limits->dims + limits->modules * module,
+        .active_parameters =
+            shared + (uint64_t)limits->depth * limits->arity * limits->dims + module,
+        .resident_bytes = model->need.total,
+        .path_bytes = model->need.path,
+        .module_bytes = model->need.module,
+        .file_bytes = model->source.size,
+        .config = model->config,
+    };
+}
+
+const char *ramify_model_column(const ramify_model *model, uint32_t column) {
+    return column < model->schema->column_count ? model->schema->columns[column].name : NULL;
+}
+
+const char *ramify_model_target(const ramify_model *model, uint32_t target) {
+    return target < model->schema->target_count ? model->schema->targets[target] : NULL;
+}
+
+const char *ramify_model_class(const ramify_model *model, uint32_t index) {
+    return index < model->schema->class_count ? model->schema->classes[index] : NULL;
+}
+
+int64_t ramify_model_category(const ramify_model *model, uint32_t column, const char *text) {
+    if (column >= model->schema->column_count || !model->schema->columns[column].categorical)
+        return -1;
+    const ramify_schema_column *about = &model->schema->columns[column];
+    uint32_t code = 0;
+    while (code < about->category_count && (!text || strcmp(about->categories[code], text) != 0))
+        code++;
+    return code;
+}
+
+void ramify_model_get_residency(const ramify_model *model, ramify_residency *residency) {
+    uint64_t parts = atomic_load(&model->part_bytes);
+    uint64_t predictors = atomic_load(&model->predictor_bytes);
+    *residency = (ramify_residency){
+        .resident_bytes = model->fixed_bytes + parts + predictors,
+        .peak_bytes = atomic_load(&model->peak_bytes),
+        .hits = atomic_load(&model->hits),
+        .misses = atomic_load(&model->misses),
+        .bytes_read = atomic_load(&model->bytes_read),
+    };
+}
+
+ramify_status ramify_module_check(ramify_context *context, const ramify_model *model,
+                                  const ramify_reference *reference, const void *record) {
+    uint32_t crc = ramify_crc32c(0, record, reference->length);
+    if (crc != reference->crc)
+        return ramify_damaged(context, &model->source,
+                              "tensor \"experts.0\", module %u: checksum %08x, expected %08x",
+                              reference->id, crc, reference->crc);
+    const char *fault = model->shape.type->check(&model->shape, record);
+    if (fault)
+        return ramify_damaged(context, &model->source, "tensor \"experts.0\", module %u: %s",
+                              reference->id, fault);
+    return RAMIFY_OK;
+}

@@ -1,0 +1,74 @@
+#ifndef RAMIFY_MODEL_MODEL_H
+#define RAMIFY_MODEL_MODEL_H
+/* The inside of an open model; for src/model, src/train and the exporter. */
+
+#include "module.h"
+#include "ramify.h"
+#include "residency.h"
+#include "safetensors.h"
+#include "schema.h"
+#include "source.h"
+#include "stem.h"
+#include "tree.h"
+
+/* The file format that this code writes, and the only one that it reads. */
+#define RAMIFY_FORMAT 1
+
+struct ramify_model {
+    ramify_context *context; /* that opened it; predictors may have others */
+    ramify_source source;
+    const char *kind;          /* a constant */
+    char *config;              /* text of ramify.config; owned */
+    ramify_schema *schema;     /* owned */
+    uint32_t targets;          /* of a regression; 0 for a classification */
+    uint32_t outputs;          /* targets or classes */
+    ramify_stem stem;          /* its arrays lie in `resident` or in the source */
+    const double *head_center; /* targets */
+    const double *head_scale;  /* targets, finite and not 0 */
+    ramify_module_shape shape; /* of every module */
+    ramify_tree_limits limits;
+    ramify_reference root;
+    ramify_store nodes, experts;
+    ramify_need need;             /* of one row */
+    uint64_t data_start;          /* first byte of the data */
+    uint64_t resident_bytes;      /* of the tensors that are always resident, from data_start on */
+    unsigned char *resident;      /* our copy of them, or NULL where they are used in place */
+    uint64_t bound;               /* options.resident_bytes; 0: none */
+    uint64_t predictor_allowance; /* with a bound: bytes that a predictor may take */
+    uint64_t
+        fixed_bytes; /* held since open: everything but predictors and parts filled on demand */
+
+    pthread_mutex_t lock; /* guards the stores where they need it */
+    pthread_cond_t unpinned;
+    _Atomic uint64_t part_bytes; /* filled on demand, or of a borrowed buffer or map, touched */
+    _Atomic uint64_t predictor_bytes; /* of all predictors alive */
+    _Atomic uint64_t peak_bytes, hits, misses, bytes_read;
+};
+
+/* Adds to what is held (parts or predictors; negative: gives back) and keeps the peak. */
+void ramify_model_hold(ramify_model *model, _Atomic uint64_t *what, int64_t bytes);
+
+/* The tensors of a model in the order of their bytes. stem: counts and whether it has a route;
+ * targets: of a regression, else 0. *resident is the end of the always resident ones, *nodes and
+ * *experts where the other two begin, all counted from the start of the data; each may be NULL. */
+void ramify_model_layout(const ramify_stem *stem, uint32_t targets, uint64_t node_bytes,
+                         uint64_t modules, uint64_t module_bytes, ramify_layout *layout,
+                         uint64_t *resident, uint64_t *nodes, uint64_t *experts);
+
+/* Checks everything about a stem that is later used as an index or divided by: the columns' codes
+ * against the schema, indices in their canonical order, finite numbers, ascending knots. */
+ramify_status ramify_stem_check(ramify_context *context, const ramify_source *source,
+                                const ramify_stem *stem, const ramify_schema *schema);
+
+/* Checks a module record as it comes from the source: checksum, then its type's check. */
+ramify_status ramify_module_check(ramify_context *context, const ramify_model *model,
+                                  const ramify_reference *reference, const void *record);
+
+/* Reads the config into the model: schema, stem counts, module shape, tree limits. */
+ramify_status ramify_config_read(ramify_context *context, ramify_model *model);
+
+/* Bytes of a predictor for pieces of `rows` rows, block header included. */
+uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_shape *shape,
+                                uint32_t arity, size_t rows);
+
+#endif

@@ -1,0 +1,432 @@
+/* Opening a model: source, header, config, always resident tensors, stores, root. Nothing else is
+ * read. Every failure takes the same way out, ramify_close. */
+
+#include "crc32c.h"
+#include "draft.h"
+#include "memory.h"
+#include "model.h"
+#include "predict.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* With a bound, a predictor may take up to this many rows' scratch, and at most a quarter of what
+ * the bound leaves; the rest is cache. */
+#define PREDICTOR_ROWS 256
+
+void ramify_open_options_init(ramify_open_options *options) {
+    *options = (ramify_open_options){.access = RAMIFY_ACCESS_READ};
+}
+
+void ramify_model_layout(const ramify_stem *stem, uint32_t targets, uint64_t node_bytes,
+                         uint64_t modules, uint64_t module_bytes, ramify_layout *layout,
+                         uint64_t *resident, uint64_t *nodes, uint64_t *experts) {
+    uint64_t route_rows = stem->route ? stem->routes : 0;
+    *layout = (ramify_layout){0};
+    ramify_layout_add(layout, "stem.columns", RAMIFY_DTYPE_I32, 2, stem->columns, 8);
+    ramify_layout_add(layout, "stem.center", RAMIFY_DTYPE_F64, 1, stem->columns, 0);
+    ramify_layout_add(layout, "stem.scale", RAMIFY_DTYPE_F64, 1, stem->columns, 0);
+    ramify_layout_add(layout, "stem.knots", RAMIFY_DTYPE_F32, 1, stem->knot_count, 0);
+    ramify_layout_add(layout, "stem.table", RAMIFY_DTYPE_F32, 2, stem->entry_count, 4);
+    ramify_layout_add(layout, "stem.frequency", RAMIFY_DTYPE_F32, 2, stem->columns,
+                      stem->frequencies);
+    ramify_layout_add(layout, "stem.route", RAMIFY_DTYPE_F32, 2, route_rows,
+                      ramify_pad(stem->plain));
+    ramify_layout_add(layout, "head.center", RAMIFY_DTYPE_F64, 1, targets, 0);
+    ramify_layout_add(layout, "head.scale", RAMIFY_DTYPE_F64, 1, targets, 0);
+    ramify_layout_add(layout, "tree.root", RAMIFY_DTYPE_U8, 1, sizeof(ramify_reference), 0);
+    if (resident)
+        *resident = layout->bytes;
+    uint64_t nodes_at = ramify_layout_add(layout, "tree.nodes", RAMIFY_DTYPE_U8, 1, node_bytes, 0);
+    uint64_t experts_at = ramify_layout_add(layout, "experts.0", RAMIFY_DTYPE_F32, 2, modules,
+                                            module_bytes / sizeof(float));
+    if (nodes)
+        *nodes = nodes_at;
+    if (experts)
+        *experts = experts_at;
+}
+
+static const char *const kinds[] = {"pathways", "mlp"};
+
+static ramify_status read_metadata(ramify_context *context, ramify_model *model,
+                                   const ramify_container *container) {
+    const char *name = model->source.name;
+    const char *format = ramify_container_text(container, "ramify.format");
+    const char *kind = ramify_container_text(container, "ramify.kind");
+    const char *config = ramify_container_text(container, "ramify.config");
+    if (!format)
+        return ramify_fail(context, RAMIFY_ERROR_FORMAT,
+                           "%s: a safetensors file without ramify.format, not a ramify model",
+                           name);
+    char known[16];
+    snprintf(known, sizeof known, "%d", RAMIFY_FORMAT);
+    if (strcmp(format, known) != 0)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: its ramify.format is not %s, the only one that ramify %s reads: "
+                           "update ramify",
+                           name, known, RAMIFY_VERSION);
+    for (size_t i = 0; kind && i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            model->kind = kinds[i];
+    if (!model->kind)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: a model of a kind that ramify %s does not know, expected pathways "
+                           "or mlp: update ramify",
+                           name, RAMIFY_VERSION);
+    if (!config)
+        return ramify_damaged(context, &model->source, "header: no ramify.config");
+    model->config = ramify_copy_text(context, config);
+    return model->config ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+}
+
+static void describe_tensor(const ramify_tensor *tensor, char *text, size_t size) {
+    int used = snprintf(text, size, "\"%s\" %s [%llu", tensor->name,
+                        ramify_dtype_name(tensor->dtype), (unsigned long long)tensor->shape[0]);
+    if (tensor->rank == 2)
+        snprintf(text + used, size - (size_t)used, ", %llu]", (unsigned long long)tensor->shape[1]);
+    else
+        snprintf(text + used, size - (size_t)used, "]");
+}
+
+static bool same_tensor(const ramify_tensor *a, const ramify_tensor *b) {
+    return strcmp(a->name, b->name) == 0 && a->dtype == b->dtype && a->rank == b->rank &&
+           a->shape[0] == b->shape[0] && (a->rank < 2 || a->shape[1] == b->shape[1]);
+}
+
+/* The config says which tensors there must be, with which shapes; the file must have exactly those.
+ * Only the size of tree.nodes is the file's to say. */
+static ramify_status match_tensors(ramify_context *context, ramify_model *model,
+                                   const ramify_container *container) {
+    ramify_tree_limits *limits = &model->limits;
+    limits->node_bytes = 0;
+    for (uint32_t i = 0; i < container->count; i++)
+        if (strcmp(container->tensors[i].name, "tree.nodes") == 0)
+            limits->node_bytes = container->tensors[i].bytes;
+    if (limits->node_bytes % 64 != 0 ||
+        limits->node_bytes < limits->nodes * ramify_node_bytes(2, limits->dims) ||
+        limits->node_bytes / ramify_node_bytes(2, limits->dims) < limits->nodes ||
+        (limits->nodes == 0 && limits->node_bytes > 0))
+        return ramify_damaged(
+            context, &model->source, "tensor \"tree.nodes\": %llu bytes cannot hold %llu nodes",
+            (unsigned long long)limits->node_bytes, (unsigned long long)limits->nodes);
+    ramify_layout layout;
+    uint64_t nodes, experts;
+    ramify_model_layout(&model->stem, model->targets, limits->node_bytes, limits->modules,
+                        limits->module_bytes, &layout, &model->resident_bytes, &nodes, &experts);
+    for (uint32_t i = 0; i < layout.count || i < container->count; i++) {
+        char found[160] = "nothing", expected[160] = "nothing";
+        if (i < layout.count)
+            describe_tensor(&layout.tensors[i], expected, sizeof expected);
+        if (i < container->count)
+            describe_tensor(&container->tensors[i], found, sizeof found);
+        if (i >= layout.count || i >= container->count ||
+            !same_tensor(&layout.tensors[i], &container->tensors[i]))
+            return ramify_damaged(context, &model->source, "tensor %u is %s, expected %s", i, found,
+                                  expected);
+    }
+    model->data_start = container->data_start;
+    model->nodes = (ramify_store){
+        .begin = model->data_start + nodes,
+        .bytes = limits->node_bytes,
+        .unit = 64,
+        .slot_bytes = limits->nodes > 0 ? ramify_node_bytes(limits->arity, limits->dims) : 0};
+    model->experts = (ramify_store){.begin = model->data_start + experts,
+                                    .bytes = limits->modules * limits->module_bytes,
+                                    .unit = limits->module_bytes,
+                                    .slot_bytes = limits->module_bytes};
+    return RAMIFY_OK;
+}
+
+/* Where a tensor of the always resident part lies in memory; NULL when there is none. */
+static const void *resident_tensor(const ramify_container *container, const char *name,
+                                   const unsigned char *resident) {
+    for (uint32_t i = 0; i < container->count; i++)
+        if (strcmp(container->tensors[i].name, name) == 0)
+            return resident + (container->tensors[i].begin - container->data_start);
+    return NULL;
+}
+
+static ramify_status check_head(ramify_context *context, const ramify_model *model) {
+    for (uint32_t i = 0; i < model->targets; i++) {
+        if (!isfinite(model->head_center[i]))
+            return ramify_damaged(context, &model->source,
+                                  "tensor \"head.center\": number %u is not finite", i);
+        if (!isfinite(model->head_scale[i]))
+            return ramify_damaged(context, &model->source,
+                                  "tensor \"head.scale\": number %u is not finite", i);
+    }
+    return RAMIFY_OK;
+}
+
+/* The checksum covers the config's text and the always resident bytes; modules and nodes are
+ * covered by their references, which all hang from tree.root. */
+static ramify_status check_checksum(ramify_context *context, const ramify_model *model,
+                                    const ramify_container *container,
+                                    const unsigned char *resident) {
+    uint32_t crc = ramify_crc32c(0, model->config, strlen(model->config));
+    crc = ramify_crc32c(crc, resident, (size_t)model->resident_bytes);
+    char found[9];
+    snprintf(found, sizeof found, "%08x", crc);
+    const char *expected = ramify_container_text(container, "ramify.crc32c");
+    if (!expected || strlen(expected) != 8 || strspn(expected, "0123456789abcdef") != 8)
+        return ramify_damaged(context, &model->source,
+                              "header: ramify.crc32c is not 8 hexadecimal digits");
+    if (strcmp(found, expected) != 0)
+        return ramify_damaged(context, &model->source, "config and stem: checksum %s, expected %s",
+                              found, expected);
+    return RAMIFY_OK;
+}
+
+static ramify_status read_resident(ramify_context *context, ramify_model *model,
+                                   const ramify_container *container) {
+    const unsigned char *resident;
+    if (model->source.bytes) {
+        resident = model->source.bytes + model->data_start;
+    } else {
+        model->resident = ramify_allocate(context, (size_t)model->resident_bytes, 1);
+        if (!model->resident)
+            return RAMIFY_ERROR_MEMORY;
+        RAMIFY_TRY(ramify_source_read(context, &model->source, model->data_start,
+                                      (size_t)model->resident_bytes, model->resident));
+        resident = model->resident;
+    }
+    RAMIFY_TRY(check_checksum(context, model, container, resident));
+    for (uint32_t i = 0; i < container->count; i++) {
+        const ramify_tensor *tensor = &container->tensors[i];
+        for (uint64_t b = 0; ramify_tensor_is_pad(tensor) && b < tensor->bytes; b++)
+            if (resident[tensor->begin - container->data_start + b] != 0)
+                return ramify_damaged(context, &model->source, "tensor \"%s\": a pad is not 0",
+                                      tensor->name);
+    }
+    ramify_stem *stem = &model->stem;
+    stem->column = resident_tensor(container, "stem.columns", resident);
+    stem->center = resident_tensor(container, "stem.center", resident);
+    stem->scale = resident_tensor(container, "stem.scale", resident);
+    stem->knots = resident_tensor(container, "stem.knots", resident);
+    stem->table = resident_tensor(container, "stem.table", resident);
+    stem->frequency = resident_tensor(container, "stem.frequency", resident);
+    stem->route = resident_tensor(container, "stem.route", resident);
+    model->head_center = resident_tensor(container, "head.center", resident);
+    model->head_scale = resident_tensor(container, "head.scale", resident);
+    memcpy(&model->root, resident_tensor(container, "tree.root", resident), sizeof model->root);
+    RAMIFY_TRY(ramify_stem_check(context, &model->source, stem, model->schema));
+    RAMIFY_TRY(check_head(context, model));
+    RAMIFY_TRY(ramify_root_check(context, &model->source, &model->limits, &model->root));
+    if (strcmp(model->kind, "mlp") == 0 && model->limits.nodes > 0)
+        return ramify_damaged(context, &model->source,
+                              "config: %llu tree nodes in a model of kind "
+                              "mlp, expected 0",
+                              (unsigned long long)model->limits.nodes);
+    return RAMIFY_OK;
+}
+
+/* Pages that a range of this many bytes may touch, in bytes. */
+static uint64_t page_bytes(uint64_t bytes) {
+    return (bytes + RAMIFY_DATA_ALIGNMENT - 1) / RAMIFY_DATA_ALIGNMENT * RAMIFY_DATA_ALIGNMENT +
+           RAMIFY_DATA_ALIGNMENT;
+}
+
+/* Under a bound with a mapped file: whole pages, and the bits that say what has been checked. */
+static uint64_t mapped_need(const ramify_model *model) {
+    const ramify_need *need = &model->need;
+    uint64_t bits = 0;
+    if (model->nodes.bytes > 0)
+        bits += model->nodes.bytes / 64 / 4 + ramify_block_bytes(2 * RAMIFY_ALIGNMENT);
+    bits += model->experts.bytes / model->experts.unit / 4 + ramify_block_bytes(128);
+    return need->handle + need->scratch + bits + page_bytes(model->resident_bytes) +
+           model->limits.depth * page_bytes(model->nodes.slot_bytes) + page_bytes(need->module);
+}
+
+static ramify_status check_bound(ramify_context *context, const ramify_model *model,
+                                 uint64_t need) {
+    if (model->bound == 0 || need <= model->bound)
+        return RAMIFY_OK;
+    return ramify_fail(context, RAMIFY_ERROR_LIMIT,
+                       "%s: one row needs %llu bytes in memory, %llu are allowed: allow more, or "
+                       "train with a smaller bound (--resident)",
+                       model->source.name, (unsigned long long)need,
+                       (unsigned long long)model->bound);
+}
+
+/* Divides what the bound leaves: up to a quarter for larger predictors, then nodes, as every row
+ * needs some of them, up to another quarter, then modules. */
+static ramify_status open_caches(ramify_context *context, ramify_model *model) {
+    RAMIFY_TRY(check_bound(context, model, model->need.total));
+    uint64_t spare = model->bound - model->need.total;
+    uint64_t most =
+        ramify_predictor_bytes(&model->stem, &model->shape, model->limits.arity, PREDICTOR_ROWS) -
+        model->need.scratch;
+    uint64_t predictor = most < spare / 4 ? most : spare / 4;
+    model->predictor_allowance = model->need.scratch + predictor;
+    spare -= predictor;
+
+    /* A slot's bookkeeping: itself and, as buckets are rounded up, at most two of them. */
+    uint64_t overhead = sizeof(ramify_slot) + 2 * sizeof(uint32_t);
+    uint64_t extra_nodes = 0, extra_modules = 0;
+    uint64_t alignment = 4 * RAMIFY_ALIGNMENT; /* rounding of the two parts of each cache */
+    spare = spare > alignment ? spare - alignment : 0;
+    if (model->limits.nodes > model->limits.depth) {
+        uint64_t wanted = model->limits.nodes - model->limits.depth;
+        uint64_t room = spare / 3 / (model->nodes.slot_bytes + overhead);
+        extra_nodes = wanted < room ? wanted : room;
+        spare -= extra_nodes * (model->nodes.slot_bytes + overhead);
+    }
+    if (model->limits.modules > 1) {
+        uint64_t wanted = model->limits.modules - 1;
+        uint64_t room = spare / (model->experts.slot_bytes + overhead);
+        extra_modules = wanted < room ? wanted : room;
+    }
+    if (model->limits.nodes > 0)
+        RAMIFY_TRY(ramify_store_open_cache(context, &model->nodes,
+                                           (uint32_t)(model->limits.depth + extra_nodes)));
+    return ramify_store_open_cache(context, &model->experts, (uint32_t)(1 + extra_modules));
+}
+
+static ramify_status open_stores(ramify_context *context, ramify_model *model) {
+    ramify_need_of of = {.schema_bytes = ramify_schema_bytes(model->schema),
+                         .config_bytes = strlen(model->config),
+                         .stem = &model->stem,
+                         .targets = model->targets,
+                         .shape = &model->shape,
+                         .depth = model->limits.depth,
+                         .arity = model->limits.arity};
+    model->need = ramify_resident_need(&of);
+    if (model->source.kind == RAMIFY_SOURCE_FILE && model->bound > 0)
+        return open_caches(context, model);
+    if (model->source.kind == RAMIFY_SOURCE_MAP)
+        RAMIFY_TRY(check_bound(context, model, mapped_need(model)));
+    unsigned char *bytes = model->source.bytes;
+    if (model->nodes.bytes > 0)
+        RAMIFY_TRY(ramify_store_open_in_place(context, &model->nodes,
+                                              bytes ? bytes + model->nodes.begin : NULL));
+    return ramify_store_open_in_place(context, &model->experts,
+                                      bytes ? bytes + model->experts.begin : NULL);
+}
+
+/* What is held from now on, apart from predictors and what is filled on demand. */
+static uint64_t count_fixed(const ramify_model *model) {
+    uint64_t bytes =
+        ramify_block_bytes(sizeof *model) + ramify_block_bytes(strlen(model->source.name) + 1) +
+        ramify_block_bytes(strlen(model->config) + 1) + ramify_schema_bytes(model->schema);
+    if (model->resident)
+        bytes += ramify_block_bytes(model->resident_bytes);
+    if (model->source.kind == RAMIFY_SOURCE_OWNED)
+        bytes += ramify_block_bytes(model->source.size);
+    const ramify_store *stores[] = {&model->nodes, &model->experts};
+    for (size_t i = 0; i < 2; i++) {
+        const ramify_store *store = stores[i];
+        if (!store->memory)
+            continue;
+        bytes += store->base ? ramify_block_bytes((store->bytes / store->unit / 32 + 16) / 16 * 128)
+                             : ramify_store_cache_bytes(store->slot_bytes, store->slot_count);
+    }
+    return bytes;
+}
+
+static ramify_status read_root(ramify_context *context, ramify_model *model) {
+    if (model->root.kind != RAMIFY_REFERENCE_NODE)
+        return RAMIFY_OK;
+    ramify_traffic traffic = {0};
+    const void *record;
+    uint32_t slot;
+    RAMIFY_TRY(ramify_store_acquire(context, model, &model->nodes, &model->root, &traffic, &record,
+                                    &slot));
+    ramify_status status =
+        ramify_node_check_place(context, &model->source, &model->root, record, 0);
+    ramify_store_release(model, &model->nodes, slot);
+    return status;
+}
+
+static ramify_status open_parts(ramify_context *context, ramify_model *model) {
+    ramify_container *container = NULL;
+    RAMIFY_TRY(ramify_container_read(context, &model->source, &container));
+    ramify_status status = read_metadata(context, model, container);
+    if (status == RAMIFY_OK)
+        status = ramify_config_read(context, model);
+    if (status == RAMIFY_OK)
+        status = match_tensors(context, model, container);
+    if (status == RAMIFY_OK)
+        status = read_resident(context, model, container);
+    ramify_container_destroy(context, &container);
+    if (status == RAMIFY_OK)
+        status = open_stores(context, model);
+    if (status == RAMIFY_OK)
+        status = read_root(context, model);
+    model->fixed_bytes = status == RAMIFY_OK ? count_fixed(model) : 0;
+    ramify_model_hold(model, &model->part_bytes, 0);
+    return status;
+}
+
+/* Takes over the source. */
+static ramify_status open_source(ramify_context *context, ramify_source *source, uint64_t bound,
+                                 ramify_model **model) {
+    ramify_model *made = ramify_allocate_zeroed(context, 1, sizeof *made);
+    if (!made) {
+        ramify_source_close(context, source);
+        return RAMIFY_ERROR_MEMORY;
+    }
+    made->context = context;
+    made->source = *source;
+    made->bound = bound;
+    pthread_mutex_init(&made->lock, NULL);
+    pthread_cond_init(&made->unpinned, NULL);
+    ramify_status status = open_parts(context, made);
+    if (status != RAMIFY_OK)
+        ramify_close(&made);
+    else
+        *model = made;
+    return status;
+}
+
+ramify_status ramify_open(ramify_context *context, const char *path,
+                          const ramify_open_options *options, ramify_model **model) {
+    ramify_clear(context);
+    if (!path || !model)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "ramify_open: path or model is NULL");
+    ramify_open_options chosen;
+    ramify_open_options_init(&chosen);
+    if (options)
+        chosen = *options;
+    if (chosen.access != RAMIFY_ACCESS_READ && chosen.access != RAMIFY_ACCESS_MMAP)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "ramify_open: unknown access %d",
+                           (int)chosen.access);
+    ramify_source source;
+    RAMIFY_TRY(ramify_source_open(context, path, chosen.access, &source));
+    return open_source(context, &source, chosen.resident_bytes, model);
+}
+
+ramify_status ramify_open_buffer(ramify_context *context, const void *bytes, size_t size,
+                                 ramify_model **model) {
+    ramify_clear(context);
+    if (!bytes || !model)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_open_buffer: bytes or model is NULL");
+    ramify_source source;
+    RAMIFY_TRY(ramify_source_memory(context, bytes, size, false, &source));
+    return open_source(context, &source, 0, model);
+}
+
+ramify_status ramify_open_owned(ramify_context *context, void *bytes, size_t size,
+                                ramify_model **model) {
+    ramify_source source;
+    RAMIFY_TRY(ramify_source_memory(context, bytes, size, true, &source));
+    return open_source(context, &source, 0, model);
+}
+
+void ramify_close(ramify_model **model) {
+    if (!model || !*model)
+        return;
+    ramify_model *old = *model;
+    ramify_context *context = old->context;
+    *model = NULL;
+    ramify_store_close(context, &old->nodes);
+    ramify_store_close(context, &old->experts);
+    ramify_schema_destroy(context, &old->schema);
+    ramify_release(context, old->resident);
+    ramify_release(context, old->config);
+    ramify_source_close(context, &old->source);
+    pthread_cond_destroy(&old->unpinned);
+    pthread_mutex_destroy(&old->lock);
+    ramify_release(context, old);
+}

@@ -1,0 +1,369 @@
+/* Predicting. A piece of rows goes through the stem; its rows sink down the tree in groups, so that
+ * every node is read once per piece; groups that end in the same module are run together, modules
+ * in the order in which they lie in the file.
+ *
+ * No arithmetic here mixes rows, and the kernels promise the same: a row's result does not depend
+ * on its neighbours. */
+
+#include "predict.h"
+#include "memory.h"
+
+#include <string.h>
+
+/* Carves arrays from one block; with base NULL it only counts. */
+typedef struct carving {
+    unsigned char *base;
+    uint64_t used;
+} carving;
+
+static void *carve(carving *from, uint64_t count, uint64_t size) {
+    void *part = from->base ? from->base + from->used : NULL;
+    from->used += (count * size + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
+    return part;
+}
+
+static bool features_are_plain(const ramify_stem *stem) {
+    return !stem->bins && stem->frequencies == 0;
+}
+
+/* Sets the predictor's pointers into `base` and returns the bytes of all of it. Every factor is
+ * capped (rows 2^12, widths 2^18), so the sums stay far below 2^64. */
+static uint64_t lay_out(ramify_predictor *p, unsigned char *base, const ramify_stem *stem,
+                        const ramify_module_shape *shape, uint32_t arity, size_t rows) {
+    carving from = {.base = base};
+    carve(&from, 1, sizeof *p);
+    p->rows = rows;
+    p->ldp = ramify_pad(stem->plain);
+    p->ldf = ramify_pad(stem->features);
+    p->ldt = ramify_pad(stem->routes);
+    p->ldo = ramify_pad(shape->type->outputs(shape));
+    size_t widest = p->ldf > p->ldt ? p->ldf : p->ldt;
+    p->raw = carve(&from, (uint64_t)rows * stem->columns, sizeof *p->raw);
+    p->plain = carve(&from, rows * p->ldp, sizeof *p->plain);
+    p->features =
+        features_are_plain(stem) ? p->plain : carve(&from, rows * p->ldf, sizeof *p->features);
+    p->point =
+        !stem->route ? p->plain : carve(&from, arity > 0 ? rows * p->ldt : 0, sizeof *p->point);
+    p->gathered = carve(&from, rows > 1 ? rows * widest : 0, sizeof *p->gathered);
+    p->distance = carve(&from, (uint64_t)rows * arity, sizeof *p->distance);
+    p->output = carve(&from, rows * p->ldo, sizeof *p->output);
+    p->order = carve(&from, rows, sizeof *p->order);
+    p->sorted = carve(&from, rows, sizeof *p->sorted);
+    p->choice = carve(&from, rows, sizeof *p->choice);
+    p->groups = carve(&from, rows, sizeof *p->groups);
+    p->leaves = carve(&from, rows, sizeof *p->leaves);
+    p->visits = carve(&from, rows, sizeof *p->visits);
+    p->scratch = carve(&from, shape->type->scratch_bytes(shape, rows), 1);
+    return from.used;
+}
+
+uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_shape *shape,
+                                uint32_t arity, size_t rows) {
+    ramify_predictor counted;
+    return ramify_block_bytes(lay_out(&counted, NULL, stem, shape, arity, rows));
+}
+
+ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_model *model,
+                                             size_t rows, ramify_predictor **predictor) {
+    const ramify_kernels *kernels = ramify_kernels_select(ramify_isa(context));
+    if (!kernels)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "this build has no kernels for the instruction set %s",
+                           ramify_isa(context));
+    rows = rows > RAMIFY_PIECE_ROWS_MAX ? RAMIFY_PIECE_ROWS_MAX : rows;
+    rows = rows > 0 ? rows : 1;
+    uint32_t arity = model->limits.arity;
+    uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, rows);
+    while (model->predictor_allowance > 0 && rows > 1 && bytes > model->predictor_allowance) {
+        rows -= rows > 16 ? rows / 16 : 1;
+        bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, rows);
+    }
+    if (bytes > SIZE_MAX)
+        return ramify_fail(context, RAMIFY_ERROR_MEMORY,
+                           "a predictor of %llu bytes cannot be addressed",
+                           (unsigned long long)bytes);
+    ramify_predictor *made = ramify_allocate(context, (size_t)(bytes - ramify_block_bytes(0)), 1);
+    if (!made)
+        return RAMIFY_ERROR_MEMORY;
+    memset(made, 0, sizeof *made);
+    lay_out(made, (unsigned char *)made, &model->stem, &model->shape, arity, rows);
+    made->context = context;
+    made->model = model;
+    made->kernels = kernels;
+    made->bytes = bytes;
+    ramify_model_hold(model, &model->predictor_bytes, (int64_t)bytes);
+    *predictor = made;
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_predictor_create(ramify_context *context, ramify_model *model, size_t rows,
+                                      ramify_predictor **predictor) {
+    ramify_clear(context);
+    if (!model || !predictor)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_predictor_create: model or predictor is NULL");
+    return ramify_predictor_create_inside(context, model, rows, predictor);
+}
+
+void ramify_predictor_destroy(ramify_predictor **predictor) {
+    if (!predictor || !*predictor)
+        return;
+    ramify_predictor *old = *predictor;
+    *predictor = NULL;
+    ramify_model_hold(old->model, &old->model->predictor_bytes, -(int64_t)old->bytes);
+    ramify_release(old->context, old->gradient_memory);
+    ramify_release(old->context, old);
+}
+
+void ramify_predictor_report(ramify_predictor *predictor) {
+    ramify_model *model = predictor->model;
+    const ramify_traffic *traffic = &predictor->traffic;
+    if (traffic->hits > 0)
+        atomic_fetch_add_explicit(&model->hits, traffic->hits, memory_order_relaxed);
+    if (traffic->misses > 0)
+        atomic_fetch_add_explicit(&model->misses, traffic->misses, memory_order_relaxed);
+    if (traffic->bytes_read > 0)
+        atomic_fetch_add_explicit(&model->bytes_read, traffic->bytes_read, memory_order_relaxed);
+    predictor->traffic = (ramify_traffic){0};
+}
+
+/* The given rows of `from` side by side. One row, or all of them in their order, are used where
+ * they are. */
+static const float *gather(ramify_predictor *p, const float *from, size_t ld, const uint32_t *rows,
+                           size_t count, bool all) {
+    if (all)
+        return from;
+    if (count == 1)
+        return from + rows[0] * ld;
+    for (size_t i = 0; i < count; i++)
+        memcpy(p->gathered + i * ld, from + rows[i] * ld, ld * sizeof *from);
+    return p->gathered;
+}
+
+static uint32_t nearest(const float *distance, uint32_t children) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < children; i++)
+        if (distance[i] < distance[best])
+            best = i;
+    return best;
+}
+
+/* Sorts the rows of a group by the child they go to, keeping their order, and pushes a group for
+ * every child that gets rows, the first child on top. Groups are disjoint and not empty, so there
+ * are never more of them than rows. */
+static size_t split_group(ramify_predictor *p, const ramify_row_group *group,
+                          const ramify_reference *references, uint32_t children, size_t top) {
+    uint32_t count[RAMIFY_ARITY_MAX] = {0};
+    uint32_t start[RAMIFY_ARITY_MAX];
+    uint32_t *rows = p->order + group->start;
+    for (uint32_t i = 0; i < group->count; i++)
+        count[p->choice[i]]++;
+    for (uint32_t c = 0, next = 0; c < children; c++) {
+        start[c] = next;
+        next += count[c];
+    }
+    for (uint32_t c = children; c-- > 0;)
+        if (count[c] > 0)
+            p->groups[top++] = (ramify_row_group){.reference = references[c],
+                                                  .start = group->start + start[c],
+                                                  .count = count[c],
+                                                  .depth = group->depth + 1};
+    if (group->count > 1) {
+        memcpy(p->sorted, rows, group->count * sizeof *rows);
+        for (uint32_t i = 0; i < group->count; i++)
+            rows[start[p->choice[i]]++] = p->sorted[i];
+    }
+    return top;
+}
+
+/* Takes a group one node down. */
+static ramify_status descend(ramify_predictor *p, const ramify_row_group *group, size_t rows,
+                             size_t *top) {
+    ramify_model *model = p->model;
+    const void *record;
+    uint32_t slot;
+    RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->nodes, &group->reference,
+                                    &p->traffic, &record, &slot));
+    const ramify_node_header *node = record;
+    ramify_status status =
+        ramify_node_check_place(p->context, &model->source, &group->reference, node, group->depth);
+    if (status == RAMIFY_OK) {
+        uint32_t children = node->children;
+        const float *points = gather(p, p->point, p->ldt, p->order + group->start, group->count,
+                                     group->count == rows);
+        p->kernels->distances(group->count, children, model->limits.dims, points, p->ldt,
+                              ramify_node_prototypes(node, children), p->ldt, p->distance,
+                              children);
+        for (uint32_t i = 0; i < group->count; i++)
+            p->choice[i] = nearest(p->distance + (size_t)i * children, children);
+        *top = split_group(p, group, ramify_node_references(record), children, *top);
+    }
+    ramify_store_release(model, &model->nodes, slot);
+    return status;
+}
+
+/* Rows 0 .. rows-1 of the piece sink to their leaves. The depth of every node read is what the way
+ * down says, and below limits.depth: the walk ends. */
+static ramify_status route(ramify_predictor *p, size_t rows) {
+    for (size_t i = 0; i < rows; i++)
+        p->order[i] = (uint32_t)i;
+    p->leaf_count = 0;
+    p->groups[0] = (ramify_row_group){.reference = p->model->root, .count = (uint32_t)rows};
+    size_t top = 1;
+    while (top > 0) {
+        ramify_row_group group = p->groups[--top];
+        if (group.reference.kind == RAMIFY_REFERENCE_MODULE)
+            p->leaves[p->leaf_count++] = group;
+        else
+            RAMIFY_TRY(descend(p, &group, rows, &top));
+    }
+    return RAMIFY_OK;
+}
+
+/* Shell sort (Ciura's gaps are for short lists; 3k+1 is simple): the C library's qsort may
+ * allocate. Leaves mostly come in order already. */
+static void sort_visits(ramify_visit *visits, size_t count) {
+    size_t gap = 1;
+    while (gap < count / 3)
+        gap = 3 * gap + 1;
+    for (; gap > 0; gap /= 3)
+        for (size_t i = gap; i < count; i++) {
+            ramify_visit moved = visits[i];
+            size_t at = i;
+            for (; at >= gap && visits[at - gap].offset > moved.offset; at -= gap)
+                visits[at] = visits[at - gap];
+            visits[at] = moved;
+        }
+}
+
+/* Runs one module for the groups of visits[first .. end), which all lead to it. */
+static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first, size_t end,
+                                  ramify_batch_run run, void *argument) {
+    ramify_model *model = p->model;
+    const ramify_row_group *leaf = &p->leaves[p->visits[first].leaf];
+    ramify_batch batch = {.rows = p->order + leaf->start, .count = leaf->count};
+    if (end - first > 1) {
+        size_t count = 0;
+        for (size_t i = first; i < end; i++) {
+            const ramify_row_group *part = &p->leaves[p->visits[i].leaf];
+            memcpy(p->sorted + count, p->order + part->start, part->count * sizeof *p->order);
+            count += part->count;
+        }
+        batch.rows = p->sorted;
+        batch.count = count;
+    }
+    uint32_t slot;
+    RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &leaf->reference,
+                                    &p->traffic, &batch.record, &slot));
+    bool in_order = leaf->count == rows; /* sorting into one group keeps the order */
+    batch.features = gather(p, p->features, p->ldf, batch.rows, batch.count, in_order);
+    run(p, &batch, argument);
+    ramify_store_release(model, &model->experts, slot);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_predictor_visit(ramify_predictor *predictor, size_t rows, const double *x,
+                                     size_t x_stride, ramify_batch_run run, void *argument) {
+    ramify_predictor *p = predictor;
+    const ramify_model *model = p->model;
+    ramify_stem_plain(&model->stem, rows, x, x_stride, p->plain, p->ldp);
+    if (p->features != p->plain)
+        ramify_stem_features(&model->stem, rows, p->plain, p->ldp, p->features, p->ldf);
+    if (p->point != p->plain && model->limits.nodes > 0)
+        ramify_stem_route(p->kernels, &model->stem, rows, p->plain, p->ldp, p->point, p->ldt);
+    RAMIFY_TRY(route(p, rows));
+    for (size_t i = 0; i < p->leaf_count; i++)
+        p->visits[i] = (ramify_visit){.offset = p->leaves[i].reference.offset, .leaf = (uint32_t)i};
+    sort_visits(p->visits, p->leaf_count);
+    for (size_t first = 0, end; first < p->leaf_count; first = end) {
+        end = first + 1;
+        while (end < p->leaf_count && p->visits[end].offset == p->visits[first].offset)
+            end++;
+        RAMIFY_TRY(visit_module(p, rows, first, end, run, argument));
+    }
+    return RAMIFY_OK;
+}
+
+/* Where the outputs of a piece go: one of the two. */
+typedef struct target {
+    double *doubles;
+    float *floats;
+    size_t stride;
+} target;
+
+static void predict_batch(ramify_predictor *p, const ramify_batch *batch, void *argument) {
+    const target *to = argument;
+    const ramify_model *model = p->model;
+    model->shape.type->run(p->kernels, &model->shape, batch->record, batch->count, batch->features,
+                           p->ldf, p->output, p->ldo, p->scratch);
+    if (model->targets == 0)
+        p->kernels->softmax(batch->count, model->outputs, p->output, p->ldo, p->output, p->ldo);
+    for (size_t i = 0; i < batch->count; i++) {
+        const float *from = p->output + i * p->ldo;
+        size_t at = batch->rows[i] * to->stride;
+        for (uint32_t j = 0; j < model->outputs; j++) {
+            double value = model->targets == 0
+                               ? (double)from[j]
+                               : model->head_center[j] + model->head_scale[j] * (double)from[j];
+            if (to->doubles)
+                to->doubles[at + j] = value;
+            else
+                to->floats[at + j] = (float)value;
+        }
+    }
+}
+
+ramify_status ramify_predictor_run(ramify_predictor *predictor, size_t rows, const double *x,
+                                   size_t x_stride, double *y, size_t y_stride) {
+    ramify_status status = RAMIFY_OK;
+    for (size_t first = 0; first < rows && status == RAMIFY_OK; first += predictor->rows) {
+        size_t count = rows - first < predictor->rows ? rows - first : predictor->rows;
+        target to = {.doubles = y + first * y_stride, .stride = y_stride};
+        status = ramify_predictor_visit(predictor, count, x + first * x_stride, x_stride,
+                                        predict_batch, &to);
+    }
+    ramify_predictor_report(predictor);
+    return status;
+}
+
+static ramify_status run_floats(ramify_predictor *p, size_t rows, const float *x, size_t x_stride,
+                                float *y, size_t y_stride) {
+    uint32_t columns = p->model->stem.columns;
+    ramify_status status = RAMIFY_OK;
+    for (size_t first = 0; first < rows && status == RAMIFY_OK; first += p->rows) {
+        size_t count = rows - first < p->rows ? rows - first : p->rows;
+        for (size_t row = 0; row < count; row++)
+            for (uint32_t c = 0; c < columns; c++)
+                p->raw[row * columns + c] = (double)x[(first + row) * x_stride + c];
+        target to = {.floats = y + first * y_stride, .stride = y_stride};
+        status = ramify_predictor_visit(p, count, p->raw, columns, predict_batch, &to);
+    }
+    ramify_predictor_report(p);
+    return status;
+}
+
+/* Strides matter only where there is a second row. */
+static ramify_status check_arguments(ramify_predictor *p, size_t rows, const void *x,
+                                     size_t x_stride, const void *y, size_t y_stride) {
+    ramify_clear(p->context);
+    if (rows > 0 && (!x || !y))
+        return ramify_fail(p->context, RAMIFY_ERROR_ARGUMENT, "ramify_predict: x or y is NULL");
+    if (rows > 1 && (x_stride < p->model->stem.columns || y_stride < p->model->outputs))
+        return ramify_fail(p->context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_predict: strides of %zu and %zu numbers, the model takes %u and "
+                           "gives %u per row",
+                           x_stride, y_stride, p->model->stem.columns, p->model->outputs);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_predict(ramify_predictor *predictor, size_t rows, const float *x,
+                             size_t x_stride, float *y, size_t y_stride) {
+    RAMIFY_TRY(check_arguments(predictor, rows, x, x_stride, y, y_stride));
+    return run_floats(predictor, rows, x, x_stride, y, y_stride);
+}
+
+ramify_status ramify_predict_double(ramify_predictor *predictor, size_t rows, const double *x,
+                                    size_t x_stride, double *y, size_t y_stride) {
+    RAMIFY_TRY(check_arguments(predictor, rows, x, x_stride, y, y_stride));
+    return ramify_predictor_run(predictor, rows, x, x_stride, y, y_stride);
+}

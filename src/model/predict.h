@@ -1,0 +1,90 @@
+#ifndef RAMIFY_MODEL_PREDICT_H
+#define RAMIFY_MODEL_PREDICT_H
+/* The inside of a predictor: one thread's working memory for pieces of up to `rows` rows. */
+
+#include "kernels.h"
+#include "model.h"
+#include "ramify.h"
+#include "schema.h"
+
+/* Larger pieces gain nothing: every expert's share of a piece then fills whole blocks of rows. */
+#define RAMIFY_PIECE_ROWS_MAX 4096
+
+/* Rows order[start .. start + count) of a piece that have reached the same reference. */
+typedef struct ramify_row_group {
+    ramify_reference reference;
+    uint32_t start, count;
+    uint32_t depth; /* of the node referred to */
+} ramify_row_group;
+
+/* Order in which modules are run: by their place in the file. */
+typedef struct ramify_visit {
+    uint64_t offset; /* of the module */
+    uint32_t leaf;   /* index into leaves */
+} ramify_visit;
+
+struct ramify_predictor {
+    ramify_context *context;
+    ramify_model *model;
+    const ramify_kernels *kernels;
+    size_t rows;    /* of a piece */
+    uint64_t bytes; /* that it holds */
+    ramify_traffic traffic;
+    size_t ldp, ldf, ldt, ldo; /* padded plain, features, route dimensions, outputs */
+
+    double *raw;              /* rows x columns */
+    float *plain;             /* rows x ldp */
+    float *features;          /* rows x ldf; plain where the stem adds nothing to them */
+    float *point;             /* rows x ldt; plain where there is no route */
+    float *gathered;          /* rows x max(ldf, ldt): rows of one group side by side */
+    float *distance;          /* rows x arity */
+    float *output;            /* rows x ldo */
+    uint32_t *order;          /* rows: row numbers, group after group */
+    uint32_t *sorted;         /* rows: scratch of the sort, then rows of one module */
+    uint32_t *choice;         /* rows: child of each row of a group */
+    ramify_row_group *groups; /* rows: groups still on their way down */
+    ramify_row_group *leaves; /* rows: groups that have arrived */
+    ramify_visit *visits;     /* rows */
+    size_t leaf_count;
+    void *scratch; /* of the module */
+
+    void *gradient_memory; /* NULL until the first gradient */
+    size_t gradient_rows;  /* of a piece of gradients */
+    float *feature_slope;  /* gradient_rows x ldf, in the order of the rows */
+    float *group_slope;    /* gradient_rows x ldf, rows of one group side by side */
+    float *plain_slope;    /* gradient_rows x ldp */
+    float *output_slope;   /* gradient_rows x ldo */
+    void *gradient_scratch;
+};
+
+/* Rows of one module side by side, as ramify_predictor_visit hands them over. */
+typedef struct ramify_batch {
+    const void *record;
+    const uint32_t *rows; /* count row numbers within the piece */
+    size_t count;
+    const float *features; /* count x ldf */
+} ramify_batch;
+
+typedef void (*ramify_batch_run)(ramify_predictor *predictor, const ramify_batch *batch,
+                                 void *argument);
+
+/* Takes a piece of raw rows (at most predictor->rows) through stem and tree, and calls `run` once
+ * for every module that its rows lead to. */
+ramify_status ramify_predictor_visit(ramify_predictor *predictor, size_t rows, const double *x,
+                                     size_t x_stride, ramify_batch_run run, void *argument);
+
+/* As the public functions, for code that runs inside a public call: the context's message stays. */
+ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_model *model,
+                                             size_t rows, ramify_predictor **predictor);
+ramify_status ramify_predictor_run(ramify_predictor *predictor, size_t rows, const double *x,
+                                   size_t x_stride, double *y, size_t y_stride);
+
+/* ramify_predict_table for a table that is matched already (match NULL: matches it). */
+ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model *model,
+                                          const ramify_table *table, const ramify_match *match,
+                                          double *y);
+
+/* Adds the predictor's counts to the model's. */
+void ramify_predictor_report(ramify_predictor *predictor);
+
+#endif

@@ -1,0 +1,127 @@
+/* Predicting a whole table: blocks of rows, each on one thread. */
+
+#include "memory.h"
+#include "predict.h"
+#include "schema.h"
+#include "threads.h"
+
+#include <string.h>
+
+/* Rows of a block: enough for every expert's share to be worth gathering, few enough to stay in the
+ * cache. */
+#define BLOCK_ROWS 1024
+
+typedef struct worker {
+    ramify_predictor *predictor;
+    double *raw;      /* BLOCK_ROWS x columns */
+    uint64_t outside; /* values outside the training range */
+} worker;
+
+typedef struct table_job {
+    ramify_model *model;
+    const ramify_match *match;
+    size_t rows, block;
+    double *y; /* rows x outputs */
+    worker *workers;
+    uint32_t worker_count;
+} table_job;
+
+static uint64_t count_outside(const ramify_schema *schema, const double *raw, size_t rows) {
+    uint64_t outside = 0;
+    for (size_t row = 0; row < rows; row++)
+        for (uint32_t c = 0; c < schema->column_count; c++) {
+            const ramify_schema_column *column = &schema->columns[c];
+            double value = raw[row * schema->column_count + c];
+            if (!column->categorical && (value < column->low || value > column->high))
+                outside++;
+        }
+    return outside;
+}
+
+static ramify_status predict_block(void *argument, size_t task, uint32_t number) {
+    table_job *job = argument;
+    worker *w = &job->workers[number];
+    const ramify_schema *schema = job->model->schema;
+    size_t first = task * job->block;
+    size_t count = job->rows - first < job->block ? job->rows - first : job->block;
+    ramify_match_rows(job->match, NULL, first, count, w->raw);
+    w->outside += count_outside(schema, w->raw, count);
+    uint32_t outputs = job->model->outputs;
+    return ramify_predictor_run(w->predictor, count, w->raw, schema->column_count,
+                                job->y + first * outputs, outputs);
+}
+
+static ramify_status start_workers(ramify_context *context, table_job *job) {
+    job->workers = ramify_allocate_zeroed(context, job->worker_count, sizeof *job->workers);
+    if (!job->workers)
+        return RAMIFY_ERROR_MEMORY;
+    for (uint32_t i = 0; i < job->worker_count; i++) {
+        worker *w = &job->workers[i];
+        w->raw =
+            ramify_allocate(context, job->block * job->model->schema->column_count, sizeof *w->raw);
+        if (!w->raw)
+            return RAMIFY_ERROR_MEMORY;
+        RAMIFY_TRY(ramify_predictor_create_inside(context, job->model, job->block, &w->predictor));
+    }
+    return RAMIFY_OK;
+}
+
+static ramify_status run_blocks(ramify_context *context, table_job *job) {
+    size_t tasks = (job->rows + job->block - 1) / job->block;
+    if (job->worker_count > 1)
+        return ramify_parallel(context, tasks, predict_block, job);
+    for (size_t task = 0; task < tasks; task++)
+        RAMIFY_TRY(predict_block(job, task, 0));
+    return RAMIFY_OK;
+}
+
+static ramify_status predict_matched(ramify_context *context, table_job *job) {
+    ramify_status status = start_workers(context, job);
+    if (status == RAMIFY_OK)
+        status = run_blocks(context, job);
+    uint64_t outside = 0;
+    for (uint32_t i = 0; job->workers && i < job->worker_count; i++) {
+        outside += job->workers[i].outside;
+        ramify_predictor_destroy(&job->workers[i].predictor);
+        ramify_release(context, job->workers[i].raw);
+    }
+    ramify_release(context, job->workers);
+    if (status == RAMIFY_OK && outside > 0)
+        ramify_log(context, RAMIFY_LOG_WARNING,
+                   "%llu values lie outside the range of the training rows; predictions there are "
+                   "extrapolations",
+                   (unsigned long long)outside);
+    return status;
+}
+
+ramify_status ramify_predict_table(ramify_context *context, ramify_model *model,
+                                   const ramify_table *table, double *y) {
+    ramify_clear(context);
+    if (!model || !table || !y)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_predict_table: model, table or y is NULL");
+    return ramify_predict_table_inside(context, model, table, NULL, y);
+}
+
+ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model *model,
+                                          const ramify_table *table, const ramify_match *match,
+                                          double *y) {
+    ramify_match *made = NULL;
+    if (!match)
+        RAMIFY_TRY(ramify_match_create(context, model->schema, table, false, &made));
+    table_job job = {.model = model,
+                     .match = match ? match : made,
+                     .rows = ramify_table_rows(table),
+                     .y = y,
+                     .worker_count = ramify_thread_count(context)};
+    job.block = job.rows < BLOCK_ROWS ? (job.rows > 0 ? job.rows : 1) : BLOCK_ROWS;
+    size_t tasks = (job.rows + job.block - 1) / job.block;
+    if (job.worker_count > tasks)
+        job.worker_count = tasks > 0 ? (uint32_t)tasks : 1;
+    /* The bound counts one predictor. */
+    if (model->bound > 0)
+        job.worker_count = 1;
+    ramify_status status = predict_matched(context, &job);
+    ramify_match_destroy(context, &made);
+    return status;
+}

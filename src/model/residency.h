@@ -1,0 +1,100 @@
+#ifndef RAMIFY_MODEL_RESIDENCY_H
+#define RAMIFY_MODEL_RESIDENCY_H
+/* What of a model is in memory: the one accounting of resident bytes, and the stores that hold node
+ * records and modules.
+ *
+ * A store serves one tensor of records, in one of two ways:
+ *   in place  the whole tensor has an address (a buffer, a mapped file, or memory that is filled
+ *             from the file as records are first needed). A bit per record says that it has been
+ *             checked; from then on a record is taken without a lock.
+ *   cache     a fixed number of slots, allocated at open inside the caller's bound. The least
+ *             recently used slot that nobody has pinned makes room. Under a lock.
+ * Either way a record is checked before anyone sees it, and nothing is allocated after open. */
+
+#include "module.h"
+#include "ramify.h"
+#include "stem.h"
+#include "tree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Bytes that ramify_allocate takes for a block of `bytes`, with its hidden header. */
+uint64_t ramify_block_bytes(uint64_t bytes);
+
+/* What one row needs in memory. */
+typedef struct ramify_need {
+    uint64_t handle;  /* handle, names, config text, schema, stem, head, slots' bookkeeping */
+    uint64_t path;    /* the largest path of node blocks */
+    uint64_t module;  /* the largest module */
+    uint64_t scratch; /* a predictor of one row */
+    uint64_t total;
+} ramify_need;
+
+/* What the need depends on; known before a model is trained, too. */
+typedef struct ramify_need_of {
+    uint64_t schema_bytes;            /* ramify_schema_bytes */
+    uint64_t config_bytes;            /* length of the ramify.config text */
+    const ramify_stem *stem;          /* only its counts, and whether it has a route */
+    uint32_t targets;                 /* of a regression; 0 for a classification */
+    const ramify_module_shape *shape; /* of every module */
+    uint32_t depth, arity;            /* of the tree; 0, 0 for a single module */
+} ramify_need_of;
+
+ramify_need ramify_resident_need(const ramify_need_of *of);
+
+/* No record: what a pin of an in-place record is. */
+#define RAMIFY_NO_SLOT UINT32_MAX
+
+typedef struct ramify_slot {
+    uint64_t offset;       /* of the record it holds; UINT64_MAX: empty */
+    uint32_t newer, older; /* in order of use */
+    uint32_t chain;        /* next slot of the same bucket */
+    uint32_t pins;         /* users right now */
+} ramify_slot;
+
+typedef struct ramify_store {
+    uint64_t begin;      /* the tensor's first byte in the source */
+    uint64_t bytes;      /* of the tensor; 0: there is none */
+    uint64_t unit;       /* records begin at multiples of this */
+    uint64_t slot_bytes; /* of the largest record */
+
+    /* in place */
+    unsigned char *base;       /* bytes; NULL for a cache */
+    bool filled_on_demand;     /* base is our memory and is read from the source record by record */
+    _Atomic uint32_t *checked; /* a bit per unit: the record that begins here is good */
+    uint32_t *filled;          /* a bit per unit: base holds these bytes; under the lock */
+
+    /* cache */
+    uint32_t slot_count, bucket_count; /* bucket_count: a power of 2 */
+    ramify_slot *slots;                /* slot_count */
+    uint32_t *buckets;                 /* bucket_count: first slot of the chain */
+    unsigned char *slot_memory;        /* slot_count x slot_bytes */
+    uint32_t newest, oldest;
+    void *memory; /* what all of it was carved from */
+} ramify_store;
+
+/* Counts of one predictor, added to the model's after each call. */
+typedef struct ramify_traffic {
+    uint64_t hits, misses, bytes_read;
+} ramify_traffic;
+
+/* Bytes of memory that a cache of `slots` slots takes. */
+uint64_t ramify_store_cache_bytes(uint64_t slot_bytes, uint64_t slots);
+
+/* The store's begin, bytes, unit and slot_bytes are set. Release with ramify_store_close. */
+ramify_status ramify_store_open_cache(ramify_context *context, ramify_store *store, uint32_t slots);
+/* base: where the tensor lies, or NULL for memory of our own that is filled on demand. */
+ramify_status ramify_store_open_in_place(ramify_context *context, ramify_store *store,
+                                         unsigned char *base);
+void ramify_store_close(ramify_context *context, ramify_store *store);
+
+/* Gets the record of a reference that has been checked: reads and checks it if need be. It stays
+ * until it is released with the same *slot. At most one record of a store may be held by a
+ * predictor at a time. Any number of threads. */
+ramify_status ramify_store_acquire(ramify_context *context, ramify_model *model,
+                                   ramify_store *store, const ramify_reference *reference,
+                                   ramify_traffic *traffic, const void **record, uint32_t *slot);
+void ramify_store_release(ramify_model *model, ramify_store *store, uint32_t slot);
+
+#endif

@@ -1,0 +1,156 @@
+#include "save.h"
+#include "memory.h"
+#include "model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Names tried for the temporary file; each that is taken was left behind by a crash. */
+#define NAMES 100
+
+/* Bytes copied at a time from a model that is read from a file. */
+#define COPY_BYTES ((size_t)1 << 16)
+
+static ramify_status io_failure(ramify_context *context, const char *path, const char *what,
+                                int error) {
+    char reason[128];
+    if (strerror_r(error, reason, sizeof reason) != 0)
+        snprintf(reason, sizeof reason, "error %d", error);
+    return ramify_fail(context, RAMIFY_ERROR_IO, "%s: cannot %s: %s", path, what, reason);
+}
+
+static void forget(ramify_context *context, ramify_replacement *replacement) {
+    if (replacement->descriptor >= 0)
+        close(replacement->descriptor);
+    ramify_release(context, replacement->path);
+    ramify_release(context, replacement->temporary);
+    *replacement = (ramify_replacement){.descriptor = -1};
+}
+
+static ramify_status create_temporary(ramify_context *context, ramify_replacement *replacement) {
+    size_t size = strlen(replacement->path) + 48;
+    replacement->temporary = ramify_allocate(context, size, 1);
+    if (!replacement->temporary)
+        return RAMIFY_ERROR_MEMORY;
+    for (unsigned i = 0; i < NAMES && replacement->descriptor < 0; i++) {
+        snprintf(replacement->temporary, size, "%s.%ld-%u.tmp", replacement->path, (long)getpid(),
+                 i);
+        replacement->descriptor =
+            open(replacement->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (replacement->descriptor < 0 && errno != EEXIST)
+            break;
+    }
+    if (replacement->descriptor < 0)
+        return io_failure(context, replacement->path, "create a temporary file beside it", errno);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_replacement_begin(ramify_context *context, const char *path,
+                                       ramify_replacement *replacement) {
+    *replacement = (ramify_replacement){.descriptor = -1};
+    replacement->path = ramify_copy_text(context, path);
+    ramify_status status =
+        replacement->path ? create_temporary(context, replacement) : RAMIFY_ERROR_MEMORY;
+    if (status != RAMIFY_OK)
+        forget(context, replacement);
+    return status;
+}
+
+ramify_status ramify_replacement_write(ramify_context *context,
+                                       const ramify_replacement *replacement, const void *bytes,
+                                       size_t size) {
+    const char *from = bytes;
+    while (size > 0) {
+        ssize_t put = write(replacement->descriptor, from, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return io_failure(context, replacement->path, "write the file", errno);
+        from += put;
+        size -= (size_t)put;
+    }
+    return RAMIFY_OK;
+}
+
+/* Makes the rename durable. File systems that cannot sync a directory say so with EINVAL. */
+static ramify_status sync_directory(ramify_context *context, const char *path) {
+    char *directory = ramify_copy_text(context, path);
+    if (!directory)
+        return RAMIFY_ERROR_MEMORY;
+    char *slash = strrchr(directory, '/');
+    if (slash)
+        slash[slash == directory] = '\0';
+    int descriptor = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ramify_release(context, directory);
+    if (descriptor < 0)
+        return RAMIFY_OK; /* a directory that may be written but not read: nothing to be done */
+    int failed = fsync(descriptor) != 0 && errno != EINVAL ? errno : 0;
+    close(descriptor);
+    return failed ? io_failure(context, path, "make the new file's name durable", failed)
+                  : RAMIFY_OK;
+}
+
+static ramify_status put_in_place(ramify_context *context, ramify_replacement *replacement) {
+    if (fsync(replacement->descriptor) != 0 && errno != EINVAL)
+        return io_failure(context, replacement->path, "make the file durable", errno);
+    int closed = close(replacement->descriptor);
+    replacement->descriptor = -1;
+    if (closed != 0)
+        return io_failure(context, replacement->path, "write the file", errno);
+    if (rename(replacement->temporary, replacement->path) != 0)
+        return io_failure(context, replacement->path, "put the new file in place", errno);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_replacement_commit(ramify_context *context, ramify_replacement *replacement) {
+    ramify_status status = put_in_place(context, replacement);
+    if (status != RAMIFY_OK) {
+        ramify_replacement_abandon(context, replacement);
+        return status;
+    }
+    status = sync_directory(context, replacement->path);
+    forget(context, replacement);
+    return status;
+}
+
+void ramify_replacement_abandon(ramify_context *context, ramify_replacement *replacement) {
+    if (replacement->temporary)
+        unlink(replacement->temporary);
+    forget(context, replacement);
+}
+
+static ramify_status copy_bytes(ramify_context *context, const ramify_source *source,
+                                const ramify_replacement *replacement) {
+    if (source->bytes)
+        return ramify_replacement_write(context, replacement, source->bytes, (size_t)source->size);
+    unsigned char *block = ramify_allocate(context, COPY_BYTES, 1);
+    if (!block)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status status = RAMIFY_OK;
+    for (uint64_t at = 0; at < source->size && status == RAMIFY_OK;) {
+        uint64_t left = source->size - at;
+        size_t count = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+        status = ramify_source_read(context, source, at, count, block);
+        if (status == RAMIFY_OK)
+            status = ramify_replacement_write(context, replacement, block, count);
+        at += count;
+    }
+    ramify_release(context, block);
+    return status;
+}
+
+ramify_status ramify_save(ramify_context *context, const ramify_model *model, const char *path) {
+    ramify_clear(context);
+    if (!model || !path)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "ramify_save: model or path is NULL");
+    ramify_replacement replacement;
+    RAMIFY_TRY(ramify_replacement_begin(context, path, &replacement));
+    ramify_status status = copy_bytes(context, &model->source, &replacement);
+    if (status == RAMIFY_OK)
+        return ramify_replacement_commit(context, &replacement);
+    ramify_replacement_abandon(context, &replacement);
+    return status;
+}
