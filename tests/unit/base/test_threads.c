@@ -5,6 +5,7 @@
 #include "threads.h"
 
 #include <math.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -136,6 +137,8 @@ typedef struct nest_job {
     atomic_size_t inner_runs;
     atomic_bool strayed; /* an inner task ran as another worker than its outer task */
     bool inner_fails;
+    bool meet; /* tasks 0 and 1 are to run at the same time */
+    atomic_size_t begun;
 } nest_job;
 
 typedef struct inner_job {
@@ -154,8 +157,11 @@ static ramify_status inner_task(void *argument, size_t task, uint32_t worker) {
 }
 
 static ramify_status outer_task(void *argument, size_t task, uint32_t worker) {
-    (void)task;
     nest_job *job = argument;
+    /* The first tasks wait for each other, so that more than one worker takes part. */
+    atomic_fetch_add(&job->begun, 1);
+    while (task < 2 && job->meet && atomic_load(&job->begun) < 2)
+        sched_yield();
     inner_job inner = {.outer = job, .worker = worker};
     return ramify_parallel(job->context, 10, inner_task, &inner);
 }
@@ -164,12 +170,13 @@ static void test_nested_calls(void **state) {
     (void)state;
     for (uint32_t threads = 1; threads <= 4; threads++) {
         ramify_context *context = create(threads);
-        nest_job job = {.context = context};
+        nest_job job = {.context = context, .meet = threads > 1};
         assert_int_equal(ramify_parallel(context, 100, outer_task, &job), RAMIFY_OK);
         assert_int_equal(atomic_load(&job.inner_runs), 1000);
         assert_false(atomic_load(&job.strayed));
 
         job.inner_fails = true;
+        job.meet = false;
         assert_int_equal(ramify_parallel(context, 100, outer_task, &job), RAMIFY_ERROR_FORMAT);
         assert_string_equal(ramify_message(context), "inner");
         ramify_context_destroy(&context);
