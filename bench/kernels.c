@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #ifdef RAMIFY_WITH_LIBXSMM
@@ -161,6 +160,121 @@ static void bench_products(const ramify_kernels *kernels) {
     }
 }
 
+/* One call of each of the others on a batch as the trainer makes it. */
+#define BATCH 64
+#define WIDTH 64
+
+typedef struct operands {
+    const ramify_kernels *kernels;
+    size_t rows; /* of width WIDTH */
+    float *x, *y, *g, *w, *vector, *sums;
+    uint32_t labels[BATCH];
+} operands;
+
+static void run_affine(void *context) {
+    const operands *o = context;
+    o->kernels->affine(o->rows, WIDTH, WIDTH, o->x, WIDTH, o->w, WIDTH, o->vector, o->vector, o->y,
+                       WIDTH);
+}
+
+static void run_dots(void *context) {
+    const operands *o = context;
+    o->kernels->dots(o->rows, 1, WIDTH, o->x, WIDTH, o->w, WIDTH, o->vector, o->y, 1);
+}
+
+static void run_distances(void *context) {
+    const operands *o = context;
+    o->kernels->distances(o->rows, 16, WIDTH, o->x, WIDTH, o->w, WIDTH, o->y, 16);
+}
+
+static void run_scale(void *context) {
+    const operands *o = context;
+    o->kernels->scale_columns(o->rows, WIDTH, o->x, WIDTH, o->vector, o->y, WIDTH);
+}
+
+static void run_scale_backward(void *context) {
+    const operands *o = context;
+    o->kernels->scale_columns_backward(o->rows, WIDTH, o->g, WIDTH, o->x, WIDTH, o->vector, o->sums,
+                                       o->y, WIDTH, false);
+}
+
+static void run_activate(void *context) {
+    const operands *o = context;
+    o->kernels->activate(o->rows, WIDTH, o->x, WIDTH, o->vector, o->vector, o->vector, o->y, WIDTH);
+}
+
+static void run_activate_backward(void *context) {
+    const operands *o = context;
+    o->kernels->activate_backward(o->rows, WIDTH, o->g, WIDTH, o->x, WIDTH, o->vector, o->vector,
+                                  o->vector, o->y, WIDTH, o->sums, o->sums + WIDTH,
+                                  o->sums + (size_t)2 * WIDTH);
+}
+
+static void run_adamw(void *context) {
+    const operands *o = context;
+    o->kernels->adamw(o->rows * WIDTH, o->y, o->g, o->x, o->w, 1e-3F, 0.9F, 0.999F, 1e-8F, 0.01F,
+                      0.5F, 0.5F);
+}
+
+static void run_transpose(void *context) {
+    const operands *o = context;
+    o->kernels->transpose(o->rows, WIDTH, o->x, WIDTH, o->y, o->rows);
+}
+
+static void run_cross_entropy(void *context) {
+    operands *o = context;
+    o->kernels->cross_entropy(o->rows, 10, o->x, WIDTH, o->labels, 0.1F, NULL, o->sums, o->y,
+                              WIDTH);
+}
+
+static void bench_others(const ramify_kernels *kernels) {
+    operands o = {.kernels = kernels};
+    const size_t count = (size_t)BATCH * WIDTH;
+    float **arrays[] = {&o.x, &o.y, &o.g, &o.w, &o.vector, &o.sums};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        *arrays[i] = numbers(count);
+    }
+    /* Second moments are not negative. */
+    for (size_t i = 0; i < count; i++) {
+        o.w[i] = o.w[i] * o.w[i];
+    }
+    /* bytes: read and written per row, 0 where arithmetic and not memory is the limit. */
+    static const struct {
+        const char *name;
+        void (*run)(void *);
+        size_t rows;
+        size_t bytes;
+    } calls[] = {
+        {"affine 64 -> 64, 1 row", run_affine, 1, 0},
+        {"affine 64 -> 64, 4 rows", run_affine, 4, 0},
+        {"affine 64 -> 64, 64 rows", run_affine, BATCH, 0},
+        {"dots 64 -> 1, 1 row", run_dots, 1, 0},
+        {"dots 64 -> 1, 64 rows", run_dots, BATCH, 0},
+        {"distances to 16 in 64 d, 1 row", run_distances, 1, 0},
+        {"distances to 16 in 64 d, 64 rows", run_distances, BATCH, 0},
+        {"scale_columns 64 x 64", run_scale, BATCH, (size_t)8 * WIDTH},
+        {"scale_columns_backward 64 x 64", run_scale_backward, BATCH, (size_t)12 * WIDTH},
+        {"activate 64 x 64", run_activate, BATCH, (size_t)8 * WIDTH},
+        {"activate_backward 64 x 64", run_activate_backward, BATCH, (size_t)12 * WIDTH},
+        {"adamw 4096", run_adamw, BATCH, (size_t)28 * WIDTH},
+        {"transpose 64 x 64", run_transpose, BATCH, (size_t)8 * WIDTH},
+        {"cross_entropy 64 x 10", run_cross_entropy, BATCH, 0},
+    };
+    printf("\none call, in cache                        ns    GB/s\n");
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        o.rows = calls[i].rows;
+        double seconds = seconds_alone(calls[i].run, &o);
+        printf("%-36s %8.1f", calls[i].name, 1e9 * seconds);
+        if (calls[i].bytes > 0) {
+            printf(" %7.1f", 1e-9 * (double)(calls[i].bytes * o.rows) / seconds);
+        }
+        putchar('\n');
+    }
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        free(*arrays[i]);
+    }
+}
+
 int main(int argc, char **argv) {
     const ramify_kernels *kernels = ramify_kernels_select(argc > 1 ? argv[1] : NULL);
     if (!kernels) {
@@ -169,5 +283,6 @@ int main(int argc, char **argv) {
     }
     printf("set: %s\n", kernels->name);
     bench_products(kernels);
+    bench_others(kernels);
     return 0;
 }

@@ -1,24 +1,51 @@
 /* Operations that touch every element once: what counts is reading and writing it only once.
  *
- * Backward passes also sum over rows. They walk column by column of vectors, so that the sums stay
- * in registers and are written once. */
+ * Where rows share parameters, or sums run over rows, the walk is down one column of vectors after
+ * the other, so that these stay in registers. */
 
 #include "vector.h"
 
+typedef float quad_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* b[4 x 4] = a[4 x 4]^T, in registers. */
+RAMIFY_INLINE void transpose_quads(const float *a, size_t lda, float *b, size_t ldb) {
+    quad r0 = *(const quad_unaligned *)a;
+    quad r1 = *(const quad_unaligned *)(a + lda);
+    quad r2 = *(const quad_unaligned *)(a + 2 * lda);
+    quad r3 = *(const quad_unaligned *)(a + 3 * lda);
+    quad low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+    quad low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+    quad high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+    quad high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+    *(quad_unaligned *)b = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+    *(quad_unaligned *)(b + ldb) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+    *(quad_unaligned *)(b + 2 * ldb) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+    *(quad_unaligned *)(b + 3 * ldb) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
+static void transpose_plain(size_t m, size_t n, const float *a, size_t lda, float *b, size_t ldb) {
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            b[j * ldb + i] = a[i * lda + j];
+        }
+    }
+}
+
 void RAMIFY_KERNEL(transpose)(size_t m, size_t n, const float *a, size_t lda, float *b,
                               size_t ldb) {
-    /* Tiles of 16 x 16: both sides of a tile fit in the first-level cache whatever the strides. */
-    for (size_t i0 = 0; i0 < m; i0 += 16) {
-        size_t i1 = i0 + 16 < m ? i0 + 16 : m;
-        for (size_t j0 = 0; j0 < n; j0 += 16) {
-            size_t j1 = j0 + 16 < n ? j0 + 16 : n;
-            for (size_t j = j0; j < j1; j++) {
-                for (size_t i = i0; i < i1; i++) {
-                    b[j * ldb + i] = a[i * lda + j];
-                }
+    const size_t whole_m = m / 4 * 4;
+    const size_t whole_n = n / 4 * 4;
+    for (size_t i0 = 0; i0 < whole_m; i0 += 16) {
+        /* Sixteen rows of a are one cache line in each row of b: it is written while in cache. */
+        const size_t i1 = i0 + 16 < whole_m ? i0 + 16 : whole_m;
+        for (size_t j = 0; j < whole_n; j += 4) {
+            for (size_t i = i0; i < i1; i += 4) {
+                transpose_quads(a + i * lda + j, lda, b + j * ldb + i, ldb);
             }
         }
     }
+    transpose_plain(whole_m, n - whole_n, a + whole_n, lda, b + whole_n * ldb, ldb);
+    transpose_plain(m - whole_m, n, a + whole_m * lda, lda, b + whole_m, ldb);
 }
 
 void RAMIFY_KERNEL(scale_columns)(size_t rows, size_t n, const float *x, size_t ldx, const float *r,
@@ -50,10 +77,13 @@ void RAMIFY_KERNEL(scale_columns_backward)(size_t rows, size_t n, const float *g
 
 void RAMIFY_KERNEL(activate)(size_t rows, size_t n, const float *z, size_t ldz, const float *s,
                              const float *b, const float *slope, float *y, size_t ldy) {
-    for (size_t i = 0; i < rows; i++) {
-        for (size_t j = 0; j < n; j += LANES) {
-            vec h = load(z + i * ldz + j) * (s ? load(s + j) : splat(1.0F)) + load(b + j);
-            store(y + i * ldy + j, slope ? prelu(h, load(slope + j)) : h);
+    for (size_t j = 0; j < n; j += LANES) {
+        const vec scale = s ? load(s + j) : splat(1.0F);
+        const vec shift = load(b + j);
+        /* A slope of 1 is no activation. */
+        const vec bend = slope ? load(slope + j) : splat(1.0F);
+        for (size_t i = 0; i < rows; i++) {
+            store(y + i * ldy + j, prelu(load(z + i * ldz + j) * scale + shift, bend));
         }
     }
 }

@@ -16,11 +16,15 @@ static float row_maximum(size_t classes, const float *x) {
         vec value = load_some(x + j, smaller(LANES, classes - j), -INFINITY);
         most = choose(value > most, value, most);
     }
-    float result = most[0];
-    for (size_t i = 1; i < LANES; i++) {
-        result = most[i] > result ? most[i] : result;
+    float lanes[LANES];
+    store_unaligned(lanes, most);
+    RAMIFY_UNROLL
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; i++) {
+            lanes[i] = lanes[i + half] > lanes[i] ? lanes[i + half] : lanes[i];
+        }
     }
-    return result;
+    return lanes[0];
 }
 
 /* y = exp(x - maximum); returns the sum. */

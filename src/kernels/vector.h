@@ -6,11 +6,10 @@
  * writes for each pair defines, before it includes the operation,
  *   RAMIFY_ISA           avx512, avx2, baseline or neon: the suffix of the symbols
  *   RAMIFY_VECTOR_BYTES  64, 32 or 16
- * The code uses the compilers' vector types; multiply_add is the only intrinsic. */
+ * The code uses the compilers' vector types; intrinsics only for
+ * multiply_add and lane masks. */
 
 #include "kernels.h"
-
-#include <string.h>
 
 #if RAMIFY_VECTOR_BYTES > 16
 #include <immintrin.h>
@@ -67,10 +66,6 @@ RAMIFY_INLINE vec load(const float *from) {
 
 RAMIFY_INLINE void store(float *to, vec value) {
     *(vec_aligned *)to = value;
-}
-
-RAMIFY_INLINE vec load_unaligned(const float *from) {
-    return *(const vec_unaligned *)from;
 }
 
 RAMIFY_INLINE void store_unaligned(float *to, vec value) {
@@ -152,22 +147,35 @@ RAMIFY_INLINE quad sum_lanes(vec a, vec b, vec c, vec d) {
            __builtin_shufflevector(pq, rs, 1, 3, 5, 7);
 }
 
-/* The first `count` floats at `from`, the other lanes `rest`; nothing beyond is read. */
+/* The first `count` (1 to LANES) floats at `from`, the other lanes `rest`; nothing beyond is read.
+ * Lane masks where there are any: a copy by way of memory takes ten times as long. */
 RAMIFY_INLINE vec load_some(const float *from, size_t count, float rest) {
-    if (count >= LANES) {
-        return load_unaligned(from);
-    }
+#if LANES == 16
+    return _mm512_mask_loadu_ps(splat(rest), (__mmask16)(0xFFFFU >> (16 - count)), from);
+#elif LANES == 8
+    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    const ivec mask = lane < (int32_t)count;
+    return choose(mask, _mm256_maskload_ps(from, (__m256i)mask), splat(rest));
+#else
     vec value = splat(rest);
-    memcpy(&value, from, count * sizeof *from);
+    for (size_t i = 0; i < count; i++) {
+        value[i] = from[i];
+    }
     return value;
+#endif
 }
 
 RAMIFY_INLINE void store_some(float *to, size_t count, vec value) {
-    if (count >= LANES) {
-        store_unaligned(to, value);
-    } else {
-        memcpy(to, &value, count * sizeof *to);
+#if LANES == 16
+    _mm512_mask_storeu_ps(to, (__mmask16)(0xFFFFU >> (16 - count)), value);
+#elif LANES == 8
+    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    _mm256_maskstore_ps(to, (__m256i)(lane < (int32_t)count), value);
+#else
+    for (size_t i = 0; i < count; i++) {
+        to[i] = value[i];
     }
+#endif
 }
 
 /* e^x for x <= 0, to 2 units in the last place; 0 below -87.3, where floats turn subnormal; NaN
