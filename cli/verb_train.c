@@ -424,7 +424,7 @@ static int train(session *run, const train_request *request, const ramify_table 
     train_result result = {0};
     ramify_model *model = NULL;
     ramify_training *training = NULL;
-    ramify_score test_score;
+    ramify_score test_score = {0};
     int exit_status = EXIT_OK;
     if (request->folds > 0) {
         result.folds = calloc(request->folds, sizeof *result.folds);
