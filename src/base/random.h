@@ -16,6 +16,7 @@ typedef enum ramify_purpose {
     RAMIFY_PURPOSE_PERIODIC = 5, /* frequencies of periodic features */
     RAMIFY_PURPOSE_CONTROL = 6,  /* random partition, permuted partition */
     RAMIFY_PURPOSE_BOOTSTRAP = 7,
+    RAMIFY_PURPOSE_ROUTING = 8, /* output directions of gradient routing */
 } ramify_purpose;
 
 /* xoshiro256++ (Blackman, Vigna 2019), state filled by splitmix64 from the key. */

@@ -73,16 +73,21 @@ static uint32_t hot_code(const float *hot, uint32_t codes) {
     return code;
 }
 
-/* The table entry of a column that has knots or codes. */
+/* The table entry of a column that has knots or codes, and how far the value lies from where the
+ * entry's line starts. */
 static const float *table_entry(const ramify_stem *stem, const ramify_stem_column *column,
-                                const float *plain) {
+                                const float *plain, float *offset) {
     uint32_t entry;
-    if (column->codes > 0)
+    *offset = 0.0F;
+    if (column->codes > 0) {
         entry = hot_code(plain, column->codes);
-    else if (column->missing && plain[1] != 0.0F)
+    } else if (column->missing && plain[1] != 0.0F) {
         entry = column->knots + 1;
-    else
-        entry = interval_of(stem->knots + column->knot, column->knots, plain[0]);
+    } else {
+        const float *knots = stem->knots + column->knot;
+        entry = interval_of(knots, column->knots, plain[0]);
+        *offset = plain[0] - knots[entry == 0 ? 0 : entry - 1];
+    }
     return stem->table + 4 * ((size_t)column->entry + entry);
 }
 
@@ -94,10 +99,10 @@ static void column_features(const ramify_stem *stem, const ramify_stem_column *c
             out[1] = plain[1];
         return;
     }
-    const float *entry = table_entry(stem, column, plain);
-    float z = column->codes > 0 ? 0.0F : plain[0];
-    out[0] = entry[0] + entry[1] * z;
-    out[1] = entry[2] + entry[3] * z;
+    float offset;
+    const float *entry = table_entry(stem, column, plain, &offset);
+    out[0] = entry[0] + entry[1] * offset;
+    out[1] = entry[2] + entry[3] * offset;
 }
 
 static void periodic_features(const ramify_stem *stem, const float *plain, float *features) {
@@ -160,7 +165,8 @@ static void column_gradient(const ramify_stem *stem, const ramify_stem_column *c
             dplain[1] = dfeature[1];
         return;
     }
-    const float *entry = table_entry(stem, column, plain);
+    float offset;
+    const float *entry = table_entry(stem, column, plain, &offset);
     dplain[0] = dfeature[0] * entry[1] + dfeature[1] * entry[3];
     if (column->missing)
         dplain[1] = 0.0F; /* a choice of entry, not a number: no derivative */

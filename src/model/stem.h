@@ -4,16 +4,21 @@
  * features that experts read, and to the point in routing space that the tree compares with its
  * prototypes.
  *
- * Two steps. First the *plain features*:
+ * First the plain features:
  *     numeric column      z = clip((x - center) / scale, +-10), 0 where missing; then, if training
- * rows had missing values in it, a 1 where missing, else 0 categorical column  one-hot over its
- * codes, "other" last Then the *features*, in this order: without bins        the plain features
- * themselves with bins, per column: numeric with knots     two numbers, piecewise linear in z:
- * value + slope * z of the interval that z lies in, where the interval is the number of knots <= z;
- * one more entry of the table for a missing value numeric without knots  its plain features
- *         categorical            two numbers per code
- *     periodic            for every numeric column and every frequency f: sin(2 pi f z), cos(2 pi f
- * z) The two numbers per column are the tabulated form of a piecewise-linear encoding (Gorishniy,
+ *                         rows had missing values in it, 1 where missing, else 0
+ *     categorical column  one-hot over its codes, "other" last
+ *
+ * Then the features. Without bins they are the plain features themselves; with bins, per column:
+ *     numeric with knots      two numbers, piecewise linear in z. The table entry is the number of
+ *                             knots <= z; each of the two is value + slope * (z - knot) with the
+ *                             last knot <= z (the first knot, below it). One more entry is for a
+ *                             missing value
+ *     numeric without knots   its plain features
+ *     categorical             two numbers per code
+ * and after all columns, if there are frequencies f, for every numeric column:
+ *     periodic                sin(2 pi f z), cos(2 pi f z) per frequency
+ * The two numbers per column are the tabulated form of a piecewise-linear encoding (Gorishniy,
  * Rubachev, Babenko 2022) followed by a learned linear map to two outputs.
  *
  * The routing point is route x plain features (a rotation and scaling chosen in training), or the

@@ -1,0 +1,531 @@
+/* Plan, per level: place prototypes for every node that may be split (tasks side by side),
+ * fine-tune every child (tasks side by side, largest first), then judge the splits one after the
+ * other and keep those that stand. Nothing depends on which thread did what. */
+
+#include "grow.h"
+#include "memory.h"
+#include "progress.h"
+#include "random.h"
+#include "status.h"
+#include "threads.h"
+#include "tree.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A child with fewer rows than this shares its parent's module untried. */
+#define CHILD_ROWS 32
+
+typedef struct candidate {
+    ramify_grown_node node;
+    uint32_t parent_module;
+    float *record; /* fine-tuned weights */
+    bool better;   /* they beat the parent's on select rows */
+    double *gain;  /* report_count: parent's loss minus own */
+} candidate;
+
+typedef struct split {
+    uint32_t node;     /* index of the node in grown */
+    uint32_t found;    /* children */
+    float *prototypes; /* arity x stride */
+    candidate *child;  /* found */
+} split;
+
+typedef struct growth {
+    const ramify_problem *problem;
+    const ramify_mlp_shape *shape;
+    const ramify_grow_plan *plan;
+    const float *features, *points;
+    size_t routes, stride, floats;
+    ramify_grown *grown;
+    uint32_t node_room, module_room;
+    split *splits;
+    uint32_t split_count;
+    candidate **order; /* all candidates of the level, largest first */
+    uint32_t candidate_count;
+    uint32_t level; /* depth of the children */
+} growth;
+
+static void candidate_clear(ramify_context *context, candidate *c) {
+    ramify_release(context, c->node.prototype);
+    ramify_release(context, c->node.rows);
+    ramify_release(context, c->record);
+    ramify_release(context, c->gain);
+    *c = (candidate){0};
+}
+
+static void splits_clear(growth *g) {
+    ramify_context *context = g->problem->context;
+    for (uint32_t s = 0; s < g->split_count; s++) {
+        for (uint32_t k = 0; g->splits[s].child && k < g->splits[s].found; k++)
+            candidate_clear(context, &g->splits[s].child[k]);
+        ramify_release(context, g->splits[s].child);
+        ramify_release(context, g->splits[s].prototypes);
+    }
+    ramify_release(context, g->splits);
+    ramify_release(context, g->order);
+    g->splits = NULL;
+    g->order = NULL;
+    g->split_count = g->candidate_count = 0;
+}
+
+void ramify_grown_destroy(ramify_context *context, ramify_grown **grown) {
+    if (!*grown)
+        return;
+    ramify_grown *old = *grown;
+    *grown = NULL;
+    for (uint32_t i = 0; i < old->node_count; i++) {
+        ramify_release(context, old->nodes[i].prototype);
+        ramify_release(context, old->nodes[i].rows);
+    }
+    for (uint32_t i = 0; i < old->module_count; i++)
+        ramify_release(context, old->modules[i]);
+    ramify_release(context, old->nodes);
+    ramify_release(context, old->modules);
+    ramify_release(context, old);
+}
+
+static ramify_status add_node(growth *g, const ramify_grown_node *node) {
+    ramify_grown *grown = g->grown;
+    if (grown->node_count == g->node_room) {
+        uint32_t room = g->node_room ? 2 * g->node_room : 64;
+        ramify_grown_node *grew =
+            ramify_reallocate(g->problem->context, grown->nodes, room, sizeof *grew);
+        if (!grew)
+            return RAMIFY_ERROR_MEMORY;
+        grown->nodes = grew;
+        g->node_room = room;
+    }
+    grown->nodes[grown->node_count++] = *node;
+    return RAMIFY_OK;
+}
+
+/* Takes over the record on success. */
+static ramify_status add_module(growth *g, float *record) {
+    ramify_grown *grown = g->grown;
+    if (grown->module_count == g->module_room) {
+        uint32_t room = g->module_room ? 2 * g->module_room : 64;
+        float **grew = ramify_reallocate(g->problem->context, grown->modules, room, sizeof *grew);
+        if (!grew)
+            return RAMIFY_ERROR_MEMORY;
+        grown->modules = grew;
+        g->module_room = room;
+    }
+    grown->modules[grown->module_count++] = record;
+    return RAMIFY_OK;
+}
+
+static ramify_status plant_root(growth *g, const float *root) {
+    const ramify_problem *problem = g->problem;
+    ramify_context *context = problem->context;
+    ramify_grown_node node = {
+        .parent = UINT32_MAX,
+        .train_count = problem->train.count,
+        .select_count = problem->select.count,
+        .report_count = problem->report.count,
+    };
+    float *record = ramify_allocate(context, g->floats, sizeof *record);
+    node.rows = ramify_allocate(context, problem->rows, sizeof *node.rows);
+    if (!record || !node.rows) {
+        ramify_release(context, record);
+        ramify_release(context, node.rows);
+        return RAMIFY_ERROR_MEMORY;
+    }
+    memcpy(record, root, g->floats * sizeof *record);
+    uint32_t *to = node.rows;
+    const ramify_rows parts[] = {problem->train, problem->select, problem->report};
+    for (size_t p = 0; p < 3; p++) {
+        memcpy(to, parts[p].row, parts[p].count * sizeof *to);
+        to += parts[p].count;
+    }
+    ramify_status status = add_node(g, &node);
+    if (status != RAMIFY_OK) {
+        ramify_release(context, node.rows);
+        ramify_release(context, record);
+        return status;
+    }
+    g->grown->leaf_count = 1;
+    status = add_module(g, record);
+    if (status != RAMIFY_OK)
+        ramify_release(context, record);
+    return status;
+}
+
+/* Shares out the rows of one kind: child[i] of row i; sizes per child. */
+static void count_children(const uint32_t *child, size_t count, uint32_t found, size_t *sizes) {
+    memset(sizes, 0, found * sizeof *sizes);
+    for (size_t i = 0; i < count; i++)
+        sizes[child[i]]++;
+}
+
+static ramify_status make_candidates(growth *g, split *s, const uint32_t *child) {
+    ramify_context *context = g->problem->context;
+    const ramify_grown_node *node = &g->grown->nodes[s->node];
+    const size_t kinds[3] = {node->train_count, node->select_count, node->report_count};
+    size_t sizes[3][RAMIFY_ARITY_MAX];
+    size_t first = 0;
+    for (int kind = 0; kind < 3; kind++) {
+        count_children(child + first, kinds[kind], s->found, sizes[kind]);
+        first += kinds[kind];
+    }
+    s->child = ramify_allocate_zeroed(context, s->found, sizeof *s->child);
+    if (!s->child)
+        return RAMIFY_ERROR_MEMORY;
+    for (uint32_t k = 0; k < s->found; k++) {
+        candidate *c = &s->child[k];
+        c->parent_module = node->module;
+        c->node = (ramify_grown_node){
+            .parent = s->node,
+            .depth = node->depth + 1,
+            .key = ramify_random_child(node->key, k),
+            .module = node->module,
+            .train_count = sizes[0][k],
+            .select_count = sizes[1][k],
+            .report_count = sizes[2][k],
+        };
+        c->node.rows =
+            ramify_allocate(context, sizes[0][k] + sizes[1][k] + sizes[2][k], sizeof *c->node.rows);
+        c->node.prototype = ramify_allocate(context, g->stride, sizeof(float));
+        c->gain = ramify_allocate_zeroed(context, sizes[2][k], sizeof *c->gain);
+        if (!c->node.rows || !c->node.prototype || !c->gain)
+            return RAMIFY_ERROR_MEMORY;
+        memcpy(c->node.prototype, s->prototypes + k * g->stride, g->stride * sizeof(float));
+        size_t at = 0, count = node->train_count + node->select_count + node->report_count;
+        for (size_t i = 0; i < count; i++)
+            if (child[i] == k)
+                c->node.rows[at++] = node->rows[i];
+    }
+    return RAMIFY_OK;
+}
+
+/* Task: prototypes and rows of the children of one node. */
+static ramify_status place_children(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    growth *g = argument;
+    const ramify_problem *problem = g->problem;
+    const ramify_grow_plan *plan = g->plan;
+    split *s = &g->splits[task];
+    const ramify_grown_node *node = &g->grown->nodes[s->node];
+    uint32_t arity = plan->partition == RAMIFY_PARTITION_DYADIC ? 2 : plan->arity;
+    s->prototypes = ramify_allocate(problem->context, arity * g->stride, sizeof(float));
+    if (!s->prototypes)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_rows train = {node->rows, node->train_count};
+    RAMIFY_TRY(ramify_prototypes_find(problem, plan->partition, g->points, g->stride, g->routes,
+                                      train, arity, plan->expert.seed, node->key, s->prototypes,
+                                      &s->found));
+    if (s->found < 2) {
+        s->found = 0;
+        return RAMIFY_OK;
+    }
+    size_t count = node->train_count + node->select_count + node->report_count;
+    uint32_t *child = ramify_allocate(problem->context, count, sizeof *child);
+    if (!child)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status status =
+        ramify_prototypes_assign(problem, g->points, g->stride, g->routes,
+                                 (ramify_rows){node->rows, count}, s->prototypes, s->found, child);
+    if (status == RAMIFY_OK && plan->permute) {
+        /* The null hypothesis: children of the same sizes whose cells mean nothing. */
+        ramify_random random =
+            ramify_random_stream(plan->expert.seed, RAMIFY_PURPOSE_CONTROL, node->key, 0);
+        ramify_random_shuffle(&random, child, node->train_count);
+        ramify_random_shuffle(&random, child + node->train_count, node->select_count);
+        ramify_random_shuffle(&random, child + node->train_count + node->select_count,
+                              node->report_count);
+    }
+    if (status == RAMIFY_OK)
+        status = make_candidates(g, s, child);
+    ramify_release(problem->context, child);
+    return status;
+}
+
+typedef struct far_row {
+    float distance;
+    uint32_t row;
+} far_row;
+
+static int compare_far(const void *a, const void *b) {
+    const far_row *x = a, *y = b;
+    if (x->distance != y->distance)
+        return x->distance < y->distance ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+/* Training rows of candidate c with those borrowed from its siblings, nearest to its prototype
+ * first; weights are 1 and borrow_weight. */
+static ramify_status borrow_rows(const growth *g, const candidate *c, uint32_t **rows,
+                                 float **weights, size_t *count) {
+    const ramify_problem *problem = g->problem;
+    ramify_context *context = problem->context;
+    const ramify_grown_node *parent = &g->grown->nodes[c->node.parent];
+    size_t own = c->node.train_count, others = parent->train_count - own;
+    size_t wanted = (size_t)((double)own * g->plan->borrow);
+    if (wanted > others)
+        wanted = others;
+    far_row *far = ramify_allocate(context, parent->train_count, sizeof *far);
+    *rows = ramify_allocate(context, own + wanted, sizeof **rows);
+    *weights = ramify_allocate(context, own + wanted, sizeof **weights);
+    ramify_status status = far && *rows && *weights ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK) {
+        memcpy(*rows, c->node.rows, own * sizeof **rows);
+        size_t found = 0, next = 0;
+        for (size_t i = 0; i < parent->train_count; i++) {
+            /* Both lists are in the same order, so one walk finds what is not the child's own. */
+            if (next < own && c->node.rows[next] == parent->rows[i]) {
+                next++;
+                continue;
+            }
+            far[found].row = parent->rows[i];
+            problem->kernels->distances(1, 1, g->routes, g->points + parent->rows[i] * g->stride,
+                                        g->stride, c->node.prototype, g->stride,
+                                        &far[found].distance, 1);
+            found++;
+        }
+        qsort(far, found, sizeof *far, compare_far);
+        for (size_t i = 0; i < own + wanted; i++) {
+            (*weights)[i] = i < own ? 1.0f : (float)g->plan->borrow_weight;
+            if (i >= own)
+                (*rows)[i] = far[i - own].row;
+        }
+        *count = own + wanted;
+    }
+    ramify_release(context, far);
+    return status;
+}
+
+/* loss_i of the split test and of leaf choices: what ramify_fit_criterion is the mean of. */
+static ramify_status row_losses(const growth *g, const float *record, ramify_rows rows,
+                                double *loss) {
+    const ramify_problem *problem = g->problem;
+    ramify_context *context = problem->context;
+    float *outputs =
+        ramify_allocate(context, rows.count * ramify_pad(problem->outputs), sizeof *outputs);
+    float *parts = ramify_allocate(context, 2 * rows.count, sizeof *parts);
+    ramify_status status = outputs && parts ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = ramify_expert_outputs(problem, g->shape, NULL, g->features, record, rows, outputs);
+    if (status == RAMIFY_OK) {
+        ramify_expert_losses(problem, rows, outputs, parts, parts + rows.count);
+        for (size_t i = 0; i < rows.count; i++) {
+            ramify_fit_score score = {.loss = parts[i], .error = parts[rows.count + i]};
+            loss[i] = ramify_fit_criterion(problem, score);
+            if (problem->weight)
+                loss[i] *= problem->weight[rows.row[i]];
+        }
+    }
+    ramify_release(context, outputs);
+    ramify_release(context, parts);
+    return status;
+}
+
+/* Task: fine-tune one child and measure its gain on report rows. */
+static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    growth *g = argument;
+    candidate *c = g->order[task];
+    ramify_context *context = g->problem->context;
+    const float *parent = g->grown->modules[c->parent_module];
+    if (c->node.train_count < CHILD_ROWS)
+        return RAMIFY_OK;
+    c->record = ramify_allocate(context, g->floats, sizeof *c->record);
+    if (!c->record)
+        return RAMIFY_ERROR_MEMORY;
+    memcpy(c->record, parent, g->floats * sizeof *c->record);
+
+    ramify_rows own = {c->node.rows, c->node.train_count};
+    ramify_rows select = {own.row + own.count, c->node.select_count};
+    ramify_rows report = {select.row + select.count, c->node.report_count};
+    uint32_t *rows = NULL;
+    float *weights = NULL;
+    ramify_rows train = own;
+    ramify_status status = RAMIFY_OK;
+    if (g->plan->borrow > 0 && !g->plan->permute) {
+        status = borrow_rows(g, c, &rows, &weights, &train.count);
+        train.row = rows;
+    }
+    ramify_expert_plan plan = g->plan->expert;
+    plan.node = c->node.key;
+    plan.rate *= pow(g->plan->rate_share, (double)g->level - 1);
+    if (status == RAMIFY_OK)
+        status = ramify_expert_fit(g->problem, g->shape, &plan, NULL, g->features, train, weights,
+                                   select, true, c->record, NULL);
+    ramify_release(context, rows);
+    ramify_release(context, weights);
+    if (status != RAMIFY_OK)
+        return status;
+    c->better = memcmp(c->record, parent, g->floats * sizeof *c->record) != 0;
+    if (!c->better)
+        return RAMIFY_OK;
+    double *own_loss = ramify_allocate(context, report.count, sizeof *own_loss);
+    if (!own_loss)
+        return RAMIFY_ERROR_MEMORY;
+    status = row_losses(g, parent, report, c->gain);
+    if (status == RAMIFY_OK)
+        status = row_losses(g, c->record, report, own_loss);
+    for (size_t i = 0; i < report.count; i++)
+        c->gain[i] -= own_loss[i];
+    ramify_release(context, own_loss);
+    return status;
+}
+
+/* Paired test over the report rows of all children: the mean gain in standard errors. */
+static bool split_stands(const growth *g, const split *s) {
+    bool changed = false;
+    double sum = 0, squares = 0;
+    size_t count = 0;
+    for (uint32_t k = 0; k < s->found; k++) {
+        const candidate *c = &s->child[k];
+        changed = changed || c->better;
+        for (size_t i = 0; i < c->node.report_count; i++) {
+            sum += c->gain[i];
+            squares += c->gain[i] * c->gain[i];
+        }
+        count += c->node.report_count;
+    }
+    if (!g->plan->test_splits)
+        return true;
+    if (!changed || count < 2)
+        return false;
+    double mean = sum / (double)count;
+    double variance = (squares - sum * mean) / (double)(count - 1);
+    double error = sqrt(variance > 0 ? variance / (double)count : 0);
+    return mean > 0 && mean > g->plan->threshold * error;
+}
+
+static ramify_status keep_split(growth *g, split *s) {
+    ramify_context *context = g->problem->context;
+    ramify_grown *grown = g->grown;
+    uint32_t first = grown->node_count;
+    for (uint32_t k = 0; k < s->found; k++) {
+        candidate *c = &s->child[k];
+        if (c->better) {
+            RAMIFY_TRY(add_module(g, c->record));
+            c->record = NULL;
+            c->node.module = grown->module_count - 1;
+        }
+        RAMIFY_TRY(add_node(g, &c->node));
+        c->node.rows = NULL;
+        c->node.prototype = NULL;
+    }
+    ramify_grown_node *node = &grown->nodes[s->node];
+    node->children = s->found;
+    node->first_child = first;
+    ramify_release(context, node->rows);
+    node->rows = NULL;
+    grown->leaf_count += s->found - 1;
+    return RAMIFY_OK;
+}
+
+/* Larger children first, so that the last task is a small one. */
+static int compare_candidates(const void *a, const void *b) {
+    const candidate *x = *(candidate *const *)a, *y = *(candidate *const *)b;
+    if (x->node.train_count != y->node.train_count)
+        return x->node.train_count > y->node.train_count ? -1 : 1;
+    return (x->node.key > y->node.key) - (x->node.key < y->node.key);
+}
+
+static ramify_status open_level(growth *g, uint32_t first, uint32_t end) {
+    const ramify_grow_plan *plan = g->plan;
+    ramify_context *context = g->problem->context;
+    g->splits = ramify_allocate_zeroed(context, end - first, sizeof *g->splits);
+    if (!g->splits)
+        return RAMIFY_ERROR_MEMORY;
+    uint32_t arity = plan->partition == RAMIFY_PARTITION_DYADIC ? 2 : plan->arity;
+    uint32_t leaves = g->grown->leaf_count;
+    for (uint32_t i = first; i < end; i++) {
+        const ramify_grown_node *node = &g->grown->nodes[i];
+        if (node->train_count < plan->smallest_node || node->train_count < 2 * CHILD_ROWS)
+            continue;
+        if (plan->leaves && leaves + arity - 1 > plan->leaves)
+            break;
+        leaves += arity - 1;
+        g->splits[g->split_count++].node = i;
+    }
+    RAMIFY_TRY(ramify_parallel(context, g->split_count, place_children, g));
+    for (uint32_t s = 0; s < g->split_count; s++)
+        g->candidate_count += g->splits[s].found;
+    g->order = ramify_allocate(context, g->candidate_count, sizeof *g->order);
+    if (!g->order)
+        return RAMIFY_ERROR_MEMORY;
+    uint32_t at = 0;
+    for (uint32_t s = 0; s < g->split_count; s++)
+        for (uint32_t k = 0; k < g->splits[s].found; k++)
+            g->order[at++] = &g->splits[s].child[k];
+    qsort(g->order, g->candidate_count, sizeof *g->order, compare_candidates);
+    return RAMIFY_OK;
+}
+
+static ramify_status grow_level(growth *g, uint32_t first, uint32_t end) {
+    ramify_status status = open_level(g, first, end);
+    if (status == RAMIFY_OK)
+        status = ramify_parallel(g->problem->context, g->candidate_count, fit_child, g);
+    for (uint32_t s = 0; status == RAMIFY_OK && s < g->split_count; s++) {
+        if (g->splits[s].found < 2)
+            continue;
+        g->grown->tested++;
+        if (!split_stands(g, &g->splits[s]))
+            continue;
+        g->grown->accepted++;
+        status = keep_split(g, &g->splits[s]);
+    }
+    splits_clear(g);
+    return status;
+}
+
+static ramify_status score_leaves(growth *g) {
+    double sum = 0;
+    for (uint32_t i = 0; i < g->grown->node_count; i++) {
+        const ramify_grown_node *node = &g->grown->nodes[i];
+        if (node->children > 0 || node->select_count == 0)
+            continue;
+        ramify_rows select = {node->rows + node->train_count, node->select_count};
+        double *loss = ramify_allocate(g->problem->context, select.count, sizeof *loss);
+        if (!loss)
+            return RAMIFY_ERROR_MEMORY;
+        ramify_status status = row_losses(g, g->grown->modules[node->module], select, loss);
+        for (size_t k = 0; k < select.count; k++)
+            sum += loss[k];
+        ramify_release(g->problem->context, loss);
+        RAMIFY_TRY(status);
+    }
+    size_t count = g->problem->select.count;
+    g->grown->select_criterion = count ? sum / (double)count : 0;
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_grow(const ramify_problem *problem, const ramify_mlp_shape *shape,
+                          const ramify_grow_plan *plan, const float *features, const float *points,
+                          size_t routes, const float *root, ramify_grown **grown) {
+    ramify_context *context = problem->context;
+    growth g = {
+        .problem = problem,
+        .shape = shape,
+        .plan = plan,
+        .features = features,
+        .points = points,
+        .routes = routes,
+        .stride = ramify_pad(routes),
+        .floats = ramify_mlp_record_bytes(shape) / sizeof(float),
+        .grown = ramify_allocate_zeroed(context, 1, sizeof *g.grown),
+    };
+    if (!g.grown)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status status = plant_root(&g, root);
+    uint32_t first = 0;
+    for (g.level = 1; status == RAMIFY_OK && g.level <= plan->depth; g.level++) {
+        uint32_t end = g.grown->node_count;
+        if (first == end || (plan->expert.deadline > 0 && ramify_seconds() > plan->expert.deadline))
+            break;
+        status = grow_level(&g, first, end);
+        first = end;
+    }
+    if (status == RAMIFY_OK)
+        status = score_leaves(&g);
+    if (status != RAMIFY_OK)
+        ramify_grown_destroy(context, &g.grown);
+    else
+        *grown = g.grown;
+    return status;
+}

@@ -1,0 +1,58 @@
+#ifndef RAMIFY_TRAIN_GROW_H
+#define RAMIFY_TRAIN_GROW_H
+/* Growing a tree of experts down from a trained root.
+ *
+ * Level by level: a node's training rows are clustered in routing space; each child's expert starts
+ * from its parent's weights and is fine-tuned on the rows that descend to it; on select rows it
+ * picks its checkpoint (the parent's weights among them); on report rows, which chose nothing, a
+ * paired test decides whether the split stands. A child whose parent's weights stayed best shares
+ * the parent's module. */
+
+#include "expert.h"
+#include "kmeans.h"
+
+typedef struct ramify_grow_plan {
+    ramify_partition partition;
+    uint32_t arity;
+    uint32_t depth;         /* levels below the root */
+    uint32_t leaves;        /* most leaves; 0: no bound */
+    uint32_t smallest_node; /* nodes with fewer training rows are leaves */
+    bool test_splits;
+    bool permute;     /* rows go to children by a random permutation: measures false acceptance */
+    double threshold; /* standard errors by which a split must win */
+    double borrow;    /* rows borrowed from siblings as a share of own rows; 0: none */
+    double borrow_weight;
+    double rate_share;         /* rate of level d: expert.rate * rate_share^(d-1) */
+    ramify_expert_plan expert; /* of the first level */
+} ramify_grow_plan;
+
+typedef struct ramify_grown_node {
+    uint32_t parent; /* UINT32_MAX for the root */
+    uint32_t children, first_child;
+    uint32_t depth;
+    uint64_t key;     /* path key, see ramify_random_child */
+    float *prototype; /* pad(routes); NULL for the root */
+    uint32_t module;  /* index into modules */
+    uint32_t *rows;   /* its train, select and report rows, one after the other; NULL once it has
+                         children */
+    size_t train_count, select_count, report_count;
+} ramify_grown_node;
+
+typedef struct ramify_grown {
+    uint32_t node_count, module_count;
+    ramify_grown_node *nodes; /* children follow their parents */
+    float **modules;          /* module_count records; 0 is the root's */
+    uint32_t leaf_count;
+    uint32_t tested, accepted; /* splits */
+    double select_criterion;   /* over all select rows, each at its leaf */
+} ramify_grown;
+
+/* points: problem rows x pad(routes). features: problem rows x pad(features). root: its record,
+ * copied. Free with ramify_grown_destroy. A deadline in plan->expert ends growth with whole levels.
+ */
+ramify_status ramify_grow(const ramify_problem *problem, const ramify_mlp_shape *shape,
+                          const ramify_grow_plan *plan, const float *features, const float *points,
+                          size_t routes, const float *root, ramify_grown **grown);
+void ramify_grown_destroy(ramify_context *context, ramify_grown **grown);
+
+#endif
