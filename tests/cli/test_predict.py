@@ -1,0 +1,249 @@
+"""ramify predict and ramify evaluate."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import pathlib
+
+import pytest
+from conftest import QUICK, Made, run_tool
+
+
+def rows_of(path: pathlib.Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def predicted(done) -> list[list[str]]:
+    assert done.status == 0, done.err
+    return list(csv.reader(io.StringIO(done.out)))
+
+
+def test_regression(tool, made: Made):
+    lines = predicted(tool("predict", made.wave, made.test))
+    assert lines[0] == ["target"]
+    assert len(lines) == 301 and all(len(line) == 1 for line in lines)
+    for (text,) in lines[1:]:
+        assert f"{float(text):.9g}" == text
+
+
+def test_classes_and_probabilities(tool, made: Made):
+    plain = predicted(tool("predict", made.side, made.side_test))
+    full = predicted(tool("predict", made.side, made.side_test, "--proba"))
+    assert plain[0] == ["target"]
+    assert full[0] == ["target", "p_high", "p_low"]
+    for (name,), (same, high, low) in zip(plain[1:], full[1:], strict=True):
+        assert name == same == ("high" if float(high) >= float(low) else "low")
+        assert float(high) + float(low) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_output_file(tool, made: Made, tmp_path):
+    shown = tool("predict", made.wave, made.test)
+    done = tool("predict", made.wave, made.test, "-o", "p.csv")
+    assert (done.status, done.out) == (0, "")
+    assert (tmp_path / "p.csv").read_text() == shown.out
+    done = tool("predict", made.wave, made.test, "-o", "nowhere/p.csv")
+    assert (done.status, done.err) == (
+        1,
+        "ramify: nowhere/p.csv: cannot be written: No such file or directory\n",
+    )
+    done = tool("predict", made.wave, made.test, "-o", "/dev/full")
+    assert (done.status, done.err) == (
+        1,
+        "ramify: /dev/full: cannot be written: No space left on device\n",
+    )
+
+
+def test_cost_as_json(tool, made: Made):
+    words = ["predict", made.wave, made.test, "-o", "p.csv", "--json"]
+    done = tool(*words)
+    assert done.status == 0, done.err
+    cost = json.loads(done.out)
+    assert cost.keys() >= {
+        "rows",
+        "peak_resident_bytes",
+        "hits",
+        "misses",
+        "bytes_read",
+    }
+    assert cost["rows"] == 300 and cost["bytes_read"] > 0
+    need = json.loads(tool("info", made.wave, "--json").out)["resident_bytes"]
+    bounded = json.loads(tool(*words, "--resident", str(need)).out)
+    assert bounded["peak_resident_bytes"] <= need
+
+
+def test_holding_the_model_otherwise_changes_nothing(tool, made: Made):
+    need = json.loads(tool("info", made.wave, "--json").out)["resident_bytes"]
+    usual = predicted(tool("predict", made.wave, made.test))
+    for words in (
+        ["--access", "mmap"],
+        ["--access", "read"],
+        ["--resident", str(need)],
+        ["--threads", "1"],
+        ["--threads", "3"],
+    ):
+        assert predicted(tool("predict", made.wave, made.test, *words)) == usual
+
+
+def test_a_bound_too_low_is_refused(tool, made: Made):
+    done = tool("predict", made.wave, made.test, "--resident", "100")
+    assert done.status == 1 and done.out == ""
+    assert done.err.count("\n") == 1 and "100" in done.err
+
+
+def test_a_row_alone_is_the_row_in_a_batch(tool, made: Made, tmp_path):
+    lines = made.test.read_text().splitlines()
+    together = predicted(tool("predict", made.wave, made.test))
+    for row in (1, 57, 300):
+        (tmp_path / "one.csv").write_text(f"{lines[0]}\n{lines[row]}\n")
+        assert predicted(tool("predict", made.wave, "one.csv"))[1] == together[row]
+
+
+def test_columns_are_matched_by_name(tool, made: Made, tmp_path):
+    usual = predicted(tool("predict", made.wave, made.test))
+    rows = rows_of(made.test)
+    turned = ["colour", "y", "x"]
+    (tmp_path / "turned.csv").write_text(
+        "\n".join([",".join(turned)] + [",".join(r[c] for c in turned) for r in rows])
+        + "\n"
+    )
+    done = tool("predict", made.wave, "turned.csv")
+    assert predicted(done) == usual and done.err == ""
+
+    extra = ["x", "id", "y", "colour"]
+    (tmp_path / "extra.csv").write_text(
+        "\n".join(
+            [",".join(extra)]
+            + [f"{r['x']},{i % 7},{r['y']},{r['colour']}" for i, r in enumerate(rows)]
+        )
+        + "\n"
+    )
+    done = tool("predict", made.wave, "extra.csv")
+    assert predicted(done) == usual
+    assert done.err.startswith("ramify: warning: ") and "id" in done.err
+
+    (tmp_path / "less.csv").write_text("x,colour\n1,red\n")
+    done = tool("predict", made.wave, "less.csv")
+    assert done.status == 1 and done.out == ""
+    assert done.err.count("\n") == 1 and '"y"' in done.err and "less.csv" in done.err
+
+
+def test_probabilities_of_a_number_are_refused(tool, made: Made):
+    done = tool("predict", made.wave, made.test, "--proba")
+    assert (done.status, done.err) == (
+        2,
+        "ramify predict: --proba needs a classification; this model's target is a number\n",
+    )
+
+
+def test_names_that_need_quotes(tool, tmp_path):
+    names = ["a,b", 'say "x"', "plain"]
+    lines = ["x,what"]
+    for i in range(600):
+        quoted = names[i % 3].replace('"', '""')
+        lines.append(f'{i % 3 + 0.001 * (i % 7)},"{quoted}"')
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    done = tool("train", "t.csv", "--target", "what", "-o", "m", *QUICK)
+    assert done.status == 0, done.err
+    shown = predicted(tool("predict", "m", "t.csv", "--proba"))
+    assert shown[0] == ["what", *("p_" + name for name in sorted(names))]
+    assert {line[0] for line in shown[1:]} <= set(names)
+
+
+def test_evaluate_agrees_with_predict(tool, made: Made):
+    done = tool("evaluate", made.wave, made.test, "--json")
+    assert done.status == 0 and done.err == ""
+    score = json.loads(done.out)
+    assert score.keys() >= {
+        "rows",
+        "rows_per_second",
+        "resident_bytes",
+        "rmse",
+        "mae",
+        "r2",
+    }
+    truth = [float(row["target"]) for row in rows_of(made.test)]
+    lines = predicted(tool("predict", made.wave, made.test))[1:]
+    errors = [float(text) - t for (text,), t in zip(lines, truth, strict=True)]
+    mean = sum(truth) / len(truth)
+    squares = sum(e * e for e in errors)
+    assert score["rows"] == 300 and "targets" not in score
+    assert score["rmse"] == pytest.approx(math.sqrt(squares / 300), rel=1e-6)
+    assert score["mae"] == pytest.approx(sum(map(abs, errors)) / 300, rel=1e-6)
+    total = sum((t - mean) ** 2 for t in truth)
+    assert score["r2"] == pytest.approx(1 - squares / total, rel=1e-6)
+    text = tool("evaluate", made.wave, made.test).out
+    assert text.startswith(f"rmse {score['rmse']:.6g}, mae ")
+    assert text.splitlines()[1].startswith("300 rows, ")
+
+
+def test_evaluate_classes(tool, made: Made):
+    score = json.loads(tool("evaluate", made.side, made.side_test, "--json").out)
+    truth = [row["target"] for row in rows_of(made.side_test)]
+    lines = predicted(tool("predict", made.side, made.side_test, "--proba"))
+    right = sum(line[0] == t for line, t in zip(lines[1:], truth, strict=True))
+    assert score["accuracy"] == pytest.approx(right / 300)
+    loss = -sum(
+        math.log(float(line[1 if t == "high" else 2]))
+        for line, t in zip(lines[1:], truth, strict=True)
+    )
+    assert score["log_loss"] == pytest.approx(loss / 300, rel=1e-4)
+    assert "rmse" not in score
+
+
+def test_evaluate_several_targets(tool, made: Made):
+    words = ["train", made.train, "--target", "target,y", "-o", "m", *QUICK]
+    assert tool(*words).status == 0
+    score = json.loads(tool("evaluate", "m", made.test, "--json").out)
+    first, second = score["targets"]
+    assert (first["name"], second["name"]) == ("target", "y")
+    both = math.sqrt((first["rmse"] ** 2 + second["rmse"] ** 2) / 2)
+    assert score["rmse"] == pytest.approx(both, rel=1e-9)
+    assert score["mae"] == pytest.approx((first["mae"] + second["mae"]) / 2)
+    assert score["r2"] == pytest.approx((first["r2"] + second["r2"]) / 2)
+    lines = predicted(tool("predict", "m", made.test))
+    assert lines[0] == ["target", "y"]
+
+
+def test_evaluate_skips_rows_without_a_target(tool, made: Made, tmp_path):
+    lines = made.test.read_text().splitlines()
+    lines[5] = lines[5].rsplit(",", 1)[0] + ",NA"
+    (tmp_path / "gap.csv").write_text("\n".join(lines) + "\n")
+    done = tool("evaluate", made.wave, "gap.csv", "--json")
+    assert done.status == 0
+    assert json.loads(done.out)["rows"] == 299
+
+
+def test_evaluate_refuses_what_it_cannot_compare(tool, made: Made, tmp_path):
+    (tmp_path / "bare.csv").write_text("x,y,colour\n1,1,red\n")
+    done = tool("evaluate", made.wave, "bare.csv")
+    assert done.status == 1 and done.err.count("\n") == 1
+    assert '"target"' in done.err and "bare.csv" in done.err
+
+    (tmp_path / "new.csv").write_text("x,y,colour,target\n1,1,red,sideways\n")
+    done = tool("evaluate", made.side, "new.csv")
+    assert done.status == 1 and done.err.count("\n") == 1
+    assert '"sideways"' in done.err and "new.csv" in done.err
+
+
+def test_files_that_are_no_models(tool, made: Made, tmp_path):
+    for verb in (["predict"], ["evaluate"], ["info"], ["export"]):
+        more = {"info": [], "export": ["--c", "out.c"]}.get(verb[0], [made.test])
+        done = tool(*verb, "none.ramify", *more)
+        assert done.status == 1 and done.out == ""
+        assert done.err.startswith("ramify: none.ramify: "), done.err
+        assert "No such file or directory" in done.err
+        done = tool(*verb, made.train, *more)
+        assert done.status == 1 and done.out == ""
+        assert done.err.startswith(f"ramify: {made.train}: "), done.err
+        assert done.err.count("\n") == 1
+    assert not (tmp_path / "out.c").exists()
+
+
+def test_predicting_from_standard_input(made: Made):
+    usual = run_tool("predict", made.wave, made.test).out
+    done = run_tool("predict", made.wave, "-", stdin=made.test.read_text())
+    assert done.out == usual and done.err == ""

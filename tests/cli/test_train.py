@@ -1,0 +1,264 @@
+"""ramify train: what it writes, prints and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+from conftest import BUILD, QUICK, run_tool, write_wave
+
+KEYS = {
+    "rows",
+    "train_rows",
+    "select_rows",
+    "report_rows",
+    "skipped_rows",
+    "rmse",
+    "mae",
+    "r2",
+    "seconds",
+    "time_limit_struck",
+    "kind",
+    "leaves",
+    "modules",
+    "parameters",
+    "active_parameters",
+    "resident_bytes",
+    "file_bytes",
+}
+
+
+@pytest.fixture
+def wave(tmp_path: pathlib.Path) -> str:
+    write_wave(tmp_path / "wave.csv", 1000, 1)
+    write_wave(tmp_path / "more.csv", 200, 2)
+    return "wave.csv"
+
+
+def read_json(done) -> dict:
+    assert done.status == 0, done.err
+    assert done.err == ""
+    return json.loads(done.out)
+
+
+def test_text(tool, wave, tmp_path):
+    done = tool("train", wave, "--target", "target", "-o", "m.ramify", *QUICK)
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == "rows        1,000: 900 train, 50 choose, 50 report"
+    assert lines[2].startswith("report rows rmse ")
+    size = (tmp_path / "m.ramify").stat().st_size
+    assert lines[-1] == f"written     m.ramify, {size / 1024:.1f} KiB"
+    assert [p.name for p in tmp_path.glob("*ramify*")] == ["m.ramify"]
+
+
+def test_json(tool, wave, tmp_path):
+    done = read_json(
+        tool("train", wave, "--target", "target", "-o", "m", "--json", *QUICK)
+    )
+    assert KEYS <= done.keys()
+    assert done["rows"] == 1000 and done["skipped_rows"] == 0
+    assert done["train_rows"] + done["select_rows"] + done["report_rows"] == 1000
+    assert done["kind"] == "pathways" and done["time_limit_struck"] is False
+    assert done["resident_bytes"] <= 128 * 1024
+    assert done["file_bytes"] == (tmp_path / "m").stat().st_size
+    assert done["active_parameters"] <= done["parameters"]
+
+
+def test_same_bytes_for_any_threads(tool, wave, tmp_path):
+    for threads in ("1", "2", "3"):
+        words = ["--target", "target", "--threads", threads, "-o", threads, *QUICK]
+        done = tool("train", wave, *words, "--smallest-node", "100")
+        assert done.status == 0, done.err
+    first = (tmp_path / "1").read_bytes()
+    assert (tmp_path / "2").read_bytes() == first
+    assert (tmp_path / "3").read_bytes() == first
+    tool("train", wave, "--target", "target", "--seed", "1", "-o", "other", *QUICK)
+    assert (tmp_path / "other").read_bytes() != first
+
+
+def test_test_rows_choose_nothing(tool, wave, tmp_path):
+    with_test = read_json(
+        tool(
+            *["train", wave, "--target", "target", "-o", "a", "--json"],
+            *["--test", "more.csv", *QUICK],
+        )
+    )
+    without = read_json(
+        tool("train", wave, "--target", "target", "-o", "b", "--json", *QUICK)
+    )
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert with_test["test"]["rows"] == 200
+    assert with_test["rmse"] == without["rmse"]
+    score = json.loads(tool("evaluate", "a", "more.csv", "--json").out)
+    assert with_test["test"]["rmse"] == pytest.approx(score["rmse"], rel=1e-12)
+
+
+def test_controls(tool, wave):
+    words = ["train", wave, "--target", "target", "-o", "m", "--controls", *QUICK]
+    done = read_json(tool(*words, "--json", "--test", "more.csv"))
+    names = [control["name"] for control in done["controls"]]
+    assert names == ["pathways", "one expert", "equal total", "random partition"]
+    for control in done["controls"]:
+        assert control["rows"] == 200
+        assert control["error_low"] <= control["rmse"] <= control["error_high"]
+        assert 0 < control["active_parameters"] <= control["parameters"]
+        assert control["resident_bytes"] > 0 and control["seconds"] >= 0
+    assert done["controls"][0]["rmse"] == pytest.approx(done["test"]["rmse"])
+    text = tool(*words).out
+    for name in names:
+        assert f"\n{name} " in text
+
+
+def test_mlp_is_one_network(tool, wave):
+    words = ["train", wave, "--target", "target", "-o", "m", "--kind", "mlp"]
+    done = read_json(tool(*words, "--json", *QUICK))
+    assert done["kind"] == "mlp"
+    assert done["leaves"] == 1 and done["modules"] == 1
+    assert done["active_parameters"] == done["parameters"]
+
+
+def test_cross_validation(tool, wave, tmp_path):
+    words = ["train", wave, "--target", "target", "--cv", "3", *QUICK]
+    done = read_json(tool(*words, "--json"))
+    assert sum(fold["rows"] for fold in done["folds"]) == 1000
+    assert len({fold["rmse"] for fold in done["folds"]}) == 3
+    assert "kind" not in done
+    lines = tool(*words).out.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == ["fold 1", "fold 2", "fold 3"]
+    assert lines[3].startswith("rmse over 3 folds: mean ")
+    assert not list(tmp_path.glob("*.ramify"))
+    both = read_json(tool(*words, "--json", "-o", "m"))
+    assert both["folds"] == done["folds"] and both["rows"] == 1000
+
+
+def test_classification(tool, tmp_path):
+    write_wave(tmp_path / "side.csv", 1000, 3, classes=True)
+    words = ["train", "side.csv", "--target", "target", "-o", "m", *QUICK]
+    done = read_json(tool(*words, "--json"))
+    assert 0.0 <= done["accuracy"] <= 1.0 and done["log_loss"] > 0.0
+    assert "rmse" not in done
+    assert "report rows accuracy " in tool(*words).out
+
+
+def test_several_targets_and_dropped_columns(tool, wave):
+    words = ["train", wave, "--target", "target", "--target", "y", "-o", "m", *QUICK]
+    assert tool(*words, "--drop", "colour").status == 0
+    info = json.loads(tool("info", "m", "--json").out)
+    assert info["targets"] == ["target", "y"]
+    assert info["columns"] == ["x"]
+
+
+def test_resident_is_a_bound(tool, wave):
+    words = ["train", wave, "--target", "target", "-o", "m", "--json"]
+    done = read_json(
+        tool(*words, "--resident", "12KiB", "--epochs", "2", "--child-epochs", "1")
+    )
+    assert done["resident_bytes"] <= 12 * 1024
+    predicted = json.loads(
+        tool(
+            *["predict", "m", "more.csv", "-o", "p", "--json", "--resident", "12KiB"]
+        ).out
+    )
+    assert predicted["peak_resident_bytes"] <= 12 * 1024
+
+
+def test_output_is_checked_before_training(tool, tmp_path):
+    """The table does not exist: the first complaint is the one about the output."""
+    words = ["train", "none.csv", "--target", "y", "-o"]
+    done = tool(*words, "nowhere/m.ramify")
+    assert (done.status, done.err) == (
+        1,
+        "ramify: nowhere/m.ramify: the folder cannot be written to: "
+        "No such file or directory\n",
+    )
+    (tmp_path / "folder").mkdir()
+    done = tool(*words, "folder")
+    assert (done.status, done.err) == (
+        1,
+        "ramify: folder: is a folder; name a file for the model\n",
+    )
+
+
+def test_reads_standard_input(tool, wave, tmp_path):
+    text = (tmp_path / wave).read_text()
+    done = tool("train", "-", "--target", "target", "-o", "a", *QUICK, stdin=text)
+    assert done.status == 0, done.err
+    done = tool("train", wave, "--target", "target", "-o", "b", *QUICK)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_time_limit_is_a_success(tool, wave):
+    words = ["train", wave, "--target", "target", "-o", "m", "--json"]
+    done = read_json(tool(*words, "--time-limit", "0.2s", "--epochs", "100000"))
+    assert done["time_limit_struck"] is True
+    assert tool("info", "m", "--check").status == 0
+
+
+def start_training(folder: pathlib.Path, *words: str) -> subprocess.Popen:
+    """A training that would take hours."""
+    return subprocess.Popen(
+        [
+            *[str(BUILD / "ramify"), "train", "wave.csv", "--target", "target"],
+            *["-o", "m", "--epochs", "1000000", "--verbose", *words],
+        ],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "status"),
+    [(signal.SIGINT, "SIGINT", 130), (signal.SIGTERM, "SIGTERM", 143)],
+)
+def test_signal_keeps_the_best_model(wave, tmp_path, number, name, status):
+    running = start_training(tmp_path)
+    # The first line of --verbose comes once rows are being learned.
+    running.stderr.readline()
+    os.kill(running.pid, number)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == status, err
+    assert out == ""
+    last = err.splitlines()[-1]
+    if (tmp_path / "m").exists():
+        assert (
+            last == f"ramify: stopped by {name}; the best model so far is written to m"
+        )
+        done = run_tool("info", "m", "--check", cwd=tmp_path)
+        assert done.status == 0, done.err
+    else:
+        assert (
+            last == f"ramify: stopped by {name} before there was a model; "
+            "nothing is written"
+        )
+    assert {p.name for p in tmp_path.iterdir()} <= {"m", "wave.csv", "more.csv"}
+
+
+def test_kill_never_leaves_half_a_model(wave, tmp_path):
+    """The old model stays whole, whenever a training that would replace it is killed."""
+    done = run_tool(
+        "train", wave, "--target", "target", "-o", "m", *QUICK, cwd=tmp_path
+    )
+    assert done.status == 0
+    for turn in range(20):
+        running = subprocess.Popen(
+            [
+                *[str(BUILD / "ramify"), "train", wave, "--target", "target"],
+                *["-o", "m", "--seed", str(turn), *QUICK],
+            ],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            running.wait(timeout=0.004 * turn)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+        checked = run_tool("info", "m", "--check", cwd=tmp_path)
+        assert checked.status == 0, checked.err
