@@ -1,0 +1,462 @@
+#include "random_model.h"
+#include "memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+random_model_options random_model_defaults(void) {
+    return (random_model_options){.numeric = 2,
+                                  .categorical = 1,
+                                  .outputs = 1,
+                                  .arity = 3,
+                                  .levels = 2,
+                                  .hidden = {5},
+                                  .members = 1,
+                                  .seed = 1};
+}
+
+random_model_options random_model_any(uint64_t seed) {
+    ramify_random random = ramify_random_stream(seed, RAMIFY_PURPOSE_SPLIT, 77, 0);
+    random_model_options options = {
+        .numeric = 1 + (uint32_t)ramify_random_below(&random, 20),
+        .categorical = (uint32_t)ramify_random_below(&random, 4),
+        .missing = ramify_random_below(&random, 2),
+        .bins = ramify_random_below(&random, 2),
+        .route = ramify_random_below(&random, 2),
+        .frequencies = (uint32_t)ramify_random_below(&random, 4),
+        .task =
+            ramify_random_below(&random, 2) ? RAMIFY_TASK_REGRESSION : RAMIFY_TASK_CLASSIFICATION,
+        .outputs = 2 + (uint32_t)ramify_random_below(&random, 10),
+        .arity = 2 + (uint32_t)ramify_random_below(&random, 5),
+        .levels = (uint32_t)ramify_random_below(&random, 4),
+        .members = 1 + (uint32_t)ramify_random_below(&random, 3),
+        .modules = (uint32_t)ramify_random_below(&random, 6),
+        .seed = seed,
+    };
+    for (uint32_t i = 0, layers = (uint32_t)ramify_random_below(&random, 4); i < layers; i++)
+        options.hidden[i] = 1 + (uint32_t)ramify_random_below(&random, 40);
+    if (options.task == RAMIFY_TASK_REGRESSION && ramify_random_below(&random, 2))
+        options.outputs = 1;
+    return options;
+}
+
+static void *get(size_t count, size_t size) {
+    void *memory = calloc(count > 0 ? count : 1, size);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+static char *text(const char *format, uint32_t number) {
+    char *made = get(32, 1);
+    snprintf(made, 32, format, number);
+    return made;
+}
+
+static float normal(random_model *m) {
+    return (float)ramify_random_normal(&m->random);
+}
+
+static float *normals(random_model *m, size_t count, float scale) {
+    float *values = get(count, sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = scale * normal(m);
+    return values;
+}
+
+static void make_schema(random_model *m, const random_model_options *options) {
+    ramify_schema *schema = &m->schema;
+    schema->task = options->task;
+    schema->named = true;
+    schema->column_count = options->numeric + options->categorical;
+    schema->columns = get(schema->column_count, sizeof *schema->columns);
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        ramify_schema_column *column = &schema->columns[c];
+        column->name = text("column %u", c);
+        /* Categorical columns in the middle. */
+        column->categorical =
+            c >= options->numeric / 2 && c < options->numeric / 2 + options->categorical;
+        column->low = -3.0;
+        column->high = 3.5;
+        column->missing = options->missing && !column->categorical && c % 2 == 0;
+        if (!column->categorical)
+            continue;
+        column->category_count = 1 + (uint32_t)ramify_random_below(&m->random, 4);
+        column->categories = get(column->category_count, sizeof *column->categories);
+        for (uint32_t i = 0; i < column->category_count; i++)
+            column->categories[i] = text("kind %u", i);
+    }
+    bool classes = options->task == RAMIFY_TASK_CLASSIFICATION;
+    schema->target_count = classes ? 1 : options->outputs;
+    schema->targets = get(schema->target_count, sizeof *schema->targets);
+    for (uint32_t i = 0; i < schema->target_count; i++)
+        schema->targets[i] = text("target %u", i);
+    schema->class_count = classes ? options->outputs : 0;
+    schema->classes = get(schema->class_count, sizeof *schema->classes);
+    for (uint32_t i = 0; i < schema->class_count; i++)
+        schema->classes[i] = text("class %u", i);
+}
+
+static void make_columns(random_model *m, const random_model_options *options) {
+    ramify_stem *stem = &m->stem;
+    stem->columns = m->schema.column_count;
+    stem->bins = options->bins;
+    stem->frequencies = options->frequencies;
+    m->columns = get(stem->columns, sizeof *m->columns);
+    for (uint32_t c = 0; c < stem->columns; c++) {
+        ramify_stem_column *column = &m->columns[c];
+        const ramify_schema_column *about = &m->schema.columns[c];
+        column->codes = about->categorical ? about->category_count + 1 : 0;
+        column->missing = about->missing;
+        column->plain = stem->plain;
+        column->feature = stem->features;
+        uint32_t plain = column->codes > 0 ? column->codes : 1 + column->missing;
+        stem->plain += plain;
+        if (options->bins && column->codes == 0 && c % 3 != 2) {
+            column->knots = 1 + (uint32_t)ramify_random_below(&m->random, 40);
+            column->knot = stem->knot_count;
+            stem->knot_count += column->knots;
+        }
+        if (options->bins && (column->codes > 0 || column->knots > 0)) {
+            column->entry = stem->entry_count;
+            stem->entry_count +=
+                column->codes > 0 ? column->codes : column->knots + 1 + column->missing;
+            stem->features += 2;
+        } else {
+            stem->features += plain;
+        }
+    }
+    for (uint32_t c = 0; c < stem->columns && options->frequencies > 0; c++)
+        if (m->columns[c].codes == 0) {
+            m->columns[c].periodic = stem->features;
+            stem->features += 2 * options->frequencies;
+        }
+}
+
+static void make_stem(random_model *m, const random_model_options *options) {
+    make_columns(m, options);
+    ramify_stem *stem = &m->stem;
+    m->center = get(stem->columns, sizeof *m->center);
+    m->scale = get(stem->columns, sizeof *m->scale);
+    m->knots = get(stem->knot_count, sizeof *m->knots);
+    m->frequency = get((size_t)stem->columns * stem->frequencies, sizeof *m->frequency);
+    for (uint32_t c = 0; c < stem->columns; c++) {
+        m->scale[c] = 1.0;
+        if (m->columns[c].codes > 0)
+            continue;
+        m->center[c] = ramify_random_normal(&m->random);
+        m->scale[c] = 0.5 + ramify_random_uniform(&m->random);
+        for (uint32_t k = 0; k < m->columns[c].knots; k++)
+            m->knots[m->columns[c].knot + k] =
+                -2.0F + 0.15F * (float)k + 0.1F * (float)ramify_random_uniform(&m->random);
+        for (uint32_t f = 0; f < stem->frequencies; f++)
+            m->frequency[c * stem->frequencies + f] = 0.2F * normal(m);
+    }
+    m->table = normals(m, 4 * (size_t)stem->entry_count, 0.7F);
+    stem->routes = stem->plain;
+    if (options->route) {
+        stem->routes = 1 + stem->plain / 2;
+        size_t stride = ramify_pad(stem->plain);
+        m->route = get(stem->routes * stride, sizeof *m->route);
+        for (uint32_t r = 0; r < stem->routes; r++)
+            for (uint32_t i = 0; i < stem->plain; i++)
+                m->route[r * stride + i] = 0.5F * normal(m);
+    }
+    stem->column = m->columns;
+    stem->center = m->center;
+    stem->scale = m->scale;
+    stem->knots = m->knots;
+    stem->table = m->table;
+    stem->frequency = m->frequency;
+    stem->route = m->route;
+}
+
+/* Level by level; below the root one node in four is a leaf early. */
+static void make_tree(random_model *m, const random_model_options *options) {
+    size_t most = 1;
+    for (uint32_t level = 0, width = 1; level < options->levels; level++)
+        most += width *= options->arity;
+    m->nodes = get(most, sizeof *m->nodes);
+    uint32_t *level = get(most, sizeof *level);
+    uint32_t count = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        ramify_draft_node *node = &m->nodes[i];
+        bool leaf =
+            level[i] == options->levels || (i > 0 && ramify_random_below(&m->random, 4) == 0);
+        if (leaf) {
+            m->leaves++;
+            continue;
+        }
+        node->children = 2 + (uint32_t)ramify_random_below(&m->random, options->arity - 1);
+        node->first_child = count;
+        for (uint32_t c = 0; c < node->children; c++)
+            level[count++] = level[i] + 1;
+    }
+    free(level);
+    m->prototypes = normals(m, (size_t)count * m->stem.routes, 1.0F);
+    m->module_count = options->modules > 0 ? options->modules : m->leaves;
+    for (uint32_t i = 0, leaf = 0; i < count; i++) {
+        m->nodes[i].prototype = i > 0 ? m->prototypes + (size_t)i * m->stem.routes : NULL;
+        if (m->nodes[i].children == 0) {
+            m->nodes[i].module = options->modules > 0
+                                     ? (uint32_t)ramify_random_below(&m->random, options->modules)
+                                     : leaf;
+            leaf++;
+        }
+    }
+    m->draft.node_count = count;
+    m->draft.nodes = m->nodes;
+}
+
+static void make_modules(random_model *m, const random_model_options *options) {
+    ramify_module_shape *shape = &m->draft.shape;
+    shape->type = ramify_module_type_find("mlp");
+    ramify_mlp_shape *mlp = &shape->mlp;
+    mlp->members = options->members;
+    mlp->width[0] = m->stem.features;
+    uint32_t layers = 0;
+    while (layers < 3 && options->hidden[layers] > 0) {
+        mlp->width[layers + 1] = options->hidden[layers];
+        layers++;
+    }
+    mlp->layers = layers + 1;
+    mlp->width[mlp->layers] = options->outputs;
+    m->modules = get(m->module_count, sizeof *m->modules);
+    for (uint32_t i = 0; i < m->module_count; i++) {
+        m->modules[i] = aligned_alloc(64, shape->type->record_bytes(shape));
+        ramify_mlp_initialise(mlp, 0.25F, options->seed, i, m->modules[i]);
+    }
+    m->draft.modules = (const float *const *)m->modules;
+    m->draft.module_count = m->module_count;
+}
+
+random_model *random_model_create(ramify_context *context, const random_model_options *options) {
+    random_model *m = get(1, sizeof *m);
+    m->context = context;
+    m->random = ramify_random_stream(options->seed, RAMIFY_PURPOSE_SPLIT, 0, 0);
+    make_schema(m, options);
+    make_stem(m, options);
+    make_tree(m, options);
+    make_modules(m, options);
+    m->head_center = get(options->outputs, sizeof *m->head_center);
+    m->head_scale = get(options->outputs, sizeof *m->head_scale);
+    for (uint32_t i = 0; i < options->outputs; i++) {
+        m->head_center[i] = 10.0 * ramify_random_normal(&m->random);
+        m->head_scale[i] = 1.0 + ramify_random_uniform(&m->random);
+    }
+    m->draft.kind = options->levels > 0 ? "pathways" : "mlp";
+    m->draft.schema = &m->schema;
+    m->draft.stem = &m->stem;
+    m->draft.head_center = m->head_center;
+    m->draft.head_scale = m->head_scale;
+    m->draft.config = json_pack("{s:I}", "seed", (json_int_t)options->seed);
+    return m;
+}
+
+void random_model_destroy(random_model *m) {
+    for (uint32_t c = 0; c < m->schema.column_count; c++) {
+        for (uint32_t i = 0; i < m->schema.columns[c].category_count; i++)
+            free(m->schema.columns[c].categories[i]);
+        free(m->schema.columns[c].categories);
+        free(m->schema.columns[c].name);
+    }
+    for (uint32_t i = 0; i < m->schema.target_count; i++)
+        free(m->schema.targets[i]);
+    for (uint32_t i = 0; i < m->schema.class_count; i++)
+        free(m->schema.classes[i]);
+    for (uint32_t i = 0; i < m->module_count; i++)
+        free(m->modules[i]);
+    void *parts[] = {m->schema.columns, m->schema.targets, m->schema.classes, m->columns, m->center,
+                     m->scale,          m->head_center,    m->head_scale,     m->knots,   m->table,
+                     m->frequency,      m->route,          m->prototypes,     m->modules, m->nodes};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        free(parts[i]);
+    json_decref(m->draft.config);
+    free(m);
+}
+
+void *random_model_bytes(random_model *m, size_t *size) {
+    void *bytes = NULL;
+    if (ramify_draft_write(m->context, &m->draft, &bytes, size) != RAMIFY_OK) {
+        fprintf(stderr, "%s\n", ramify_message(m->context));
+        abort();
+    }
+    return bytes;
+}
+
+ramify_model *random_model_open(random_model *m) {
+    size_t size;
+    void *bytes = random_model_bytes(m, &size);
+    ramify_model *model = NULL;
+    if (ramify_open_owned(m->context, bytes, size, &model) != RAMIFY_OK) {
+        fprintf(stderr, "%s\n", ramify_message(m->context));
+        abort();
+    }
+    return model;
+}
+
+void random_model_row(random_model *m, double *x) {
+    for (uint32_t c = 0; c < m->stem.columns; c++) {
+        uint64_t dice = ramify_random_below(&m->random, 20);
+        uint32_t codes = m->columns[c].codes;
+        if (codes > 0)
+            x[c] = dice == 0   ? (double)NAN
+                   : dice == 1 ? 1e9
+                               : (double)ramify_random_below(&m->random, codes + 1);
+        else
+            x[c] = dice == 0   ? (double)NAN
+                   : dice == 1 ? (double)INFINITY
+                               : 2.0 * ramify_random_normal(&m->random);
+    }
+}
+
+/* plain[plain] of a row. */
+static void plain_of(const random_model *m, const double *x, float *plain) {
+    memset(plain, 0, m->stem.plain * sizeof *plain);
+    for (uint32_t c = 0; c < m->stem.columns; c++) {
+        const ramify_stem_column *column = &m->columns[c];
+        if (column->codes > 0) {
+            uint32_t code = column->codes - 1;
+            for (uint32_t i = 0; i < column->codes; i++)
+                if (x[c] == (double)i)
+                    code = i;
+            plain[column->plain + code] = 1.0F;
+        } else if (isnan(x[c])) {
+            plain[column->plain + 1] = column->missing ? 1.0F : plain[column->plain + 1];
+        } else {
+            double z = (x[c] - m->center[c]) / m->scale[c];
+            plain[column->plain] = (float)fmax(-10.0, fmin(10.0, z));
+        }
+    }
+}
+
+static void features_of(const random_model *m, const float *plain, double *features) {
+    for (uint32_t c = 0; c < m->stem.columns; c++) {
+        const ramify_stem_column *column = &m->columns[c];
+        const float *from = plain + column->plain;
+        double *to = features + column->feature;
+        uint32_t entry = UINT32_MAX;
+        double z = column->codes > 0 ? 0.0 : (double)from[0];
+        if (m->stem.bins && column->codes > 0) {
+            for (uint32_t i = 0; i < column->codes; i++)
+                if (from[i] == 1.0F)
+                    entry = column->entry + i;
+        } else if (m->stem.bins && column->knots > 0) {
+            const float *knots = m->knots + column->knot;
+            uint32_t below = 0;
+            for (uint32_t k = 0; k < column->knots; k++)
+                below += knots[k] <= from[0];
+            entry = column->entry + below;
+            z -= (double)knots[below > 0 ? below - 1 : 0];
+            if (column->missing && from[1] == 1.0F) {
+                entry = column->entry + column->knots + 1;
+                z = 0.0;
+            }
+        }
+        if (entry != UINT32_MAX) {
+            const float *t = m->table + 4 * (size_t)entry;
+            to[0] = (double)t[0] + (double)t[1] * z;
+            to[1] = (double)t[2] + (double)t[3] * z;
+        } else {
+            uint32_t count = column->codes > 0 ? column->codes : 1 + column->missing;
+            for (uint32_t i = 0; i < count; i++)
+                to[i] = (double)from[i];
+        }
+        for (uint32_t f = 0; f < m->stem.frequencies && column->codes == 0; f++) {
+            double turns = (double)(m->frequency[c * m->stem.frequencies + f] * from[0]);
+            features[column->periodic + 2 * f] = sin(2.0 * 3.14159265358979323846 * turns);
+            features[column->periodic + 2 * f + 1] = cos(2.0 * 3.14159265358979323846 * turns);
+        }
+    }
+}
+
+/* One layer of one member, as the header of mlp.h has it. */
+static void layer_of(const ramify_mlp_layer *layer, const float *record, uint32_t member,
+                     uint32_t members, const double *x, double *y) {
+    for (uint32_t j = 0; j < layer->n; j++) {
+        double sum = 0.0;
+        for (uint32_t i = 0; i < layer->k; i++) {
+            float weight = record[layer->weight + (layer->narrow ? j * layer->weight_stride + i
+                                                                 : i * layer->weight_stride + j)];
+            double r =
+                members > 1 ? (double)record[layer->r + member * ramify_pad(layer->k) + i] : 1.0;
+            sum += x[i] * r * (double)weight;
+        }
+        if (members > 1)
+            sum *= (double)record[layer->s + member * ramify_pad(layer->n) + j];
+        sum += (double)record[layer->bias + member * ramify_pad(layer->n) + j];
+        if (!layer->last && sum < 0.0)
+            sum *= (double)record[layer->slope + j];
+        y[j] = sum;
+    }
+}
+
+static void module_of(const random_model *m, const float *record, const double *features,
+                      double *outputs) {
+    const ramify_mlp_shape *mlp = &m->draft.shape.mlp;
+    ramify_mlp_layer layers[RAMIFY_MLP_LAYERS_MAX];
+    ramify_mlp_layout(mlp, layers);
+    uint32_t n = mlp->width[mlp->layers];
+    memset(outputs, 0, n * sizeof *outputs);
+    double *a = get(65536, sizeof *a), *b = get(65536, sizeof *b);
+    for (uint32_t member = 0; member < mlp->members; member++) {
+        memcpy(a, features, mlp->width[0] * sizeof *a);
+        for (uint32_t l = 0; l < mlp->layers; l++) {
+            layer_of(&layers[l], record, member, mlp->members, a, b);
+            double *swap = a;
+            a = b;
+            b = swap;
+        }
+        for (uint32_t j = 0; j < n; j++)
+            outputs[j] += a[j] / mlp->members;
+    }
+    free(a);
+    free(b);
+}
+
+uint32_t random_model_predict(const random_model *m, const double *x, double *y) {
+    const ramify_stem *stem = &m->stem;
+    float *plain = get(stem->plain + 1, sizeof *plain);
+    double *features = get(stem->features, sizeof *features);
+    double *point = get(stem->routes, sizeof *point);
+    plain_of(m, x, plain);
+    features_of(m, plain, features);
+    for (uint32_t r = 0; r < stem->routes; r++) {
+        point[r] = m->route ? 0.0 : (double)plain[r];
+        for (uint32_t i = 0; m->route && i < stem->plain; i++)
+            point[r] += (double)m->route[r * ramify_pad(stem->plain) + i] * (double)plain[i];
+    }
+    const ramify_draft_node *node = &m->nodes[0];
+    while (node->children > 0) {
+        uint32_t best = 0;
+        double least = (double)INFINITY;
+        for (uint32_t c = 0; c < node->children; c++) {
+            double distance = 0.0;
+            for (uint32_t r = 0; r < stem->routes; r++) {
+                double d = point[r] - (double)m->nodes[node->first_child + c].prototype[r];
+                distance += d * d;
+            }
+            if (distance < least) {
+                least = distance;
+                best = c;
+            }
+        }
+        node = &m->nodes[node->first_child + best];
+    }
+    uint32_t outputs = m->draft.shape.mlp.width[m->draft.shape.mlp.layers];
+    module_of(m, m->modules[node->module], features, y);
+    double sum = 0.0;
+    for (uint32_t j = 0; j < outputs; j++)
+        if (m->schema.task == RAMIFY_TASK_REGRESSION)
+            y[j] = m->head_center[j] + m->head_scale[j] * y[j];
+        else
+            sum += y[j] = exp(y[j]);
+    for (uint32_t j = 0; j < outputs && sum > 0.0; j++)
+        y[j] /= sum;
+    free(plain);
+    free(features);
+    free(point);
+    return node->module;
+}

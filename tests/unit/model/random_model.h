@@ -1,0 +1,58 @@
+#ifndef RAMIFY_TESTS_RANDOM_MODEL_H
+#define RAMIFY_TESTS_RANDOM_MODEL_H
+/* Random models of any shape, and what they should predict, computed the slow and readable way. */
+
+#include "draft.h"
+#include "model.h"
+#include "random.h"
+
+typedef struct random_model_options {
+    uint32_t numeric, categorical; /* input columns */
+    bool missing;                  /* numeric columns know missing values */
+    bool bins, route;
+    uint32_t frequencies;
+    ramify_task task;
+    uint32_t outputs;       /* targets, or classes */
+    uint32_t arity, levels; /* most children, most nodes on a path; levels 0: one module */
+    uint32_t hidden[3];     /* widths; 0: no such layer */
+    uint32_t members;
+    uint32_t modules; /* shared by the leaves at random; 0: one per leaf */
+    uint64_t seed;
+} random_model_options;
+
+/* Two numeric columns, one category, a tree of two levels, everything small. */
+random_model_options random_model_defaults(void);
+
+/* Random options: every feature on or off, all sizes small. */
+random_model_options random_model_any(uint64_t seed);
+
+typedef struct random_model {
+    ramify_context *context;
+    ramify_random random;
+    ramify_schema schema;
+    ramify_stem stem;
+    ramify_stem_column *columns;
+    double *center, *scale, *head_center, *head_scale;
+    float *knots, *table, *frequency, *route, *prototypes;
+    float **modules;
+    uint32_t module_count;
+    ramify_draft_node *nodes;
+    uint32_t leaves;
+    ramify_draft draft;
+} random_model;
+
+random_model *random_model_create(ramify_context *context, const random_model_options *options);
+void random_model_destroy(random_model *model);
+
+/* The file's content; free with ramify_release. */
+void *random_model_bytes(random_model *model, size_t *size);
+/* A model opened from it. */
+ramify_model *random_model_open(random_model *model);
+
+/* A raw row, with missing values, unseen codes and values far outside now and then. */
+void random_model_row(random_model *model, double *x /* columns */);
+
+/* What the model should predict: y[outputs]. Returns the module that the row is sent to. */
+uint32_t random_model_predict(const random_model *model, const double *x, double *y);
+
+#endif
