@@ -370,7 +370,7 @@ RAMIFY_API void ramify_train_options_init(ramify_train_options *options);
 
 /* How well something predicts some rows. Errors are in the target's units; for several targets rmse
  * is the root mean square over targets, mae and r2 are means. Classification: accuracy in 0..1,
- * log_loss in nats. */
+ * log_loss in nats. The fields of the other task are NaN, which tells the task of a score. */
 typedef struct ramify_score {
     uint64_t rows;
     double rmse, mae, r2;
