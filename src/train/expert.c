@@ -122,8 +122,17 @@ static void optimiser_step(fit *f, double rate) {
     ramify_encoder_tabulate(encoder);
 }
 
-static double rate_at(const ramify_expert_plan *plan, uint64_t step, uint64_t steps) {
+/* Share of the fit that is done, by steps or by time. */
+static double progress_at(const ramify_expert_plan *plan, uint64_t step, uint64_t steps) {
     double done = (double)step / (double)steps;
+    if (plan->deadline <= 0)
+        return done;
+    double passed = (ramify_seconds() - plan->started) / (plan->deadline - plan->started);
+    passed = passed < 1 ? passed : 1;
+    return done > passed ? done : passed;
+}
+
+static double rate_at(const ramify_expert_plan *plan, double done, uint64_t step, uint64_t steps) {
     if (done < plan->warm_up)
         return plan->rate * ((double)step + 1) / (plan->warm_up * (double)steps + 1);
     if (!plan->cosine)
@@ -307,15 +316,15 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
                 if (row_weight)
                     weights[i] = row_weight[order[first + i]];
             }
-            take_step(f, rows, row_weight ? weights : NULL, count, rate_at(plan, step, steps));
+            double done = progress_at(plan, step, steps);
+            take_step(f, rows, row_weight ? weights : NULL, count,
+                      rate_at(plan, done, step, steps));
             step++;
-            if ((step & 15) == 0 || step == steps) {
-                if (ramify_cancelled(f->problem->context))
-                    return ramify_fail(f->problem->context, RAMIFY_STOPPED, "stopped");
-                late = plan->deadline > 0 && ramify_seconds() > plan->deadline;
-            }
-            if (step * plan->checks >= steps * (checks + 1) || late) {
-                checks = (uint32_t)(step * plan->checks / steps);
+            late = plan->deadline > 0 && done >= 1;
+            if ((step & 15) == 0 && ramify_cancelled(f->problem->context))
+                return ramify_fail(f->problem->context, RAMIFY_STOPPED, "stopped");
+            if (done * plan->checks >= checks + 1 || step == steps || late) {
+                checks = (uint32_t)(done * plan->checks);
                 RAMIFY_TRY(check(f, select, f->average != NULL, best));
             }
         }

@@ -1,0 +1,164 @@
+/* Numbers marked "study" come from the comparison in docs/recipe.md, made on rows held out of training rows. */
+
+#include "recipe.h"
+#include "tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Study: 60 passes; small tables need a least number of steps, large ones are done after fewer passes. */
+#define ROOT_EPOCHS       60
+#define LEAST_STEPS       15000
+#define MOST_STEPS        90000
+#define CHILD_EPOCHS      30
+#define CHILD_LEAST_STEPS 600
+/* Periodic features are two numbers per column and frequency; with more columns than this they crowd out the rest. */
+#define PERIODIC_COLUMNS_MAX 40
+#define FREQUENCIES          2
+#define FREQUENCY_DEVIATION  0.1
+/* Bins cost about 500 bytes of resident memory per column. */
+#define BINS_COLUMNS_MAX 256
+#define BINS             16
+/* False acceptance of permuted partitions stays under 10 % from here on (bench/accuracy). */
+#define THRESHOLD 1.3
+#define DEPTH     3
+/* A fully grown tree of nodes that halve their rows does not get deeper than this. */
+#define DEPTH_MAX 12
+
+bool ramify_hidden_parse(const char *text, uint32_t *widths, uint32_t *count) {
+    *count = 0;
+    for (;;) {
+        char *end;
+        if (*text < '0' || *text > '9')
+            return false;
+        unsigned long width = strtoul(text, &end, 10);
+        if (width < 1 || width > RAMIFY_MLP_WIDTH_MAX || *count >= RAMIFY_MLP_LAYERS_MAX - 1)
+            return false;
+        widths[(*count)++] = (uint32_t)width;
+        if (*end == '\0')
+            return true;
+        if (*end != ',')
+            return false;
+        text = end + 1;
+    }
+}
+
+static uint32_t epochs_for(size_t rows, uint32_t batch, uint32_t epochs, double least,
+                           double most) {
+    double steps = (double)((rows + batch - 1) / batch);
+    if (epochs * steps < least)
+        epochs = (uint32_t)(least / steps + 0.5);
+    if (epochs * steps > most)
+        epochs = (uint32_t)(most / steps + 0.5);
+    return epochs > 0 ? epochs : 1;
+}
+
+/* Appends a design for one kind of stem and every shape that is to be tried with it. */
+static void add_designs(const ramify_train_options *options, ramify_recipe *recipe, bool bins,
+                        bool periodic) {
+    static const uint32_t shapes[][2] = {{3, 2}, {3, 1}, {2, 1}, {3, 4}}; /* layers, members */
+    uint32_t widths[RAMIFY_MLP_LAYERS_MAX], layers = 0;
+    if (options->hidden)
+        ramify_hidden_parse(options->hidden, widths, &layers);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        ramify_design design = {
+            .encoder = {.bins = bins,
+                        .bin_count = BINS,
+                        .frequencies = periodic ? FREQUENCIES : 0,
+                        .frequency_deviation = FREQUENCY_DEVIATION,
+                        .seed = options->seed},
+            .hidden_layers = layers ? layers : shapes[i][0],
+            .members = options->members ? options->members : shapes[i][1],
+        };
+        if (layers)
+            memcpy(design.widths, widths, layers * sizeof *widths);
+        bool known = false;
+        for (uint32_t d = 0; d < recipe->design_count; d++) {
+            const ramify_design *other = &recipe->design[d];
+            known = known || (other->hidden_layers == design.hidden_layers &&
+                              other->members == design.members && other->encoder.bins == bins &&
+                              (other->encoder.frequencies > 0) == periodic);
+        }
+        if (!known && recipe->design_count < RAMIFY_DESIGNS_MAX)
+            recipe->design[recipe->design_count++] = design;
+    }
+}
+
+static void choose_designs(const ramify_problem *problem, const ramify_train_options *options,
+                           ramify_recipe *recipe) {
+    uint32_t columns = problem->stem.columns;
+    for (int bins = 1; bins >= 0; bins--)
+        for (int periodic = 1; periodic >= 0; periodic--) {
+            if (bins ? options->bins == RAMIFY_CHOICE_OFF : options->bins == RAMIFY_CHOICE_ON)
+                continue;
+            if (periodic ? options->periodic == RAMIFY_CHOICE_OFF
+                         : options->periodic == RAMIFY_CHOICE_ON)
+                continue;
+            if (bins && options->bins == RAMIFY_CHOICE_AUTO && columns > BINS_COLUMNS_MAX)
+                continue;
+            if (periodic && options->periodic == RAMIFY_CHOICE_AUTO &&
+                columns > PERIODIC_COLUMNS_MAX)
+                continue;
+            add_designs(options, recipe, bins, periodic);
+        }
+}
+
+void ramify_recipe_make(const ramify_problem *problem, const ramify_train_options *options,
+                        ramify_recipe *recipe) {
+    *recipe = (ramify_recipe){0};
+    bool classes = problem->label != NULL;
+    uint32_t batch = options->batch ? options->batch : 64;
+    size_t rows = problem->train.count;
+    recipe->slope = options->activation == RAMIFY_ACTIVATION_PRELU ? 0.25f : 0.0f;
+    recipe->resident_bytes = options->resident_bytes;
+    recipe->gradient_routing = options->gradient_routing;
+    recipe->trial_share = 0.2;
+    recipe->tree = strcmp(options->kind, "pathways") == 0 && options->leaves != 1;
+    recipe->root = (ramify_expert_plan){
+        .epochs = options->epochs ? options->epochs
+                                  : epochs_for(rows, batch, ROOT_EPOCHS, LEAST_STEPS, MOST_STEPS),
+        .batch = batch,
+        .rate = options->rate > 0 ? options->rate : 0.006,
+        .warm_up = 0.1,
+        .cosine = true,
+        .decay = options->decay >= 0 ? options->decay : 0.1,
+        .smoothing = classes ? 0.05 : 0.0,
+        .checks = 15,
+        .train_slope = options->activation == RAMIFY_ACTIVATION_PRELU,
+        .seed = options->seed,
+    };
+    ramify_grow_plan *grow = &recipe->grow;
+    *grow = (ramify_grow_plan){
+        .partition = RAMIFY_PARTITION_KMEANS,
+        .arity = options->arity,
+        .depth = DEPTH,
+        .leaves = options->leaves,
+        .smallest_node = options->smallest_node,
+        .test_splits = options->split_test != RAMIFY_CHOICE_OFF,
+        .threshold = THRESHOLD,
+        .borrow = options->borrow == RAMIFY_CHOICE_OFF ? 0.0 : 1.0,
+        .borrow_weight = 0.3,
+        .rate_share = 0.5,
+    };
+    if (strcmp(options->tree, "dyadic") == 0)
+        grow->partition = RAMIFY_PARTITION_DYADIC;
+    else if (strcmp(options->tree, "random") == 0)
+        grow->partition = RAMIFY_PARTITION_RANDOM;
+    /* As deep as the default arity's three levels would reach, or as the leaves asked for need. */
+    uint32_t arity = grow->partition == RAMIFY_PARTITION_DYADIC ? 2 : options->arity;
+    uint32_t leaves = options->leaves ? options->leaves : 64;
+    uint32_t depth = 0;
+    for (double reach = 1; reach < leaves && depth < DEPTH_MAX; reach *= arity)
+        depth++;
+    grow->depth = depth;
+    grow->expert = recipe->root;
+    grow->expert.rate = recipe->root.rate / 3;
+    grow->expert.warm_up = 0;
+    grow->expert.cosine = false;
+    grow->expert.average = options->averaging == RAMIFY_CHOICE_OFF ? 0.0 : 0.99;
+    grow->expert.checks = 10;
+    grow->expert.epochs = options->child_epochs ? options->child_epochs
+                                                : epochs_for(rows / arity, batch, CHILD_EPOCHS,
+                                                             CHILD_LEAST_STEPS, MOST_STEPS / 2.0);
+    choose_designs(problem, options, recipe);
+}

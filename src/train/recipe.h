@@ -1,0 +1,40 @@
+#ifndef RAMIFY_TRAIN_RECIPE_H
+#define RAMIFY_TRAIN_RECIPE_H
+/* The recipe: what training does where the caller left a choice open, with the reason for every number. */
+
+#include "grow.h"
+#include "problem.h"
+
+/* One way of building experts: what the stem does, and the shape. */
+typedef struct ramify_design {
+    ramify_encoder_options encoder;
+    uint32_t hidden_layers;
+    uint32_t width; /* of every hidden layer; 0: widths are given */
+    uint32_t widths[RAMIFY_MLP_LAYERS_MAX];
+    uint32_t members;
+} ramify_design;
+
+/* More designs than this are never compared. */
+#define RAMIFY_DESIGNS_MAX 16
+
+typedef struct ramify_recipe {
+    ramify_design design[RAMIFY_DESIGNS_MAX];
+    uint32_t design_count;
+    float slope;             /* initial slope: PReLU's, or 0 */
+    ramify_expert_plan root; /* seed, schedule, regularisation */
+    double trial_share;      /* share of the root's epochs for which designs are tried */
+    ramify_grow_plan grow;
+    bool tree; /* grow a tree */
+    ramify_choice gradient_routing;
+    uint64_t resident_bytes; /* bound; 0: none */
+} ramify_recipe;
+
+/* Parses "64,64,64" into widths; false when it is not a list of whole numbers in range. */
+bool ramify_hidden_parse(const char *text, uint32_t *widths /* RAMIFY_MLP_LAYERS_MAX - 1 */,
+                         uint32_t *count);
+
+/* Turns checked options into a recipe for the problem. */
+void ramify_recipe_make(const ramify_problem *problem, const ramify_train_options *options,
+                        ramify_recipe *recipe);
+
+#endif
