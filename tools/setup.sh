@@ -18,7 +18,7 @@ for purpose in "$@"; do
     test) packages="$packages libcmocka-dev python3-venv" python=yes ;;
     lint) packages="$packages clang-format clang-tidy cppcheck python3-venv" python=yes ;;
     cross) packages="$packages gcc-aarch64-linux-gnu" ;;
-    fuzz) packages="$packages clang" ;;
+    fuzz) packages="$packages clang libclang-rt-dev" ;;
     *)
         echo "ramify: tools/setup.sh knows build, test, lint, cross and fuzz, not \"$purpose\"" >&2
         exit 2
@@ -42,6 +42,7 @@ check_without_dpkg() {
         zlib1g-dev) probe="pkg-config --exists zlib" ;;
         libcmocka-dev) probe="pkg-config --exists cmocka" ;;
         python3-venv) probe="python3 -m venv --help" ;;
+        libclang-rt-dev) probe=true ;;
         gcc-aarch64-linux-gnu) probe="aarch64-linux-gnu-gcc --version" ;;
         *) probe="$package --version" ;;
         esac
@@ -58,7 +59,7 @@ missing_packages() {
 }
 
 install_packages() {
-    missing=$(missing_packages)
+    missing=$(echo $(missing_packages))
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" = 0 ]; then
         as_root=""
@@ -75,7 +76,7 @@ install_packages() {
         $as_root apt-get update >"$log" 2>&1 || true
         $as_root $install $missing >"$log" 2>&1 || true
     }
-    missing=$(missing_packages)
+    missing=$(echo $(missing_packages))
     if [ -n "$missing" ]; then
         tail -n 5 "$log" >&2
         rm -f "$log"
