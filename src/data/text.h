@@ -1,0 +1,44 @@
+#ifndef RAMIFY_DATA_TEXT_H
+#define RAMIFY_DATA_TEXT_H
+/* Names and other texts: checking, quoting in messages, lists, and finding one among many. */
+
+#include "ramify.h"
+
+/* Longest name of a column, class or category in a model, in bytes. */
+#define RAMIFY_NAME_BYTES 1024
+
+/* Room for an excerpt with its end. */
+#define RAMIFY_EXCERPT_BYTES 64
+
+/* True if the bytes are UTF-8 (no surrogates, no overlong forms) without a zero byte. */
+bool ramify_text_valid(const char *text, size_t length);
+
+/* What a message quotes of a text that may be long or hostile: its start, with '?' for control
+ * characters and for what is not UTF-8, and "..." where it was cut. Returns `excerpt`. */
+const char *ramify_text_excerpt(const char *text, size_t length,
+                                char excerpt[RAMIFY_EXCERPT_BYTES]);
+
+/* Takes the next name off a list of names separated by commas, blanks around names left out. `list`
+ * is moved on; it may point to NULL. False at the end. The name is not terminated. */
+bool ramify_list_next(const char **list, const char **name, size_t *length);
+
+/* True if the list holds the name. */
+bool ramify_list_contains(const char *list, const char *name);
+
+/* A name and where it came from. Sorted arrays of these find duplicates and answer look-ups in
+ * O(log count), so a table with many columns costs no quadratic time. */
+typedef struct ramify_name {
+    const char *text;
+    size_t index;
+} ramify_name;
+
+/* Sorts bytewise, equal names by index. */
+void ramify_names_sort(ramify_name *names /* count */, size_t count);
+
+/* The second of two equal names in sorted `names`, or NULL if all differ. */
+const ramify_name *ramify_names_duplicate(const ramify_name *names /* count */, size_t count);
+
+/* Index of the name in sorted `names`, or SIZE_MAX. */
+size_t ramify_names_find(const ramify_name *names /* count */, size_t count, const char *text);
+
+#endif
