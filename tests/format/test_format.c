@@ -1,0 +1,285 @@
+/* One damaged file per rule, each with the sentence that a person gets to read. Checksums are made
+ * to fit, unless they are what is tested: whoever writes a hostile file can compute them too. */
+
+#include "memory.h"
+#include "model_file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef enum edit_kind {
+    NOTHING = 0,
+    HEADER, /* JSON value at a path of the header */
+    CONFIG, /* JSON value at a path of the config */
+    U32,    /* a number in a tensor's bytes */
+    U64,
+    F32,
+    F64,
+    TOUCH, /* the byte at an offset, plus 1, after signing */
+} edit_kind;
+
+typedef struct edit {
+    edit_kind kind;
+    const char *where; /* a path, or a tensor's name */
+    size_t offset;     /* of the number in the tensor, in bytes */
+    const char *value; /* JSON, or what strtod reads; NULL deletes */
+} edit;
+
+typedef struct damage {
+    edit edits[4];
+    const char *message; /* part of it */
+} damage;
+
+/* Where things lie in tree.nodes: three nodes of two children each. A node is a header of 64 bytes,
+ * two references of 32 and two prototypes of one line (64 bytes). */
+#define NODE(n)         ((size_t)(n)*256)
+#define CHILD(n, child) (NODE(n) + 64 + (size_t)(child)*32)
+#define PROTOTYPE(n, p) (NODE(n) + 128 + (size_t)(p)*64)
+/* Fields of a reference. */
+enum { KIND = 0, GROUP = 4, OFFSET = 8, LENGTH = 16, CRC = 20, ID = 24, LEAF = 28 };
+/* Fields of a node header. */
+enum { NODE_ID = 0, DEPTH = 4, CHILDREN = 8, DIMS = 12, RESERVED = 60 };
+/* Fields of a stem column; column 1 is the category. */
+#define COLUMN(c, field) ((size_t)(c)*32 + (size_t)(field)*4)
+enum { CODES, MISSING, PLAIN, FEATURE, KNOT, KNOTS, ENTRY, PERIODIC };
+
+static const damage damages[] = {
+#include "damages.inc"
+};
+
+static ramify_context *new_context(void) {
+    ramify_context *context = NULL;
+    assert_int_equal(ramify_context_create(NULL, &context), RAMIFY_OK);
+    return context;
+}
+
+static void apply(model_file *file, const edit *change) {
+    unsigned char *at = NULL;
+    bool whole = change->kind == U32 || change->kind == U64;
+    uint64_t count = whole ? strtoull(change->value, NULL, 10) : 0;
+    double number = change->kind == F32 || change->kind == F64 ? strtod(change->value, NULL) : 0.0;
+    if (change->kind >= U32)
+        at = model_file_tensor(file, change->where) + change->offset;
+    switch (change->kind) {
+    case HEADER:
+        model_file_edit(file->header, change->where, change->value);
+        break;
+    case CONFIG:
+        model_file_edit(file->config, change->where, change->value);
+        break;
+    case U32:
+        memcpy(at, &(uint32_t){(uint32_t)count}, 4);
+        break;
+    case U64:
+        memcpy(at, &count, 8);
+        break;
+    case F32:
+        memcpy(at, &(float){(float)number}, 4);
+        break;
+    case F64:
+        memcpy(at, &number, 8);
+        break;
+    case TOUCH:
+    case NOTHING:
+        break;
+    }
+}
+
+/* Opens and checks; on success RAMIFY_OK. */
+static ramify_status try_bytes(ramify_context *context, const void *bytes, size_t size) {
+    ramify_model *model = NULL;
+    ramify_status status = ramify_open_buffer(context, bytes, size, &model);
+    if (status == RAMIFY_OK)
+        status = ramify_model_check(context, model);
+    ramify_close(&model);
+    return status;
+}
+
+/* Damaged nodes and modules must be found on the way of a row, too, or do no harm. */
+static void predict_bytes(ramify_context *context, const void *bytes, size_t size) {
+    ramify_model *model = NULL;
+    if (ramify_open_buffer(context, bytes, size, &model) != RAMIFY_OK)
+        return;
+    ramify_predictor *predictor = NULL;
+    assert_int_equal(ramify_predictor_create(context, model, 7, &predictor), RAMIFY_OK);
+    double x[50 * 3], y[50 * 2];
+    for (size_t i = 0; i < 150; i++)
+        x[i] = (double)(i * 37 % 11) - 5.0;
+    ramify_status status = ramify_predict_double(predictor, 50, x, 3, y, 2);
+    assert_true(status == RAMIFY_OK || status == RAMIFY_ERROR_FORMAT);
+    ramify_predictor_destroy(&predictor);
+    ramify_close(&model);
+}
+
+static void test_damages(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model *subject = model_file_subject(context);
+    size_t size;
+    void *good = random_model_bytes(subject, &size);
+    if (try_bytes(context, good, size) != RAMIFY_OK)
+        fail_msg("%s", ramify_message(context));
+    size_t failures = 0;
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        model_file *file = model_file_take(good, size);
+        for (size_t e = 0; e < 4; e++)
+            apply(file, &damages[i].edits[e]);
+        /* A damage to the checksums themselves, or to the config's text, stays. */
+        bool signed_by_us = true;
+        for (size_t e = 0; e < 4; e++)
+            if (damages[i].edits[e].where && strstr(damages[i].edits[e].where, "/ramify.c"))
+                signed_by_us = false;
+        if (signed_by_us)
+            model_file_sign(file);
+        for (size_t e = 0; e < 4; e++)
+            if (damages[i].edits[e].kind == TOUCH)
+                model_file_tensor(file, damages[i].edits[e].where)[damages[i].edits[e].offset]++;
+        size_t bad_size;
+        unsigned char *bad = model_file_join(file, &bad_size);
+        ramify_status status = try_bytes(context, bad, bad_size);
+        const char *message = ramify_message(context);
+        if (status == RAMIFY_OK || !strstr(message, damages[i].message)) {
+            fprintf(stderr, "damage %zu (%s): status %s\n  found    %s\n  expected %s\n", i,
+                    damages[i].edits[0].where, ramify_status_name(status), message,
+                    damages[i].message);
+            failures++;
+        }
+        predict_bytes(context, bad, bad_size);
+        free(bad);
+        model_file_free(file);
+    }
+    assert_int_equal(failures, 0);
+    ramify_release(context, good);
+    random_model_destroy(subject);
+    ramify_context_destroy(&context);
+}
+
+/* Damages that no edit of a parsed header can make: header text as it is. */
+typedef struct raw_damage {
+    const char *header;
+    bool padding;
+    const char *message;
+} raw_damage;
+
+static const raw_damage raw_damages[] = {
+    {"[]", true, "header: not a JSON object"},
+    {"{}", false, "data begin at byte 10, expected a multiple of 4096"},
+    {"{} x", true, "header: not valid JSON at byte 4"},
+    {"{\"a\":1,\"a\":2}", true, "header: not valid JSON at byte 10"},
+    {"{\"\xff\":1}", true, "header: not valid JSON at byte 2"},
+    {"{\"a\":[[[1]]]}", true, "header: JSON nested 4 deep, expected at most 3"},
+    {"{}", true, "a safetensors file without metadata, not a ramify model"},
+    {"{\"__metadata__\":[]}", true, "header: __metadata__ is not an object"},
+    {"{\"__metadata__\":{\"a\":1}}", true, "header: a value of __metadata__ is not a string"},
+    {"{\"__metadata__\":{}}", true, "the tensors end at byte 4096, the file at byte 4160"},
+};
+
+static void test_raw_damages(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    unsigned char data[64] = {0};
+    for (size_t i = 0; i < sizeof raw_damages / sizeof raw_damages[0]; i++) {
+        size_t size;
+        unsigned char *bytes =
+            model_file_join_text(raw_damages[i].header, strlen(raw_damages[i].header),
+                                 raw_damages[i].padding, data, sizeof data, &size);
+        assert_int_equal(try_bytes(context, bytes, size), RAMIFY_ERROR_FORMAT);
+        if (!strstr(ramify_message(context), raw_damages[i].message))
+            fail_msg("%s: found \"%s\", expected \"%s\"", raw_damages[i].header,
+                     ramify_message(context), raw_damages[i].message);
+        free(bytes);
+    }
+    ramify_context_destroy(&context);
+}
+
+static void test_many_values(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    char *text = malloc(20000);
+    size_t length = (size_t)sprintf(text, "{\"a\":[1");
+    while (length < 15000)
+        length += (size_t)sprintf(text + length, ",1");
+    length += (size_t)sprintf(text + length, "]}");
+    size_t size;
+    unsigned char *bytes =
+        model_file_join_text(text, length, true, (const unsigned char *)text, 64, &size);
+    assert_int_equal(try_bytes(context, bytes, size), RAMIFY_ERROR_FORMAT);
+    assert_non_null(strstr(ramify_message(context), "JSON values, expected at most 4096"));
+    free(bytes);
+    free(text);
+    ramify_context_destroy(&context);
+}
+
+static void test_many_tensors(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    char text[8192];
+    size_t length = (size_t)sprintf(text, "{\"__metadata__\":{}");
+    for (int i = 0; i < 65; i++)
+        length += (size_t)sprintf(
+            text + length, ",\"t%d\":{\"dtype\":\"U8\",\"shape\":[64],\"data_offsets\":[%d,%d]}", i,
+            i * 64, i * 64 + 64);
+    length += (size_t)sprintf(text + length, "}");
+    unsigned char data[65 * 64] = {0};
+    size_t size;
+    unsigned char *bytes = model_file_join_text(text, length, true, data, sizeof data, &size);
+    assert_int_equal(try_bytes(context, bytes, size), RAMIFY_ERROR_FORMAT);
+    assert_non_null(strstr(ramify_message(context), "header: more than 64 tensors"));
+    free(bytes);
+    ramify_context_destroy(&context);
+}
+
+static void test_lengths(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    static const struct {
+        uint64_t length;
+        size_t size;
+        const char *message;
+    } cases[] = {
+        {0, 7, "7 bytes long, not a ramify model or cut short"},
+        {0, 64, "not a ramify model: header length 0, expected 2 to 1048576"},
+        {1048577, 64, "not a ramify model: header length 1048577, expected 2 to 1048576"},
+        {UINT64_MAX, 64, "header length 18446744073709551615, expected 2 to 1048576"},
+        {4088, 64, "header of 4088 bytes, the file has 56 after its length"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        unsigned char bytes[64] = {0};
+        memcpy(bytes, &cases[i].length, 8);
+        assert_int_equal(try_bytes(context, bytes, cases[i].size), RAMIFY_ERROR_FORMAT);
+        if (!strstr(ramify_message(context), cases[i].message))
+            fail_msg("found \"%s\", expected \"%s\"", ramify_message(context), cases[i].message);
+    }
+    ramify_context_destroy(&context);
+}
+
+/* The message in full, once: what, found, expected, cure. */
+static void test_whole_sentence(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model *subject = model_file_subject(context);
+    size_t size;
+    unsigned char *bytes = random_model_bytes(subject, &size);
+    bytes[size - 1] ^= 1;
+    assert_int_equal(try_bytes(context, bytes, size), RAMIFY_ERROR_FORMAT);
+    const char *message = ramify_message(context);
+    assert_ptr_equal(strstr(message, "model: tensor \"experts.0\", module 3: checksum "), message);
+    assert_non_null(strstr(message, "; the file is damaged: copy or train it again"));
+    ramify_release(context, bytes);
+    random_model_destroy(subject);
+    ramify_context_destroy(&context);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_damages),     cmocka_unit_test(test_raw_damages),
+        cmocka_unit_test(test_many_values), cmocka_unit_test(test_many_tensors),
+        cmocka_unit_test(test_lengths),     cmocka_unit_test(test_whole_sentence),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
