@@ -6,14 +6,18 @@ ramify_objects(RUN_OBJECTS ${RUN_PARTS})
 find_library(JANSSON_ARCHIVE NAMES libjansson.a HINTS ${JANSSON_LIBRARY_DIRS})
 if(JANSSON_ARCHIVE AND CMAKE_LINKER AND CMAKE_OBJCOPY)
     set(run_object ${CMAKE_CURRENT_BINARY_DIR}/ramify-run.o)
+    # An archive of the parts in between, because a Makefile cannot depend on another target's
+    # objects.
+    add_library(ramify_run_parts STATIC ${RUN_OBJECTS})
     add_custom_command(
         OUTPUT ${run_object}
-        COMMAND ${CMAKE_LINKER} -r -o ${run_object} ${RUN_OBJECTS} ${JANSSON_ARCHIVE}
+        COMMAND ${CMAKE_LINKER} -r -o ${run_object} --whole-archive
+                $<TARGET_FILE:ramify_run_parts> --no-whole-archive ${JANSSON_ARCHIVE}
         COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=ramify_* --localize-hidden
                 ${run_object}
-        DEPENDS ${RUN_OBJECTS} ${JANSSON_ARCHIVE}
+        DEPENDS ramify_run_parts ${JANSSON_ARCHIVE}
         COMMENT "Joining the prediction half and jansson"
-        COMMAND_EXPAND_LISTS VERBATIM)
+        VERBATIM)
     set_source_files_properties(${run_object} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
     add_library(ramify_run STATIC ${run_object})
     set_target_properties(ramify_run PROPERTIES LINKER_LANGUAGE C)
