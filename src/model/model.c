@@ -56,10 +56,7 @@ int64_t ramify_model_category(const ramify_model *model, uint32_t column, const 
     if (column >= model->schema->column_count || !model->schema->columns[column].categorical)
         return -1;
     const ramify_schema_column *about = &model->schema->columns[column];
-    uint32_t code = 0;
-    while (code < about->category_count && (!text || strcmp(about->categories[code], text) != 0))
-        code++;
-    return code;
+    return text ? ramify_schema_category(about, text) : about->category_count;
 }
 
 void ramify_model_get_residency(const ramify_model *model, ramify_residency *residency) {

@@ -306,9 +306,10 @@ static ramify_status open_stores(ramify_context *context, ramify_model *model) {
 
 /* What is held from now on, apart from predictors and what is filled on demand. */
 static uint64_t count_fixed(const ramify_model *model) {
-    uint64_t bytes =
-        ramify_block_bytes(sizeof *model) + ramify_block_bytes(strlen(model->source.name) + 1) +
-        ramify_block_bytes(strlen(model->config) + 1) + ramify_schema_bytes(model->schema);
+    uint64_t bytes = ramify_block_bytes(sizeof *model) +
+                     ramify_block_bytes(strlen(model->source.name) + 1) +
+                     ramify_block_bytes(strlen(model->config) + 1) +
+                     ramify_block_bytes(ramify_schema_bytes(model->schema));
     if (model->resident)
         bytes += ramify_block_bytes(model->resident_bytes);
     if (model->source.kind == RAMIFY_SOURCE_OWNED)

@@ -22,7 +22,7 @@ ramify_need ramify_resident_need(const ramify_need_of *of) {
     need.module = module;
     need.scratch = ramify_predictor_bytes(of->stem, of->shape, of->arity, 1);
     need.handle = ramify_block_bytes(sizeof(ramify_model)) + ramify_block_bytes(NAME_BYTES) +
-                  ramify_block_bytes(of->config_bytes + 1) + of->schema_bytes +
+                  ramify_block_bytes(of->config_bytes + 1) + ramify_block_bytes(of->schema_bytes) +
                   ramify_block_bytes(resident);
     need.handle += ramify_store_cache_bytes(module, 1) - module;
     if (of->depth > 0)
