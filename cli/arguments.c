@@ -237,7 +237,7 @@ static bool read_number(const char *text, const unit *units, bool negative, doub
         return false;
     char *end;
     double number = strtod(text, &end);
-    if (end == text || !isfinite(number))
+    if (end == text || end > text + digits || !isfinite(number))
         return false;
     for (const unit *u = units; u->name; u++) {
         if (strcmp(end, u->name) == 0) {
