@@ -390,6 +390,7 @@ typedef struct ramify_control {
 
 /* What training did. Owned by the caller; free with ramify_training_destroy. */
 typedef struct ramify_training {
+    ramify_context *context; /* whose memory this is */
     uint64_t rows, train_rows, select_rows, report_rows;
     uint64_t skipped_rows; /* rows whose target is missing */
     ramify_score score;    /* on report rows */

@@ -19,7 +19,9 @@ typedef struct ramify_expert_plan {
     uint32_t checks;  /* how often in all the select rows are scored; at least 1 */
     bool train_slope; /* PReLU slopes are learned; false keeps them (ReLU) */
     uint64_t seed, node;
-    double deadline; /* ramify_seconds() at which to end early; 0: none */
+    /* ramify_seconds(). With a deadline the schedule follows steps or time, whichever is further
+     * on, so that a fit that is short of time still ends annealed. deadline 0: none. */
+    double started, deadline;
 } ramify_expert_plan;
 
 /* How an expert does on some rows. loss: mean squared error of the standardised targets, or

@@ -23,6 +23,7 @@ typedef struct candidate {
     float *record; /* fine-tuned weights */
     bool better;   /* they beat the parent's on select rows */
     double *gain;  /* report_count: parent's loss minus own */
+    double row_visits;
 } candidate;
 
 typedef struct split {
@@ -355,6 +356,7 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     ramify_release(context, weights);
     if (status != RAMIFY_OK)
         return status;
+    c->row_visits = (double)plan.epochs * (double)train.count;
     c->better = memcmp(c->record, parent, g->floats * sizeof *c->record) != 0;
     if (!c->better)
         return RAMIFY_OK;
@@ -461,6 +463,8 @@ static ramify_status grow_level(growth *g, uint32_t first, uint32_t end) {
     ramify_status status = open_level(g, first, end);
     if (status == RAMIFY_OK)
         status = ramify_parallel(g->problem->context, g->candidate_count, fit_child, g);
+    for (uint32_t i = 0; i < g->candidate_count; i++)
+        g->grown->row_visits += g->order[i]->row_visits;
     for (uint32_t s = 0; status == RAMIFY_OK && s < g->split_count; s++) {
         if (g->splits[s].found < 2)
             continue;
@@ -521,11 +525,14 @@ ramify_status ramify_grow(const ramify_problem *problem, const ramify_mlp_shape 
         status = grow_level(&g, first, end);
         first = end;
     }
-    if (status == RAMIFY_OK)
-        status = score_leaves(&g);
-    if (status != RAMIFY_OK)
+    bool whole = status == RAMIFY_OK || (status == RAMIFY_STOPPED && g.grown->module_count > 0);
+    if (whole) {
+        ramify_status scored = score_leaves(&g);
+        whole = scored == RAMIFY_OK;
+        status = status == RAMIFY_OK ? scored : status;
+    }
+    if (!whole)
         ramify_grown_destroy(context, &g.grown);
-    else
-        *grown = g.grown;
+    *grown = g.grown;
     return status;
 }

@@ -44,6 +44,7 @@ typedef struct ramify_grown {
     float **modules;          /* module_count records; 0 is the root's */
     uint32_t leaf_count;
     uint32_t tested, accepted; /* splits */
+    double row_visits;         /* training rows seen by all fits, borrowed ones included */
     double select_criterion;   /* over all select rows, each at its leaf */
 } ramify_grown;
 

@@ -90,6 +90,7 @@ ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe
         return RAMIFY_ERROR_MEMORY;
     made->shape = *shape;
     made->plan = *plan;
+    made->design = *design;
     ramify_status status = ramify_encoder_create(problem, &design->encoder, &made->encoder);
     if (status == RAMIFY_OK) {
         made->record = ramify_allocate(context, ramify_mlp_record_bytes(shape), 1);
@@ -191,8 +192,9 @@ ramify_status ramify_root_find(const ramify_problem *problem, const ramify_recip
     RAMIFY_TRY(list_designs(problem, recipe, &t));
     ramify_status status = RAMIFY_OK;
     if (t.count > 1) {
-        /* A third of the time for the trials, in waves of as many as there are threads. */
+        /* Under a time limit a third of it, shared by waves of as many trials as there are threads. */
         uint32_t threads = ramify_thread_count(context);
+        threads = deadline > 0 ? threads : t.count;
         uint32_t waves = (t.count + threads - 1) / threads;
         t.plan.epochs = (uint32_t)(recipe->root.epochs * recipe->trial_share);
         t.plan.epochs = t.plan.epochs > 0 ? t.plan.epochs : 1;

@@ -11,8 +11,8 @@ typedef struct ramify_root {
     float *record;
     ramify_fit_score score; /* on select rows */
     double criterion;
-    uint32_t members;
     ramify_expert_plan plan; /* that trained it */
+    ramify_design design;    /* that it was made from */
     double row_visits;       /* training rows seen in the fit that made it */
     bool usable;             /* a snapshot was taken */
 } ramify_root;

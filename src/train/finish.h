@@ -1,0 +1,25 @@
+#ifndef RAMIFY_TRAIN_FINISH_H
+#define RAMIFY_TRAIN_FINISH_H
+/* From a root and a grown tree to an open model. */
+
+#include "grow.h"
+#include "root.h"
+
+#include <jansson.h>
+
+/* What a model is made of; everything is borrowed. */
+typedef struct ramify_parts {
+    const char *kind;
+    const ramify_problem *problem;
+    const ramify_root *root;
+    const float *route; /* routes x pad(plain), or NULL */
+    uint32_t routes;
+    const ramify_grown *grown; /* NULL: the root alone */
+    json_t *config;            /* further keys of ramify.config */
+} ramify_parts;
+
+/* The model lives in memory of its own; ramify_close frees it. */
+ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
+                            ramify_model **model);
+
+#endif

@@ -1,0 +1,487 @@
+/* ramify_train: table -> schema, split, problem -> root -> tree -> model, and the controls beside it. */
+
+#include "controls.h"
+#include "crc32c.h"
+#include "finish.h"
+#include "memory.h"
+#include "progress.h"
+#include "root.h"
+#include "routing.h"
+#include "score.h"
+#include "split.h"
+#include "status.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Everything one training holds; cleared by session_clear. */
+typedef struct session {
+    ramify_context *context;
+    const ramify_table *table;
+    const ramify_train_options *options;
+    double started, deadline;
+    ramify_schema *schema;
+    ramify_match *match;
+    ramify_split *split;
+    ramify_problem *problem;
+    ramify_recipe recipe;
+    ramify_root *root;
+    float *features; /* problem rows x pad(features) */
+    float *points;   /* problem rows x pad(routes) */
+    float *route;    /* routes x pad(plain), or NULL */
+    uint32_t routes;
+    ramify_grown *grown;
+    uint64_t skipped;
+    bool stopped;
+} session;
+
+static void session_clear(session *s) {
+    ramify_context *context = s->context;
+    ramify_grown_destroy(context, &s->grown);
+    ramify_release(context, s->route);
+    ramify_release(context, s->points);
+    ramify_release(context, s->features);
+    ramify_root_destroy(context, &s->root);
+    ramify_problem_destroy(context, &s->problem);
+    ramify_split_destroy(context, &s->split);
+    ramify_match_destroy(context, &s->match);
+    ramify_schema_destroy(context, &s->schema);
+}
+
+static ramify_status find_column(session *s, const char *name, const ramify_column **column) {
+    *column = NULL;
+    if (!name)
+        return RAMIFY_OK;
+    size_t index = ramify_table_find(s->table, name);
+    if (index == SIZE_MAX)
+        return ramify_fail(s->context, RAMIFY_ERROR_DATA, "%s: there is no column \"%s\"",
+                           s->table->source, name);
+    *column = &s->table->columns[index];
+    return RAMIFY_OK;
+}
+
+static ramify_status check_weight(session *s, const ramify_column *weight, size_t row) {
+    double value = weight->text ? NAN : ramify_column_value(weight, row);
+    if (value >= 0 && isfinite(value))
+        return RAMIFY_OK;
+    return ramify_fail(s->context, RAMIFY_ERROR_DATA,
+                       "%s: column \"%s\": the weight of row %zu is not a number of 0 or more",
+                       s->table->source, weight->name, row + 1);
+}
+
+/* Rows (of those given) whose targets are all there; labels for a stratified split. */
+static ramify_status usable_rows(session *s, const uint32_t *given, size_t given_count,
+                                 const ramify_column *weight, uint32_t *rows, double *labels,
+                                 size_t *count) {
+    *count = 0;
+    for (size_t i = 0; i < given_count; i++) {
+        size_t row = given ? given[i] : i;
+        bool there = true;
+        for (uint32_t t = 0; t < s->schema->target_count; t++)
+            there = there && !isnan(ramify_match_target(s->match, t, row));
+        if (!there) {
+            s->skipped++;
+            continue;
+        }
+        if (weight)
+            RAMIFY_TRY(check_weight(s, weight, row));
+        labels[*count] = ramify_match_target(s->match, 0, row);
+        rows[(*count)++] = (uint32_t)row;
+    }
+    if (s->skipped > 0)
+        ramify_log(s->context, RAMIFY_LOG_WARNING, "%s: %llu rows without a target are left out",
+                   s->table->source, (unsigned long long)s->skipped);
+    return RAMIFY_OK;
+}
+
+static ramify_status split_rows(session *s, const uint32_t *given, size_t given_count,
+                                const ramify_column *weight) {
+    const ramify_train_options *options = s->options;
+    ramify_split_request request = {.validation = options->validation, .seed = options->seed};
+    RAMIFY_TRY(find_column(s, options->group, &request.group));
+    RAMIFY_TRY(find_column(s, options->time, &request.time));
+    uint32_t *rows = ramify_allocate(s->context, given_count, sizeof *rows);
+    double *labels = ramify_allocate(s->context, given_count, sizeof *labels);
+    ramify_status status = rows && labels ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = usable_rows(s, given, given_count, weight, rows, labels, &request.count);
+    if (status == RAMIFY_OK) {
+        request.rows = rows;
+        request.labels = s->schema->task == RAMIFY_TASK_CLASSIFICATION ? labels : NULL;
+        status = ramify_split_create(s->context, s->table, &request, &s->split);
+    }
+    ramify_release(s->context, rows);
+    ramify_release(s->context, labels);
+    return status;
+}
+
+static ramify_status prepare(session *s, const uint32_t *given, size_t given_count) {
+    const ramify_train_options *options = s->options;
+    ramify_schema_request request = {
+        .target = options->target,
+        .task = options->task,
+        .drop = options->drop,
+        .weight = options->weight,
+        .group = options->group,
+        .time = options->time,
+    };
+    RAMIFY_TRY(ramify_schema_infer(s->context, s->table, &request, &s->schema));
+    RAMIFY_TRY(ramify_match_create(s->context, s->schema, s->table, true, &s->match));
+    const ramify_column *weight;
+    RAMIFY_TRY(find_column(s, options->weight, &weight));
+    RAMIFY_TRY(split_rows(s, given, given_count, weight));
+    ramify_rows train = {s->split->train, s->split->train_count};
+    ramify_rows select = {s->split->select, s->split->select_count};
+    ramify_rows report = {s->split->report, s->split->report_count};
+    RAMIFY_TRY(
+        ramify_problem_create(s->context, s->match, train, select, report, weight, &s->problem));
+    ramify_recipe_make(s->problem, options, &s->recipe);
+    return RAMIFY_OK;
+}
+
+static ramify_status encode_rows(session *s) {
+    const ramify_problem *problem = s->problem;
+    const ramify_encoder *encoder = s->root->encoder;
+    size_t stride = ramify_pad(encoder->stem.features);
+    s->features = ramify_allocate(s->context, problem->rows * stride, sizeof(float));
+    if (!s->features)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t row = 0; row < problem->rows; row++) {
+        uint32_t index = (uint32_t)row;
+        ramify_encoder_forward(problem, encoder, &index, 1, s->features + row * stride, stride);
+    }
+    return RAMIFY_OK;
+}
+
+/* Grows a tree in one routing space; the route and its points go to the session if it is better there than what is kept. */
+static ramify_status grow_in(session *s, bool gradient) {
+    const ramify_problem *problem = s->problem;
+    ramify_context *context = s->context;
+    float *route = NULL, *points = NULL;
+    uint32_t dims = problem->stem.plain;
+    if (gradient) {
+        RAMIFY_TRY(ramify_routing_gradient(problem, &s->root->shape, s->root->encoder,
+                                           s->root->record, s->options->seed, &route, &dims));
+        if (!route)
+            return RAMIFY_OK;
+    }
+    ramify_grown *grown = NULL;
+    ramify_status status = ramify_routing_points(problem, route, dims, &points);
+    if (status == RAMIFY_OK)
+        status = ramify_grow(problem, &s->root->shape, &s->recipe.grow, s->features, points, dims,
+                             s->root->record, &grown);
+    bool better = grown && (!s->grown || grown->select_criterion < s->grown->select_criterion);
+    if (better) {
+        ramify_grown_destroy(context, &s->grown);
+        ramify_release(context, s->route);
+        ramify_release(context, s->points);
+        s->grown = grown;
+        s->route = route;
+        s->points = points;
+        s->routes = dims;
+    } else {
+        ramify_grown_destroy(context, &grown);
+        ramify_release(context, route);
+        ramify_release(context, points);
+    }
+    return status;
+}
+
+static ramify_status grow_tree(session *s) {
+    RAMIFY_TRY(encode_rows(s));
+    bool can = s->problem->stem.plain <= RAMIFY_ROUTING_PLAIN_MAX;
+    ramify_choice choice = s->recipe.gradient_routing;
+    s->recipe.grow.expert.started = ramify_seconds();
+    s->recipe.grow.expert.deadline = s->deadline;
+    if (choice != RAMIFY_CHOICE_OFF && can)
+        RAMIFY_TRY(grow_in(s, true));
+    if (choice != RAMIFY_CHOICE_ON || !can || !s->grown)
+        RAMIFY_TRY(grow_in(s, false));
+    return RAMIFY_OK;
+}
+
+/* Root and tree; on a stop, what there is so far. */
+static ramify_status learn(session *s) {
+    double root_deadline = 0;
+    if (s->deadline > 0)
+        root_deadline =
+            s->recipe.tree ? s->started + 0.6 * (s->deadline - s->started) : s->deadline;
+    ramify_status status =
+        ramify_root_find(s->problem, &s->recipe, ramify_seconds(), root_deadline, &s->root);
+    if (status == RAMIFY_OK && s->recipe.tree)
+        status = grow_tree(s);
+    if (status == RAMIFY_STOPPED && s->root) {
+        s->stopped = true;
+        return RAMIFY_OK;
+    }
+    return status;
+}
+
+/* CRC-32C over the values that training saw, so that a model can say which data it is from. */
+static uint32_t fingerprint(const ramify_problem *problem) {
+    uint32_t crc = ramify_crc32c(0, problem->center, problem->stem.columns * sizeof(double));
+    crc = ramify_crc32c(crc, problem->scale, problem->stem.columns * sizeof(double));
+    crc = ramify_crc32c(crc, problem->plain, problem->rows * problem->plain_stride * sizeof(float));
+    if (problem->label)
+        return ramify_crc32c(crc, problem->label, problem->rows * sizeof *problem->label);
+    return ramify_crc32c(crc, problem->target, problem->rows * problem->targets * sizeof(float));
+}
+
+static json_t *score_json(const ramify_score *score) {
+    if (!isnan(score->accuracy))
+        return json_pack("{s:I, s:f, s:f}", "rows", (json_int_t)score->rows, "accuracy",
+                         score->accuracy, "log_loss", score->log_loss);
+    json_t *json = json_pack("{s:I, s:f, s:f}", "rows", (json_int_t)score->rows, "rmse",
+                             score->rmse, "mae", score->mae);
+    if (json && isfinite(score->r2))
+        json_object_set_new(json, "r2", json_real(score->r2));
+    return json;
+}
+
+/* The keys of ramify.config that training adds. NULL when out of memory. */
+static json_t *config_json(const session *s, const ramify_score *score) {
+    const ramify_train_options *options = s->options;
+    const ramify_design *design = &s->root->design;
+    char print[16];
+    snprintf(print, sizeof print, "%08x", (unsigned)fingerprint(s->problem));
+    json_t *json = json_pack(
+        "{s:I, s:s, s:{s:I, s:I, s:I}, s:{s:s, s:b, s:i, s:i, s:i, s:f, s:f, s:f, s:s}}", "seed",
+        (json_int_t)(options->seed & INT64_MAX), "fingerprint", print, "rows", "train",
+        (json_int_t)s->problem->train.count, "select", (json_int_t)s->problem->select.count,
+        "report", (json_int_t)s->problem->report.count, "recipe", "isa", ramify_isa(s->context),
+        "bins", (int)design->encoder.bins, "frequencies", (int)design->encoder.frequencies,
+        "epochs", (int)s->root->plan.epochs, "batch", (int)s->root->plan.batch, "rate",
+        s->root->plan.rate, "decay", s->root->plan.decay, "validation", options->validation, "tree",
+        options->tree);
+    if (json && s->grown)
+        json_object_set_new(json, "splits",
+                            json_pack("{s:i, s:i}", "tested", (int)s->grown->tested, "accepted",
+                                      (int)s->grown->accepted));
+    if (json && score)
+        json_object_set_new(json, "report", score_json(score));
+    return json;
+}
+
+static ramify_status finish_model(session *s, const ramify_score *score, ramify_model **model) {
+    json_t *config = config_json(s, score);
+    if (!config)
+        return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for the model's config");
+    ramify_parts parts = {
+        .kind = s->options->kind,
+        .problem = s->problem,
+        .root = s->root,
+        .route = s->route,
+        .routes = s->routes,
+        .grown = s->grown,
+        .config = config,
+    };
+    ramify_status status = ramify_finish(s->context, &parts, model);
+    json_decref(config);
+    return status;
+}
+
+/* The model is written twice: its scores on report rows, which the file states, are its own predictions'. */
+static ramify_status make_model(session *s, ramify_model **model, ramify_score *score) {
+    ramify_model *blank = NULL;
+    RAMIFY_TRY(finish_model(s, NULL, &blank));
+    ramify_status status = ramify_score_model(s->context, blank, s->match, s->split->report,
+                                              s->split->report_count, score, NULL);
+    ramify_close(&blank);
+    RAMIFY_TRY(status);
+    RAMIFY_TRY(finish_model(s, score, model));
+    ramify_model_info info;
+    ramify_model_get_info(*model, &info);
+    if (s->options->resident_bytes == 0 || info.resident_bytes <= s->options->resident_bytes)
+        return RAMIFY_OK;
+    status = ramify_fail(s->context, RAMIFY_ERROR_LIMIT,
+                         "the trained model needs %llu resident bytes and %llu are allowed: allow "
+                         "as much, or name smaller hidden widths",
+                         (unsigned long long)info.resident_bytes,
+                         (unsigned long long)s->options->resident_bytes);
+    ramify_close(model);
+    return status;
+}
+
+/* One line of the comparison. */
+static ramify_status describe(session *s, const char *name, ramify_model *model,
+                              const ramify_table *test, double seconds, ramify_control *line) {
+    ramify_model_info info;
+    ramify_model_get_info(model, &info);
+    *line = (ramify_control){
+        .name = name,
+        .parameters = info.parameters,
+        .active_parameters = info.active_parameters,
+        .resident_bytes = info.resident_bytes,
+        .seconds = seconds,
+    };
+    if (test)
+        return ramify_evaluate(s->context, model, test, &line->score, NULL);
+    return ramify_score_model(s->context, model, s->match, s->split->report, s->split->report_count,
+                              &line->score, NULL);
+}
+
+static ramify_status run_controls(session *s, ramify_model *model, const ramify_table *test,
+                                  double seconds, ramify_training *training) {
+    ramify_context *context = s->context;
+    training->controls =
+        ramify_allocate_zeroed(context, 1 + RAMIFY_CONTROLS, sizeof *training->controls);
+    if (!training->controls)
+        return RAMIFY_ERROR_MEMORY;
+    RAMIFY_TRY(describe(s, s->options->kind[0] == 'p' ? "pathways" : "mlp", model, test, seconds,
+                        &training->controls[0]));
+    training->control_count = 1;
+    ramify_control_request request = {
+        .problem = s->problem,
+        .recipe = &s->recipe,
+        .root = s->root,
+        .grown = s->grown,
+        .features = s->features,
+        .points = s->points,
+        .routes = s->routes,
+        .route = s->route,
+    };
+    for (uint32_t c = 0; c < RAMIFY_CONTROLS; c++) {
+        ramify_progress_report(context, "controls", c, RAMIFY_CONTROLS);
+        double started = ramify_seconds();
+        ramify_model *control = NULL;
+        RAMIFY_TRY(ramify_control_train(context, &request, c, &control));
+        ramify_status status = describe(s, ramify_control_names[c], control, test,
+                                        ramify_seconds() - started, &training->controls[c + 1]);
+        ramify_close(&control);
+        RAMIFY_TRY(status);
+        training->control_count++;
+    }
+    ramify_progress_report(context, "controls", RAMIFY_CONTROLS, RAMIFY_CONTROLS);
+    return RAMIFY_OK;
+}
+
+/* Trains on these rows of the table (NULL: all). *model may be set on RAMIFY_STOPPED too. */
+static ramify_status train_rows(ramify_context *context, const ramify_table *table,
+                                const ramify_train_options *options, const uint32_t *rows,
+                                size_t row_count, const ramify_table *test, ramify_model **model,
+                                ramify_training *training) {
+    session s = {.context = context, .table = table, .options = options};
+    s.started = ramify_seconds();
+    s.deadline = options->time_limit > 0 ? s.started + options->time_limit : 0;
+    ramify_status status = prepare(&s, rows, row_count);
+    if (status == RAMIFY_OK)
+        status = learn(&s);
+    if (status == RAMIFY_OK)
+        status = make_model(&s, model, &training->score);
+    if (status == RAMIFY_OK) {
+        training->rows = row_count;
+        training->train_rows = s.split->train_count;
+        training->select_rows = s.split->select_count;
+        training->report_rows = s.split->report_count;
+        training->skipped_rows = s.skipped;
+        training->seconds = ramify_seconds() - s.started;
+        training->time_limit_struck = s.deadline > 0 && ramify_seconds() > s.deadline;
+        if (options->controls && !s.stopped)
+            status = run_controls(&s, *model, test, training->seconds, training);
+        if (s.stopped)
+            status = RAMIFY_STOPPED;
+        else if (status != RAMIFY_OK && status != RAMIFY_STOPPED)
+            ramify_close(model);
+    }
+    session_clear(&s);
+    return status;
+}
+
+void ramify_training_destroy(ramify_training **training) {
+    if (!training || !*training)
+        return;
+    ramify_training *old = *training;
+    *training = NULL;
+    ramify_release(old->context, old->controls);
+    ramify_release(old->context, old);
+}
+
+ramify_status ramify_train(ramify_context *context, const ramify_table *table,
+                           const ramify_train_options *options, const ramify_table *test,
+                           ramify_model **model, ramify_training **training) {
+    ramify_clear(context);
+    *model = NULL;
+    RAMIFY_TRY(ramify_train_options_check(context, options));
+    ramify_training *made = ramify_allocate_zeroed(context, 1, sizeof *made);
+    if (!made)
+        return RAMIFY_ERROR_MEMORY;
+    made->context = context;
+    made->score = ramify_score_none();
+    ramify_status status =
+        train_rows(context, table, options, NULL, ramify_table_rows(table), test, model, made);
+    if (training && *model)
+        *training = made;
+    else
+        ramify_training_destroy(&made);
+    return status;
+}
+
+ramify_status ramify_cross_validate(ramify_context *context, const ramify_table *table,
+                                    const ramify_train_options *options, uint32_t folds,
+                                    ramify_score *scores) {
+    ramify_clear(context);
+    RAMIFY_TRY(ramify_train_options_check(context, options));
+    session s = {.context = context, .table = table, .options = options};
+    size_t rows = ramify_table_rows(table);
+    if (folds < 2 || folds > rows)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "%u folds of %zu rows: use 2 folds or more, and at most one per row",
+                           folds, rows);
+    ramify_schema_request request = {.target = options->target,
+                                     .task = options->task,
+                                     .drop = options->drop,
+                                     .weight = options->weight,
+                                     .group = options->group,
+                                     .time = options->time};
+    uint32_t *usable = ramify_allocate(context, rows, sizeof *usable);
+    uint32_t *fold = ramify_allocate(context, rows, sizeof *fold);
+    uint32_t *part = ramify_allocate(context, rows, sizeof *part);
+    double *labels = ramify_allocate(context, rows, sizeof *labels);
+    ramify_split_request split = {.validation = options->validation, .seed = options->seed};
+    ramify_status status = usable && fold && part && labels ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = ramify_schema_infer(context, table, &request, &s.schema);
+    if (status == RAMIFY_OK)
+        status = ramify_match_create(context, s.schema, table, true, &s.match);
+    if (status == RAMIFY_OK)
+        status = find_column(&s, options->group, &split.group);
+    if (status == RAMIFY_OK)
+        status = find_column(&s, options->time, &split.time);
+    if (status == RAMIFY_OK)
+        status = usable_rows(&s, NULL, rows, NULL, usable, labels, &split.count);
+    if (status == RAMIFY_OK) {
+        split.rows = usable;
+        split.labels = s.schema->task == RAMIFY_TASK_CLASSIFICATION ? labels : NULL;
+        status = ramify_split_folds(context, table, &split, folds, fold);
+    }
+    for (uint32_t f = 0; status == RAMIFY_OK && f < folds; f++) {
+        scores[f] = ramify_score_none();
+        /* In time order the first fold has nothing before it to learn from. */
+        if (split.time && f == 0)
+            continue;
+        size_t count = 0;
+        for (size_t i = 0; i < split.count; i++)
+            if (split.time ? fold[i] < f : fold[i] != f)
+                part[count++] = usable[i];
+        ramify_model *model = NULL;
+        ramify_training training = {0};
+        ramify_train_options plain = *options;
+        plain.controls = false;
+        status = train_rows(context, table, &plain, part, count, NULL, &model, &training);
+        count = 0;
+        for (size_t i = 0; i < split.count; i++)
+            if (fold[i] == f)
+                part[count++] = usable[i];
+        if (status == RAMIFY_OK)
+            status = ramify_score_model(context, model, s.match, part, count, &scores[f], NULL);
+        ramify_close(&model);
+    }
+    ramify_match_destroy(context, &s.match);
+    ramify_schema_destroy(context, &s.schema);
+    ramify_release(context, usable);
+    ramify_release(context, fold);
+    ramify_release(context, part);
+    ramify_release(context, labels);
+    return status;
+}

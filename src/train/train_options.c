@@ -1,0 +1,95 @@
+/* Defaults and checks of the options of training. */
+
+#include "recipe.h"
+#include "status.h"
+#include "tree.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Enough for the study's experts with all their features, and what small devices have. */
+#define RESIDENT_BYTES (128 * 1024)
+
+void ramify_train_options_init(ramify_train_options *options) {
+    *options = (ramify_train_options){
+        .kind = "pathways",
+        .validation = 0.1,
+        .resident_bytes = RESIDENT_BYTES,
+        .arity = 4,
+        .smallest_node = 400,
+        .tree = "kmeans",
+        .decay = -1,
+    };
+}
+
+static bool one_of(const char *text, const char *const *names) {
+    for (; *names; names++)
+        if (strcmp(text, *names) == 0)
+            return true;
+    return false;
+}
+
+static bool in_range(double value, double low, double high) {
+    return value >= low && value <= high;
+}
+
+static bool choice_known(ramify_choice choice) {
+    return choice == RAMIFY_CHOICE_AUTO || choice == RAMIFY_CHOICE_ON ||
+           choice == RAMIFY_CHOICE_OFF;
+}
+
+ramify_status ramify_train_options_check(ramify_context *context,
+                                         const ramify_train_options *options) {
+    static const char *const kinds[] = {"pathways", "mlp", NULL};
+    static const char *const tasks[] = {"regression", "classification", NULL};
+    static const char *const trees[] = {"kmeans", "dyadic", "random", NULL};
+    ramify_status bad = RAMIFY_ERROR_ARGUMENT;
+    uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count;
+    if (!options->kind || !one_of(options->kind, kinds))
+        return ramify_fail(context, bad, "kind \"%s\" is not known: use pathways or mlp",
+                           options->kind ? options->kind : "");
+    if (!options->target || options->target[0] == '\0')
+        return ramify_fail(context, bad, "no target column is named: say which with --target");
+    if (options->task && !one_of(options->task, tasks))
+        return ramify_fail(context, bad,
+                           "task \"%s\" is not known: use regression or classification",
+                           options->task);
+    if (!options->tree || !one_of(options->tree, trees))
+        return ramify_fail(context, bad, "tree \"%s\" is not known: use kmeans, dyadic or random",
+                           options->tree ? options->tree : "");
+    if (!(options->validation > 0 && options->validation < 1))
+        return ramify_fail(context, bad, "validation is %g: it must be a share above 0 and below 1",
+                           options->validation);
+    if (!in_range(options->time_limit, 0, 1e9))
+        return ramify_fail(context, bad, "time limit is %g seconds: use 0 (none) or more",
+                           options->time_limit);
+    if (options->hidden && !ramify_hidden_parse(options->hidden, widths, &count))
+        return ramify_fail(context, bad,
+                           "hidden widths \"%s\" are not a list such as 64,64: use 1 to %d whole "
+                           "numbers from 1 to %d",
+                           options->hidden, RAMIFY_MLP_LAYERS_MAX - 1, RAMIFY_MLP_WIDTH_MAX);
+    if (options->activation != RAMIFY_ACTIVATION_PRELU &&
+        options->activation != RAMIFY_ACTIVATION_RELU)
+        return ramify_fail(context, bad, "activation %d is not known", (int)options->activation);
+    if (options->members > RAMIFY_MLP_MEMBERS_MAX)
+        return ramify_fail(context, bad, "members is %u: use 0 (chosen) to %d", options->members,
+                           RAMIFY_MLP_MEMBERS_MAX);
+    if (options->arity < 2 || options->arity > RAMIFY_ARITY_MAX)
+        return ramify_fail(context, bad, "arity is %u: use 2 to %d", options->arity,
+                           RAMIFY_ARITY_MAX);
+    if (options->rate != 0 && !in_range(options->rate, 1e-9, 1))
+        return ramify_fail(context, bad, "rate is %g: use 0 (by the recipe) or 1e-9 to 1",
+                           options->rate);
+    if (isnan(options->decay) || options->decay > 10)
+        return ramify_fail(context, bad,
+                           "decay is %g: use a negative number (by the recipe) or 0 to 10",
+                           options->decay);
+    const ramify_choice choices[] = {options->split_test, options->periodic,
+                                     options->bins,       options->gradient_routing,
+                                     options->borrow,     options->averaging};
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
+        if (!choice_known(choices[i]))
+            return ramify_fail(context, bad, "choice %d is neither auto, on nor off",
+                               (int)choices[i]);
+    return RAMIFY_OK;
+}
