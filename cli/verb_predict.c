@@ -83,7 +83,7 @@ static int write_predictions(session *run, const predict_request *request,
     const char *name = request->output ? request->output : "standard output";
     FILE *file = request->output ? fopen(request->output, "w") : stdout;
     if (!file)
-        return session_error(run, "%s: cannot be written: %s", name, strerror(errno));
+        return session_error(run, "%s: cannot be written (%s)", name, strerror(errno));
     ramify_model_info info;
     ramify_model_get_info(model, &info);
     print_header(file, model, &info, request->proba);
@@ -97,7 +97,7 @@ static int write_predictions(session *run, const predict_request *request,
         reason = errno;
     }
     if (failed)
-        return session_error(run, "%s: cannot be written: %s", name,
+        return session_error(run, "%s: cannot be written (%s)", name,
                              reason ? strerror(reason) : "an earlier write failed");
     return EXIT_OK;
 }

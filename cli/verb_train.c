@@ -241,7 +241,7 @@ static int check_output(session *run, const char *path) {
     int exit_status = EXIT_OK;
     if (access(folder, W_OK | X_OK) != 0)
         exit_status =
-            session_error(run, "%s: the folder cannot be written to: %s", path, strerror(errno));
+            session_error(run, "%s: the folder cannot be written to (%s)", path, strerror(errno));
     free(folder);
     return exit_status;
 }

@@ -48,12 +48,12 @@ def test_output_file(tool, made: Made, tmp_path):
     done = tool("predict", made.wave, made.test, "-o", "nowhere/p.csv")
     assert (done.status, done.err) == (
         1,
-        "ramify: nowhere/p.csv: cannot be written: No such file or directory\n",
+        "ramify: nowhere/p.csv: cannot be written (No such file or directory)\n",
     )
     done = tool("predict", made.wave, made.test, "-o", "/dev/full")
     assert (done.status, done.err) == (
         1,
-        "ramify: /dev/full: cannot be written: No space left on device\n",
+        "ramify: /dev/full: cannot be written (No space left on device)\n",
     )
 
 

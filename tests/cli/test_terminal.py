@@ -53,5 +53,5 @@ def test_errors_stand_on_a_clean_line(made: Made):
     assert status == 1 and out == ""
     assert (
         seen.split("\r\x1b[K")[-1]
-        == "ramify: none.csv: cannot be opened: No such file or directory\r\n"
+        == "ramify: none.csv: cannot be opened (No such file or directory)\r\n"
     )

@@ -173,8 +173,8 @@ def test_output_is_checked_before_training(tool, tmp_path):
     done = tool(*words, "nowhere/m.ramify")
     assert (done.status, done.err) == (
         1,
-        "ramify: nowhere/m.ramify: the folder cannot be written to: "
-        "No such file or directory\n",
+        "ramify: nowhere/m.ramify: the folder cannot be written to "
+        "(No such file or directory)\n",
     )
     (tmp_path / "folder").mkdir()
     done = tool(*words, "folder")
