@@ -130,6 +130,12 @@ void arguments_add_context(arguments *list, context_arguments *context) {
                                           .placeholder = "NAME",
                                           .unset = "the best there is",
                                           .help = "baseline, avx2, avx512 or neon"});
+    arguments_add(list, (argument_option){.name = "memory",
+                                          .kind = ARGUMENT_SIZE,
+                                          .value = &context->memory_bytes,
+                                          .placeholder = "SIZE",
+                                          .unset = "what the machine has free",
+                                          .help = "bound on tables and training"});
     arguments_add(list, (argument_option){.name = "verbose",
                                           .kind = ARGUMENT_NONE,
                                           .value = &context->verbose,

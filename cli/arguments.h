@@ -58,6 +58,7 @@ typedef struct table_arguments {
 typedef struct context_arguments {
     uint32_t threads;
     const char *isa;
+    uint64_t memory_bytes;
     bool verbose;
 } context_arguments;
 

@@ -96,6 +96,7 @@ int session_open(session *run, const char *verb, const context_arguments *wanted
     options.cancel = on_cancel;
     options.threads = wanted->threads;
     options.isa = wanted->isa;
+    options.memory_limit = wanted->memory_bytes;
     ramify_status status = ramify_context_create(&options, &run->context);
     if (status == RAMIFY_ERROR_UNSUPPORTED)
         return refuse_isa(run, wanted->isa);
