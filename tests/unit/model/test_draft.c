@@ -1,0 +1,297 @@
+/* Drafts become files: layout, order, what is refused, and what the opened model then says. */
+
+#include "memory.h"
+#include "random_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static ramify_context *new_context(void) {
+    ramify_context *context = NULL;
+    assert_int_equal(ramify_context_create(NULL, &context), RAMIFY_OK);
+    return context;
+}
+
+static void test_any_model_is_sound(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        random_model_options options = random_model_any(seed);
+        random_model *twin = random_model_create(context, &options);
+        ramify_model *model = random_model_open(twin);
+        if (ramify_model_check(context, model) != RAMIFY_OK)
+            fail_msg("seed %d: %s", (int)seed, ramify_message(context));
+        ramify_close(&model);
+        random_model_destroy(twin);
+    }
+    ramify_context_destroy(&context);
+}
+
+static void test_same_draft_same_bytes(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model_options options = random_model_any(5);
+    random_model *a = random_model_create(context, &options);
+    random_model *b = random_model_create(context, &options);
+    size_t size_a, size_b;
+    void *bytes_a = random_model_bytes(a, &size_a), *bytes_b = random_model_bytes(b, &size_b);
+    assert_int_equal(size_a, size_b);
+    assert_memory_equal(bytes_a, bytes_b, size_a);
+    ramify_release(context, bytes_a);
+    ramify_release(context, bytes_b);
+    random_model_destroy(a);
+    random_model_destroy(b);
+    ramify_context_destroy(&context);
+}
+
+/* A draft over the default random model's stem and modules with a tree of its own. */
+typedef struct hand_made {
+    random_model *base;
+    ramify_draft_node nodes[8];
+    float prototype[16];
+    ramify_draft draft;
+} hand_made;
+
+static void make_by_hand(hand_made *h, ramify_context *context, const ramify_draft_node *nodes,
+                         uint32_t count) {
+    random_model_options options = random_model_defaults();
+    options.modules = 5;
+    h->base = random_model_create(context, &options);
+    h->draft = h->base->draft;
+    for (uint32_t i = 0; i < count; i++) {
+        h->nodes[i] = nodes[i];
+        h->nodes[i].prototype = i > 0 ? h->prototype : NULL;
+    }
+    h->draft.nodes = h->nodes;
+    h->draft.node_count = count;
+}
+
+static ramify_status write_by_hand(ramify_context *context, const ramify_draft_node *nodes,
+                                   uint32_t count, ramify_model **model) {
+    hand_made h = {0};
+    make_by_hand(&h, context, nodes, count);
+    void *bytes = NULL;
+    size_t size;
+    ramify_clear(context);
+    ramify_status status = ramify_draft_write(context, &h.draft, &bytes, &size);
+    if (status == RAMIFY_OK)
+        status = ramify_open_owned(context, bytes, size, model);
+    random_model_destroy(h.base);
+    return status;
+}
+
+static void test_refused_drafts(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    static const struct {
+        ramify_draft_node nodes[6];
+        uint32_t count;
+        const char *message;
+    } cases[] = {
+        {{{0}}, 0, "no root (0)"},
+        {{{.module = 5}}, 1, "a leaf without a module (0)"},
+        {{{.children = 1, .first_child = 1}, {0}}, 2, "a node must have 2 to 64 children (0)"},
+        {{{.children = 65, .first_child = 1}, {0}}, 2, "a node must have 2 to 64 children (0)"},
+        {{{.children = 2, .first_child = 0}, {0}, {0}}, 3, "a node's children must follow it (0)"},
+        {{{.children = 2, .first_child = 2}, {0}, {0}}, 3, "a node's children must follow it (0)"},
+        {{{.children = 2, .first_child = 1}, {0}, {0}, {0}},
+         4,
+         "a node without a parent before it (3)"},
+        {{{.children = 2, .first_child = 1}, {.children = 2, .first_child = 2}, {0}, {0}},
+         4,
+         "a node with two parents (2)"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ramify_model *model = NULL;
+        assert_int_equal(write_by_hand(context, cases[i].nodes, cases[i].count, &model),
+                         RAMIFY_ERROR_ARGUMENT);
+        if (!strstr(ramify_message(context), cases[i].message))
+            fail_msg("found \"%s\", expected \"%s\"", ramify_message(context), cases[i].message);
+    }
+    ramify_context_destroy(&context);
+}
+
+/* Nodes and modules are numbered depth-first, shared modules where their first leaf is, and modules
+ * that no leaf uses are left out. */
+static void test_order(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    static const ramify_draft_node nodes[] = {
+        {.children = 3, .first_child = 1},
+        {.children = 2, .first_child = 4},
+        {.module = 1},
+        {.children = 2, .first_child = 6},
+        {.module = 4},
+        {.module = 0},
+        {.module = 1},
+        {.module = 4},
+    };
+    ramify_model *model = NULL;
+    assert_int_equal(write_by_hand(context, nodes, 8, &model), RAMIFY_OK);
+    assert_int_equal(ramify_model_check(context, model), RAMIFY_OK);
+    ramify_model_info info;
+    ramify_model_get_info(model, &info);
+    assert_int_equal(info.leaves, 5);
+    assert_int_equal(info.modules, 3);
+    assert_int_equal(model->limits.nodes, 3);
+    assert_int_equal(model->limits.depth, 2);
+    assert_int_equal(model->limits.arity, 3);
+
+    const unsigned char *tree = model->source.bytes + model->nodes.begin;
+    const ramify_reference *child = ramify_node_references(tree);
+    assert_int_equal(child[0].kind, RAMIFY_REFERENCE_NODE);
+    assert_int_equal(child[0].id, 1);
+    assert_int_equal(child[1].kind, RAMIFY_REFERENCE_MODULE);
+    assert_int_equal(child[1].id, 2); /* draft module 1, third to be met */
+    assert_int_equal(child[1].leaf, 2);
+    assert_int_equal(child[2].id, 2);
+    child = ramify_node_references(tree + child[0].offset);
+    assert_int_equal(child[0].id, 0); /* draft module 4 */
+    assert_int_equal(child[1].id, 1);
+    child = ramify_node_references(tree + ramify_node_references(tree)[2].offset);
+    assert_int_equal(child[0].id, 2);
+    assert_int_equal(child[1].id, 0);
+    assert_int_equal(child[1].leaf, 4);
+    ramify_close(&model);
+    ramify_context_destroy(&context);
+}
+
+static void test_header_does_not_grow_with_modules(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    uint64_t starts[2], counts[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        random_model_options options = random_model_defaults();
+        options.levels = i == 0 ? 1 : 6;
+        options.arity = 5;
+        random_model *twin = random_model_create(context, &options);
+        ramify_model *model = random_model_open(twin);
+        starts[i] = model->data_start;
+        counts[i] = model->limits.modules;
+        assert_int_equal(model->data_start % 4096, 0);
+        assert_int_equal(model->nodes.begin % 64, 0);
+        assert_int_equal(model->experts.begin % 64, 0);
+        ramify_close(&model);
+        random_model_destroy(twin);
+    }
+    assert_true(counts[1] > 50 * counts[0]);
+    assert_int_equal(starts[0], starts[1]);
+    ramify_context_destroy(&context);
+}
+
+static void test_config(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model_options options = random_model_defaults();
+    random_model *twin = random_model_create(context, &options);
+    ramify_model *model = random_model_open(twin);
+    ramify_model_info info;
+    ramify_model_get_info(model, &info);
+    json_t *config = json_loads(info.config, 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(config, "seed")), 1);
+    assert_true(json_is_object(json_object_get(config, "schema")));
+    json_decref(config);
+
+    /* A key of ours in the draft's config is refused. */
+    json_object_set_new(twin->draft.config, "tree", json_true());
+    void *bytes = NULL;
+    size_t size;
+    assert_int_not_equal(ramify_draft_write(context, &twin->draft, &bytes, &size), RAMIFY_OK);
+    assert_null(bytes);
+    ramify_close(&model);
+    random_model_destroy(twin);
+    ramify_context_destroy(&context);
+}
+
+static void test_too_large_a_header(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model_options options = random_model_defaults();
+    random_model *twin = random_model_create(context, &options);
+    char *text = malloc(1100001);
+    memset(text, 'a', 1100000);
+    text[1100000] = '\0';
+    json_object_set_new(twin->draft.config, "long", json_string(text));
+    void *bytes = NULL;
+    size_t size;
+    assert_int_equal(ramify_draft_write(context, &twin->draft, &bytes, &size), RAMIFY_ERROR_LIMIT);
+    free(text);
+    random_model_destroy(twin);
+    ramify_context_destroy(&context);
+}
+
+static void test_what_a_model_says(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model_options options = random_model_defaults();
+    options.task = RAMIFY_TASK_CLASSIFICATION;
+    options.outputs = 3;
+    random_model *twin = random_model_create(context, &options);
+    ramify_model *model = random_model_open(twin);
+    ramify_model_info info;
+    ramify_model_get_info(model, &info);
+    assert_int_equal(info.task, RAMIFY_TASK_CLASSIFICATION);
+    assert_int_equal(info.columns, 3);
+    assert_int_equal(info.targets, 1);
+    assert_int_equal(info.classes, 3);
+    assert_int_equal(info.outputs, 3);
+    assert_int_equal(info.modules, twin->leaves);
+    assert_int_equal(info.file_bytes, model->source.size);
+    assert_string_equal(ramify_model_column(model, 1), "column 1");
+    assert_null(ramify_model_column(model, 3));
+    assert_string_equal(ramify_model_target(model, 0), "target 0");
+    assert_null(ramify_model_target(model, 1));
+    assert_string_equal(ramify_model_class(model, 2), "class 2");
+    assert_null(ramify_model_class(model, 3));
+    assert_int_equal(ramify_model_category(model, 0, "kind 0"), -1);
+    assert_int_equal(ramify_model_category(model, 9, "kind 0"), -1);
+    assert_int_equal(ramify_model_category(model, 1, "kind 0"), 0);
+    int64_t other = twin->schema.columns[1].category_count;
+    assert_int_equal(ramify_model_category(model, 1, "never seen"), other);
+    assert_int_equal(ramify_model_category(model, 1, NULL), other);
+    ramify_close(&model);
+    ramify_close(&model);
+    ramify_close(NULL);
+    random_model_destroy(twin);
+    ramify_context_destroy(&context);
+}
+
+/* A buffer at an odd address is copied, and predicts the same. */
+static void test_unaligned_buffer(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model_options options = random_model_defaults();
+    random_model *twin = random_model_create(context, &options);
+    size_t size;
+    void *bytes = random_model_bytes(twin, &size);
+    unsigned char *odd = malloc(size + 64);
+    memcpy(odd + 3, bytes, size);
+    ramify_model *model = NULL;
+    assert_int_equal(ramify_open_buffer(context, odd + 3, size, &model), RAMIFY_OK);
+    memset(odd, 0, size + 64);
+    free(odd);
+    assert_int_equal(ramify_model_check(context, model), RAMIFY_OK);
+    ramify_close(&model);
+    ramify_release(context, bytes);
+    random_model_destroy(twin);
+    ramify_context_destroy(&context);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_model_is_sound),
+        cmocka_unit_test(test_same_draft_same_bytes),
+        cmocka_unit_test(test_refused_drafts),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_header_does_not_grow_with_modules),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_too_large_a_header),
+        cmocka_unit_test(test_what_a_model_says),
+        cmocka_unit_test(test_unaligned_buffer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

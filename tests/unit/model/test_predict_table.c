@@ -1,0 +1,91 @@
+/* Whole tables: any order of columns, blocks on threads, what is warned of. */
+
+#include "memory.h"
+#include "random_model.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ROWS 5000
+
+typedef struct messages {
+    char text[4096];
+} messages;
+
+static void keep_message(void *user, ramify_log_level level, const char *message) {
+    messages *kept = user;
+    if (level == RAMIFY_LOG_WARNING && strlen(kept->text) + strlen(message) + 2 < sizeof kept->text)
+        strcat(strcat(kept->text, message), "\n");
+}
+
+static void test_table(void **state) {
+    (void)state;
+    static messages kept;
+    for (uint32_t threads = 1; threads <= 3; threads++) {
+        kept = (messages){{0}};
+        ramify_context_options context_options;
+        ramify_context_options_init(&context_options);
+        context_options.threads = threads;
+        context_options.log = keep_message;
+        context_options.user = &kept;
+        ramify_context *context = NULL;
+        assert_int_equal(ramify_context_create(&context_options, &context), RAMIFY_OK);
+        random_model_options options = random_model_defaults();
+        options.categorical = 0;
+        options.numeric = 3;
+        options.outputs = 2;
+        random_model *twin = random_model_create(context, &options);
+        ramify_model *model = random_model_open(twin);
+
+        /* Columns reversed, and one too many. */
+        double *values = malloc(ROWS * 4 * sizeof *values);
+        double *rows = malloc(ROWS * 3 * sizeof *rows);
+        for (size_t row = 0; row < ROWS; row++) {
+            random_model_row(twin, rows + row * 3);
+            for (size_t c = 0; c < 3; c++) {
+                if (isinf(rows[row * 3 + c]))
+                    rows[row * 3 + c] = 0.25;
+                else if (fabs(rows[row * 3 + c]) > 3.0)
+                    rows[row * 3 + c] = 2.0;
+                values[row * 4 + 2 - c] = rows[row * 3 + c];
+            }
+            values[row * 4 + 3] = 1.0;
+        }
+        values[4 * 77] = rows[3 * 77 + 2] = 3.51; /* twice out of range */
+        values[4 * 4000] = rows[3 * 4000 + 2] = -99.0;
+        static const char *const names[] = {"column 2", "column 1", "column 0", "surplus"};
+        ramify_table *table = NULL;
+        assert_int_equal(ramify_table_from_doubles(context, values, ROWS, 4, 4, names, &table),
+                         RAMIFY_OK);
+        double *y = malloc(ROWS * 2 * sizeof *y), *expected = malloc(ROWS * 2 * sizeof *y);
+        if (ramify_predict_table(context, model, table, y) != RAMIFY_OK)
+            fail_msg("%s", ramify_message(context));
+        ramify_predictor *predictor = NULL;
+        assert_int_equal(ramify_predictor_create(context, model, 1, &predictor), RAMIFY_OK);
+        assert_int_equal(ramify_predict_double(predictor, ROWS, rows, 3, expected, 2), RAMIFY_OK);
+        assert_memory_equal(y, expected, ROWS * 2 * sizeof *y);
+        assert_non_null(strstr(kept.text, "2 values lie outside the range of the training rows"));
+        assert_non_null(strstr(kept.text, "surplus"));
+
+        ramify_predictor_destroy(&predictor);
+        ramify_table_destroy(&table);
+        ramify_close(&model);
+        random_model_destroy(twin);
+        ramify_context_destroy(&context);
+        free(values);
+        free(rows);
+        free(y);
+        free(expected);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
