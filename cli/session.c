@@ -42,6 +42,9 @@ static void on_log(void *user, ramify_log_level level, const char *message) {
     session *run = user;
     if (level == RAMIFY_LOG_INFO && !run->verbose)
         return;
+    if (strncmp(run->last, message, sizeof run->last - 1) == 0)
+        return;
+    snprintf(run->last, sizeof run->last, "%s", message);
     clear_line(run);
     fprintf(stderr, "ramify: %s%s\n", level == RAMIFY_LOG_WARNING ? "warning: " : "", message);
 }

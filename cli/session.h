@@ -13,6 +13,7 @@ typedef struct session {
     bool line_shown;    /* a progress line stands on the terminal */
     char stage[64];     /* the stage it shows */
     double stage_began; /* seconds */
+    char last[1024];    /* the last line logged: the same table is often matched several times */
 } session;
 
 /* Sets up; the session must stay where it is until session_close. Returns EXIT_OK, or the exit
