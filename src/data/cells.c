@@ -53,23 +53,25 @@ void ramify_cells_close(ramify_cells *cells) {
 ramify_status ramify_cells_fill(ramify_cells *cells) {
     ramify_context *context = cells->input->context;
     size_t kept = (size_t)(cells->end - cells->cursor);
-    if (kept > cells->capacity / 2) {
-        if (kept >= RAMIFY_RECORD_BYTES)
-            return ramify_fail(context, RAMIFY_ERROR_DATA,
-                               "%s:%" PRIu64 ": the line is longer than %zu MiB (is this a table, "
-                               "and every quote closed?)",
-                               cells->input->name, cells->line, RAMIFY_RECORD_BYTES >> 20);
-        size_t capacity = 2 * cells->capacity;
-        char *buffer = ramify_allocate(context, capacity, 1);
-        if (!buffer)
-            return RAMIFY_ERROR_MEMORY;
-        memcpy(buffer, cells->cursor, kept);
-        ramify_release(context, cells->buffer);
-        cells->buffer = buffer;
-        cells->capacity = capacity;
-    } else {
+    if (kept >= RAMIFY_RECORD_BYTES)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s:%" PRIu64 ": the line is longer than %zu MiB (is this a table, and "
+                           "every quote closed?)",
+                           cells->input->name, cells->line, RAMIFY_RECORD_BYTES >> 20);
+    if (kept <= cells->capacity / 2) {
         memmove(cells->buffer, cells->cursor, kept);
+        return read_behind(cells, kept);
     }
+    size_t capacity = 2 * cells->capacity;
+    if (capacity > RAMIFY_RECORD_BYTES + 1)
+        capacity = RAMIFY_RECORD_BYTES + 1;
+    char *buffer = ramify_allocate(context, capacity, 1);
+    if (!buffer)
+        return RAMIFY_ERROR_MEMORY;
+    memcpy(buffer, cells->cursor, kept);
+    ramify_release(context, cells->buffer);
+    cells->buffer = buffer;
+    cells->capacity = capacity;
     return read_behind(cells, kept);
 }
 
