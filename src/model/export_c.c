@@ -1,0 +1,256 @@
+/* The model as C source: the way through it. See export.h. */
+
+#include "export.h"
+#include "memory.h"
+#include "progress.h"
+#include "text.h"
+
+#include <string.h>
+
+/* Stored bytes of a model beyond which it is refused: 16 million numbers make a source of 250 MB,
+ * for which compilers take gigabytes. */
+#define EXPORT_BYTES_MAX ((uint64_t)64 << 20)
+
+/* C99 tells names apart by their first 63 characters; ours are at most 12 longer than the
+ * caller's. */
+#define EXPORT_NAME_MAX 48
+
+/* A child that is a module, until the number of nodes is known. */
+#define MODULE_BIT 0x80000000U
+
+static const char *const reserved[] = {"alignas",      "alignof",
+                                       "asm",          "auto",
+                                       "bool",         "break",
+                                       "case",         "char",
+                                       "const",        "constexpr",
+                                       "continue",     "default",
+                                       "do",           "double",
+                                       "else",         "enum",
+                                       "extern",       "false",
+                                       "float",        "for",
+                                       "goto",         "if",
+                                       "inline",       "int",
+                                       "long",         "main",
+                                       "nullptr",      "register",
+                                       "restrict",     "return",
+                                       "short",        "signed",
+                                       "sizeof",       "static",
+                                       "struct",       "switch",
+                                       "true",         "typedef",
+                                       "typeof",       "typeof_unqual",
+                                       "union",        "unsigned",
+                                       "void",         "static_assert",
+                                       "thread_local", "volatile",
+                                       "while",        "isfinite",
+                                       "isnan",        "isinf",
+                                       "isnormal",     "isgreater",
+                                       "isless",       "islessequal",
+                                       "signbit",      "fpclassify",
+                                       "isunordered",  "islessgreater",
+                                       "NAN",          "INFINITY",
+                                       "HUGE_VAL",     "float_t",
+                                       "double_t",     "isgreaterequal"};
+
+/* With the endings f and l too. */
+static const char *const functions[] = {
+    "acos",    "acosh",     "asin",       "asinh",     "atan",   "atan2",  "atanh",   "cbrt",
+    "ceil",    "copysign",  "cos",        "cosh",      "erf",    "erfc",   "exp",     "exp2",
+    "expm1",   "fabs",      "fdim",       "floor",     "fma",    "fmax",   "fmin",    "fmod",
+    "frexp",   "hypot",     "ilogb",      "ldexp",     "lgamma", "llrint", "llround", "log",
+    "log10",   "log1p",     "log2",       "logb",      "lrint",  "lround", "modf",    "nan",
+    "pow",     "nearbyint", "nextafter",  "remainder", "remquo", "rint",   "round",   "scalbn",
+    "scalbln", "sin",       "nexttoward", "sinh",      "sqrt",   "tan",    "tanh",    "tgamma",
+    "trunc"};
+
+static bool taken(const char *name) {
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+        if (strcmp(name, reserved[i]) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        size_t length = strlen(functions[i]);
+        if (strncmp(name, functions[i], length) != 0)
+            continue;
+        const char *end = name + length;
+        if (end[0] == '\0' || ((end[0] == 'f' || end[0] == 'l') && end[1] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static bool letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static ramify_status check_name(ramify_context *context, const char *name) {
+    char excerpt[RAMIFY_EXCERPT_BYTES];
+    size_t length = strlen(name);
+    bool good = length > 0 && length <= EXPORT_NAME_MAX && letter(name[0]);
+    for (size_t i = 0; good && i < length; i++)
+        good = letter(name[i]) || (name[i] >= '0' && name[i] <= '9') || name[i] == '_';
+    if (!good)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "\"%s\" cannot be the name of an exported function: use letters, digits "
+                           "and underscores, a letter first, at most %d in all",
+                           ramify_text_excerpt(name, length, excerpt), EXPORT_NAME_MAX);
+    if (taken(name))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "\"%s\" cannot be the name of an exported function: C or math.h uses "
+                           "it; choose another",
+                           name);
+    return RAMIFY_OK;
+}
+
+/* Takes room for what the walk finds. A node takes at least 192 of the file's bytes and each of its
+ * children at least 96, so this is never much more than the bytes there are. */
+static ramify_status make_room(ramify_exporter *e, uint64_t children) {
+    const ramify_tree_limits *limits = &e->model->limits;
+    e->buffer = ramify_allocate(e->context, RAMIFY_EXPORT_BUFFER, 1);
+    e->node = ramify_allocate(e->context, (size_t)limits->nodes, sizeof *e->node);
+    e->depth = ramify_allocate(e->context, (size_t)limits->nodes, sizeof *e->depth);
+    e->first = ramify_allocate(e->context, (size_t)limits->nodes + 1, sizeof *e->first);
+    e->child = ramify_allocate(e->context, (size_t)children, sizeof *e->child);
+    e->module = ramify_allocate(e->context, (size_t)limits->modules, sizeof *e->module);
+    e->module_number =
+        ramify_allocate(e->context, (size_t)limits->modules, sizeof *e->module_number);
+    if (!e->buffer || !e->node || !e->depth || !e->first || !e->child || !e->module ||
+        !e->module_number)
+        return RAMIFY_ERROR_MEMORY;
+    memset(e->module_number, 0xFF, (size_t)limits->modules * sizeof *e->module_number);
+    return RAMIFY_OK;
+}
+
+/* The number of a module that a leaf refers to; the same for all leaves that share it. */
+static uint32_t number_of(ramify_exporter *e, const ramify_reference *reference) {
+    uint32_t *number = &e->module_number[reference->id];
+    if (*number == UINT32_MAX) {
+        *number = e->modules;
+        e->module[e->modules++] = *reference;
+    }
+    return *number;
+}
+
+/* Gives the children of a node their numbers. A file in which a node has several parents could make
+ * more of them than it has room for. */
+static ramify_status number_children(ramify_exporter *e, const void *record, uint32_t depth,
+                                     uint64_t room) {
+    const ramify_node_header *header = record;
+    const ramify_reference *references = ramify_node_references(record);
+    for (uint32_t i = 0; i < header->children; i++) {
+        bool inner = references[i].kind == RAMIFY_REFERENCE_NODE;
+        if (e->children == room || (inner && e->nodes == e->model->limits.nodes))
+            return ramify_damaged(e->context, &e->model->source,
+                                  "tensor \"tree.nodes\": more ways down than nodes, some have "
+                                  "several parents");
+        if (inner) {
+            e->depth[e->nodes] = depth + 1;
+            e->node[e->nodes] = references[i];
+            e->child[e->children++] = e->nodes++;
+        } else {
+            e->child[e->children++] = MODULE_BIT | number_of(e, &references[i]);
+        }
+    }
+    return RAMIFY_OK;
+}
+
+static ramify_status walk_node(ramify_exporter *e, uint32_t index, uint64_t room) {
+    ramify_model *model = e->model;
+    const ramify_reference reference = e->node[index];
+    const void *record;
+    uint32_t slot;
+    RAMIFY_TRY(ramify_store_acquire(e->context, model, &model->nodes, &reference, &e->traffic,
+                                    &record, &slot));
+    uint32_t depth = e->depth[index];
+    ramify_status status =
+        ramify_node_check_place(e->context, &model->source, &reference, record, depth);
+    e->first[index] = e->children;
+    if (status == RAMIFY_OK)
+        status = number_children(e, record, depth, room);
+    ramify_store_release(model, &model->nodes, slot);
+    return status;
+}
+
+static ramify_status walk_tree(ramify_exporter *e) {
+    const ramify_tree_limits *limits = &e->model->limits;
+    uint64_t child_bytes =
+        sizeof(ramify_reference) + (uint64_t)ramify_pad(limits->dims) * sizeof(float);
+    uint64_t room = limits->node_bytes / child_bytes;
+    RAMIFY_TRY(make_room(e, room));
+    if (e->model->root.kind == RAMIFY_REFERENCE_MODULE) {
+        number_of(e, &e->model->root);
+        return RAMIFY_OK;
+    }
+    e->node[0] = e->model->root;
+    e->depth[0] = 0;
+    e->nodes = 1;
+    for (uint32_t i = 0; i < e->nodes; i++) {
+        if (ramify_cancelled(e->context))
+            return RAMIFY_STOPPED;
+        RAMIFY_TRY(walk_node(e, i, room));
+    }
+    e->first[e->nodes] = e->children;
+    for (uint32_t i = 0; i < e->children; i++)
+        if (e->child[i] & MODULE_BIT)
+            e->child[i] = e->nodes + (e->child[i] & ~MODULE_BIT);
+    return RAMIFY_OK;
+}
+
+static ramify_status check_model(ramify_context *context, const ramify_model *model) {
+    if (model->shape.type != ramify_module_type_find("mlp"))
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: modules of type %s cannot be exported as C, only mlp",
+                           model->source.name, model->shape.type->name);
+    uint64_t bytes = model->resident_bytes + model->limits.node_bytes +
+                     model->limits.modules * model->limits.module_bytes;
+    if (bytes > EXPORT_BYTES_MAX)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: %llu bytes of weights are too many for C source, at most %llu can "
+                           "be exported; train a smaller model, or open this one with "
+                           "libramify-run",
+                           model->source.name, (unsigned long long)bytes,
+                           (unsigned long long)EXPORT_BYTES_MAX);
+    return RAMIFY_OK;
+}
+
+static ramify_status write_source(ramify_exporter *e, const char *path) {
+    for (uint32_t l = 0; l < e->mlp->layers; l++) {
+        uint64_t k = e->layer[l].k, n = e->layer[l].n, members = e->mlp->members;
+        e->packed += k * n + members * n + (members > 1 ? members * (k + n) : 0);
+        e->packed += e->layer[l].last ? 0 : n;
+    }
+    RAMIFY_TRY(walk_tree(e));
+    ramify_export_list(e);
+    RAMIFY_TRY(ramify_replacement_begin(e->context, path, &e->file));
+    ramify_export_comment(e);
+    ramify_export_arrays(e);
+    ramify_export_functions(e);
+    ramify_export_flush(e);
+    if (e->status == RAMIFY_OK)
+        return ramify_replacement_commit(e->context, &e->file);
+    ramify_replacement_abandon(e->context, &e->file);
+    return e->status;
+}
+
+ramify_status ramify_export_c(ramify_context *context, ramify_model *model, const char *path,
+                              const char *name) {
+    ramify_clear(context);
+    if (!model || !path || !name)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_export_c: model, path or name is NULL");
+    RAMIFY_TRY(check_name(context, name));
+    RAMIFY_TRY(check_model(context, model));
+    ramify_exporter *e = ramify_allocate_zeroed(context, 1, sizeof *e);
+    if (!e)
+        return RAMIFY_ERROR_MEMORY;
+    e->context = context;
+    e->model = model;
+    e->stem = &model->stem;
+    e->mlp = &model->shape.mlp;
+    e->name = name;
+    ramify_mlp_layout(e->mlp, e->layer);
+    ramify_status status = write_source(e, path);
+    void *parts[] = {e->buffer, e->node, e->depth, e->first, e->child, e->module, e->module_number};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        ramify_release(context, parts[i]);
+    ramify_release(context, e);
+    return status;
+}
