@@ -21,7 +21,8 @@
 #define BINS             16
 /* False acceptance of permuted partitions stays under 10 % from here on (bench/accuracy). */
 #define THRESHOLD 1.3
-#define DEPTH     3
+/* Trials this long rank stems and shapes as full fits do, but for near ties (study). */
+#define TRIAL_SHARE 0.15
 /* A fully grown tree of nodes that halve their rows does not get deeper than this. */
 #define DEPTH_MAX 12
 
@@ -53,54 +54,42 @@ static uint32_t epochs_for(size_t rows, uint32_t batch, uint32_t epochs, double 
     return epochs > 0 ? epochs : 1;
 }
 
-/* Appends a design for one kind of stem and every shape that is to be tried with it. */
-static void add_designs(const ramify_train_options *options, ramify_recipe *recipe, bool bins,
-                        bool periodic) {
-    static const uint32_t shapes[][2] = {{3, 2}, {3, 1}, {2, 1}, {3, 4}}; /* layers, members */
-    uint32_t widths[RAMIFY_MLP_LAYERS_MAX], layers = 0;
-    if (options->hidden)
-        ramify_hidden_parse(options->hidden, widths, &layers);
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        ramify_design design = {
-            .encoder = {.bins = bins,
-                        .bin_count = BINS,
-                        .frequencies = periodic ? FREQUENCIES : 0,
-                        .frequency_deviation = FREQUENCY_DEVIATION,
-                        .seed = options->seed},
-            .hidden_layers = layers ? layers : shapes[i][0],
-            .members = options->members ? options->members : shapes[i][1],
-        };
-        if (layers)
-            memcpy(design.widths, widths, layers * sizeof *widths);
-        bool known = false;
-        for (uint32_t d = 0; d < recipe->design_count; d++) {
-            const ramify_design *other = &recipe->design[d];
-            known = known || (other->hidden_layers == design.hidden_layers &&
-                              other->members == design.members && other->encoder.bins == bins &&
-                              (other->encoder.frequencies > 0) == periodic);
-        }
-        if (!known && recipe->design_count < RAMIFY_DESIGNS_MAX)
-            recipe->design[recipe->design_count++] = design;
-    }
+static void choose_stems(const ramify_problem *problem, const ramify_train_options *options,
+                         ramify_recipe *recipe) {
+    uint32_t columns = problem->stem.columns;
+    bool may_bin = options->bins == RAMIFY_CHOICE_ON ||
+                   (options->bins == RAMIFY_CHOICE_AUTO && columns <= BINS_COLUMNS_MAX);
+    bool may_wave = options->periodic == RAMIFY_CHOICE_ON ||
+                    (options->periodic == RAMIFY_CHOICE_AUTO && columns <= PERIODIC_COLUMNS_MAX);
+    for (int bins = may_bin; bins >= (options->bins == RAMIFY_CHOICE_ON); bins--)
+        for (int periodic = may_wave; periodic >= (options->periodic == RAMIFY_CHOICE_ON);
+             periodic--)
+            recipe->stem[recipe->stem_count++] = (ramify_encoder_options){
+                .bins = bins,
+                .bin_count = BINS,
+                .frequencies = periodic ? FREQUENCIES : 0,
+                .frequency_deviation = FREQUENCY_DEVIATION,
+                .seed = options->seed,
+            };
 }
 
-static void choose_designs(const ramify_problem *problem, const ramify_train_options *options,
-                           ramify_recipe *recipe) {
-    uint32_t columns = problem->stem.columns;
-    for (int bins = 1; bins >= 0; bins--)
-        for (int periodic = 1; periodic >= 0; periodic--) {
-            if (bins ? options->bins == RAMIFY_CHOICE_OFF : options->bins == RAMIFY_CHOICE_ON)
-                continue;
-            if (periodic ? options->periodic == RAMIFY_CHOICE_OFF
-                         : options->periodic == RAMIFY_CHOICE_ON)
-                continue;
-            if (bins && options->bins == RAMIFY_CHOICE_AUTO && columns > BINS_COLUMNS_MAX)
-                continue;
-            if (periodic && options->periodic == RAMIFY_CHOICE_AUTO &&
-                columns > PERIODIC_COLUMNS_MAX)
-                continue;
-            add_designs(options, recipe, bins, periodic);
-        }
+static void choose_shapes(const ramify_train_options *options, ramify_recipe *recipe) {
+    static const ramify_shape_choice shapes[RAMIFY_SHAPES_MAX] = {{3, 2}, {3, 4}, {3, 1}, {2, 1}};
+    uint32_t layers = 0;
+    if (options->hidden)
+        ramify_hidden_parse(options->hidden, recipe->widths, &layers);
+    for (size_t i = 0; i < RAMIFY_SHAPES_MAX; i++) {
+        ramify_shape_choice shape = {
+            .hidden_layers = layers ? layers : shapes[i].hidden_layers,
+            .members = options->members ? options->members : shapes[i].members,
+        };
+        bool known = false;
+        for (uint32_t k = 0; k < recipe->shape_count; k++)
+            known = known || (recipe->shape[k].hidden_layers == shape.hidden_layers &&
+                              recipe->shape[k].members == shape.members);
+        if (!known)
+            recipe->shape[recipe->shape_count++] = shape;
+    }
 }
 
 void ramify_recipe_make(const ramify_problem *problem, const ramify_train_options *options,
@@ -112,7 +101,7 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     recipe->slope = options->activation == RAMIFY_ACTIVATION_PRELU ? 0.25f : 0.0f;
     recipe->resident_bytes = options->resident_bytes;
     recipe->gradient_routing = options->gradient_routing;
-    recipe->trial_share = 0.2;
+    recipe->trial_share = TRIAL_SHARE;
     recipe->tree = strcmp(options->kind, "pathways") == 0 && options->leaves != 1;
     recipe->root = (ramify_expert_plan){
         .epochs = options->epochs ? options->epochs
@@ -131,7 +120,6 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     *grow = (ramify_grow_plan){
         .partition = RAMIFY_PARTITION_KMEANS,
         .arity = options->arity,
-        .depth = DEPTH,
         .leaves = options->leaves,
         .smallest_node = options->smallest_node,
         .test_splits = options->split_test != RAMIFY_CHOICE_OFF,
@@ -160,5 +148,6 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     grow->expert.epochs = options->child_epochs ? options->child_epochs
                                                 : epochs_for(rows / arity, batch, CHILD_EPOCHS,
                                                              CHILD_LEAST_STEPS, MOST_STEPS / 2.0);
-    choose_designs(problem, options, recipe);
+    choose_stems(problem, options, recipe);
+    choose_shapes(options, recipe);
 }

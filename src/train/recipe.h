@@ -9,20 +9,28 @@
 typedef struct ramify_design {
     ramify_encoder_options encoder;
     uint32_t hidden_layers;
-    uint32_t width; /* of every hidden layer; 0: widths are given */
-    uint32_t widths[RAMIFY_MLP_LAYERS_MAX];
+    uint32_t widths[RAMIFY_MLP_LAYERS_MAX]; /* widths[0] 0: chosen */
     uint32_t members;
 } ramify_design;
 
-/* More designs than this are never compared. */
-#define RAMIFY_DESIGNS_MAX 16
+/* Stems and shapes that are compared at most. */
+#define RAMIFY_STEMS_MAX  4
+#define RAMIFY_SHAPES_MAX 4
+
+/* Hidden layers and members of a shape; its width is what fits. */
+typedef struct ramify_shape_choice {
+    uint32_t hidden_layers, members;
+} ramify_shape_choice;
 
 typedef struct ramify_recipe {
-    ramify_design design[RAMIFY_DESIGNS_MAX];
-    uint32_t design_count;
-    float slope;             /* initial slope: PReLU's, or 0 */
-    ramify_expert_plan root; /* seed, schedule, regularisation */
-    double trial_share;      /* share of the root's epochs for which designs are tried */
+    ramify_encoder_options stem[RAMIFY_STEMS_MAX];
+    uint32_t stem_count;
+    ramify_shape_choice shape[RAMIFY_SHAPES_MAX]; /* the first is tried with every stem */
+    uint32_t shape_count;
+    uint32_t widths[RAMIFY_MLP_LAYERS_MAX]; /* given by the caller; widths[0] 0: chosen */
+    float slope;                            /* initial slope: PReLU's, or 0 */
+    ramify_expert_plan root;                /* seed, schedule, regularisation */
+    double trial_share; /* share of the epochs for which stems, shapes and routings are tried */
     ramify_grow_plan grow;
     bool tree; /* grow a tree */
     ramify_choice gradient_routing;

@@ -111,119 +111,148 @@ ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe
     return status;
 }
 
+/* Designs that are fitted side by side. */
+#define TRIALS_MAX (RAMIFY_STEMS_MAX + RAMIFY_SHAPES_MAX)
+
 typedef struct trial {
+    ramify_design design;
+    ramify_mlp_shape shape;
+    ramify_root *root; /* once fitted */
+} trial;
+
+typedef struct search {
     const ramify_problem *problem;
     const ramify_recipe *recipe;
     ramify_expert_plan plan;
-    const ramify_design *design[RAMIFY_DESIGNS_MAX];
-    ramify_mlp_shape shape[RAMIFY_DESIGNS_MAX];
-    ramify_root *root[RAMIFY_DESIGNS_MAX];
-    uint32_t count;
-} trial;
+    trial trial[TRIALS_MAX];
+    uint32_t first, count; /* trials before `first` are fitted */
+    uint64_t least;        /* smallest need of any design */
+} search;
 
 static ramify_status try_design(void *argument, size_t task, uint32_t worker) {
     (void)worker;
-    trial *t = argument;
-    ramify_progress_report(t->problem->context, "training the root", (double)task, t->count);
-    return ramify_root_fit(t->problem, t->recipe, t->design[task], &t->shape[task], &t->plan,
-                           &t->root[task]);
-}
-
-/* Designs that fit the bound, each once. */
-static ramify_status list_designs(const ramify_problem *problem, const ramify_recipe *recipe,
-                                  trial *t) {
-    uint64_t least = UINT64_MAX;
-    for (uint32_t d = 0; d < recipe->design_count; d++) {
-        ramify_encoder *encoder;
-        RAMIFY_TRY(ramify_encoder_create(problem, &recipe->design[d].encoder, &encoder));
-        bool fits =
-            fit_shape(problem, recipe, &recipe->design[d], encoder, &t->shape[t->count], &least);
-        ramify_encoder_destroy(problem->context, &encoder);
-        if (fits)
-            t->design[t->count++] = &recipe->design[d];
-    }
-    if (t->count == 0)
-        return ramify_fail(problem->context, RAMIFY_ERROR_LIMIT,
-                           "no expert for these %u columns and %u outputs fits in %llu resident "
-                           "bytes: allow at least %llu (--resident)",
-                           problem->stem.columns, problem->outputs,
-                           (unsigned long long)recipe->resident_bytes, (unsigned long long)least);
+    search *s = argument;
+    trial *t = &s->trial[s->first + task];
+    RAMIFY_TRY(ramify_root_fit(s->problem, s->recipe, &t->design, &t->shape, &s->plan, &t->root));
+    ramify_log(s->problem->context, RAMIFY_LOG_INFO,
+               "%s%s, %u hidden layers of %u, %u members, %u epochs: select loss %.4g",
+               t->design.encoder.bins ? "bins" : "plain",
+               t->design.encoder.frequencies ? " and periodic" : "", t->shape.layers - 1,
+               t->shape.width[1], t->shape.members, s->plan.epochs, t->root->criterion);
     return RAMIFY_OK;
 }
 
-static void keep_best(ramify_context *context, trial *t, ramify_root **best) {
-    for (uint32_t i = 0; i < t->count; i++) {
-        ramify_root *root = t->root[i];
-        if (root && root->usable && (!*best || root->criterion < (*best)->criterion)) {
-            ramify_root_destroy(context, best);
-            *best = root;
-            t->root[i] = NULL;
-        }
-        ramify_root_destroy(context, &t->root[i]);
-    }
+/* Adds the design of a stem and a shape if it fits the bound. */
+static ramify_status add_trial(search *s, const ramify_encoder_options *stem,
+                               const ramify_shape_choice *shape, bool *fits) {
+    trial *t = &s->trial[s->count];
+    *t = (trial){.design = {.encoder = *stem,
+                            .hidden_layers = shape->hidden_layers,
+                            .members = shape->members}};
+    memcpy(t->design.widths, s->recipe->widths, sizeof t->design.widths);
+    ramify_encoder *encoder;
+    RAMIFY_TRY(ramify_encoder_create(s->problem, stem, &encoder));
+    *fits = fit_shape(s->problem, s->recipe, &t->design, encoder, &t->shape, &s->least);
+    ramify_encoder_destroy(s->problem->context, &encoder);
+    if (*fits)
+        s->count++;
+    return RAMIFY_OK;
 }
 
-/* Moves the designs with the best trials to the front, at most FINALISTS of them. */
-static void choose_finalists(ramify_context *context, trial *t) {
-    uint32_t kept = t->count < FINALISTS ? t->count : FINALISTS;
-    for (uint32_t i = 0; i < kept; i++) {
-        uint32_t best = i;
-        for (uint32_t j = i + 1; j < t->count; j++)
-            if (t->root[j]->criterion < t->root[best]->criterion)
-                best = j;
-        trial swap = *t;
-        t->design[i] = swap.design[best];
-        t->shape[i] = swap.shape[best];
-        t->root[i] = swap.root[best];
-        t->design[best] = swap.design[i];
-        t->shape[best] = swap.shape[i];
-        t->root[best] = swap.root[i];
+/* Fits the trials that are not yet fitted. Under a time limit `seconds` are shared by waves of as many as there are threads. */
+static ramify_status run_trials(search *s, double seconds) {
+    ramify_context *context = s->problem->context;
+    uint32_t total = s->count, threads = ramify_thread_count(context);
+    uint32_t wave = seconds > 0 ? threads : total;
+    uint32_t waves = wave ? (total - s->first + wave - 1) / wave : 0;
+    ramify_status status = RAMIFY_OK;
+    while (status == RAMIFY_OK && s->first < total) {
+        uint32_t tasks = total - s->first < wave ? total - s->first : wave;
+        s->plan.started = ramify_seconds();
+        s->plan.deadline = seconds > 0 ? s->plan.started + seconds / waves : 0;
+        status = ramify_parallel(context, tasks, try_design, s);
+        s->first += tasks;
     }
-    for (uint32_t i = 0; i < t->count; i++)
-        ramify_root_destroy(context, &t->root[i]);
-    t->count = kept;
+    return status;
+}
+
+static uint32_t best_trial(const search *s) {
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const ramify_root *root = s->trial[i].root;
+        if (root && root->usable &&
+            (best == UINT32_MAX || root->criterion < s->trial[best].root->criterion))
+            best = i;
+    }
+    return best;
+}
+
+/* Every stem with the first shape that fits beside it; then the best stem with the other shapes. */
+static ramify_status try_designs(search *s, double seconds) {
+    const ramify_recipe *recipe = s->recipe;
+    for (uint32_t i = 0; i < recipe->stem_count; i++) {
+        bool fits = false;
+        for (uint32_t k = 0; k < recipe->shape_count && !fits; k++)
+            RAMIFY_TRY(add_trial(s, &recipe->stem[i], &recipe->shape[k], &fits));
+    }
+    if (s->count == 0)
+        return ramify_fail(s->problem->context, RAMIFY_ERROR_LIMIT,
+                           "no expert for these %u columns and %u outputs fits in %llu resident "
+                           "bytes: allow at least %llu (--resident)",
+                           s->problem->stem.columns, s->problem->outputs,
+                           (unsigned long long)recipe->resident_bytes,
+                           (unsigned long long)s->least);
+    if (s->count == 1 && recipe->shape_count == 1)
+        return RAMIFY_OK;
+    RAMIFY_TRY(run_trials(s, seconds / 2));
+    trial best = s->trial[best_trial(s)];
+    for (uint32_t k = 0; k < recipe->shape_count; k++) {
+        bool same = recipe->shape[k].hidden_layers == best.design.hidden_layers &&
+                    recipe->shape[k].members == best.design.members;
+        bool fits;
+        if (!same)
+            RAMIFY_TRY(add_trial(s, &best.design.encoder, &recipe->shape[k], &fits));
+    }
+    return run_trials(s, seconds / 2);
+}
+
+/* Leaves only the best trials, unfitted. */
+static void keep_finalists(search *s) {
+    trial finalist[FINALISTS];
+    uint32_t kept = 0;
+    for (uint32_t best; kept < FINALISTS && (best = best_trial(s)) != UINT32_MAX; kept++) {
+        finalist[kept] = s->trial[best];
+        ramify_root_destroy(s->problem->context, &s->trial[best].root);
+        finalist[kept].root = NULL;
+    }
+    for (uint32_t i = 0; i < s->count; i++)
+        ramify_root_destroy(s->problem->context, &s->trial[i].root);
+    if (kept > 0) {
+        memcpy(s->trial, finalist, kept * sizeof *finalist);
+        s->count = kept;
+    }
+    s->first = 0;
 }
 
 ramify_status ramify_root_find(const ramify_problem *problem, const ramify_recipe *recipe,
                                double started, double deadline, ramify_root **root) {
-    ramify_context *context = problem->context;
     *root = NULL;
-    trial t = {.problem = problem, .recipe = recipe, .plan = recipe->root};
-    RAMIFY_TRY(list_designs(problem, recipe, &t));
-    ramify_status status = RAMIFY_OK;
-    if (t.count > 1) {
-        /* Under a time limit a third of it, shared by waves of as many trials as there are threads. */
-        uint32_t threads = ramify_thread_count(context);
-        threads = deadline > 0 ? threads : t.count;
-        uint32_t waves = (t.count + threads - 1) / threads;
-        t.plan.epochs = (uint32_t)(recipe->root.epochs * recipe->trial_share);
-        t.plan.epochs = t.plan.epochs > 0 ? t.plan.epochs : 1;
-        t.plan.checks = 4;
-        for (uint32_t first = 0; status == RAMIFY_OK && first < t.count; first += threads) {
-            trial wave = t;
-            wave.count = t.count - first < threads ? t.count - first : threads;
-            memcpy(wave.design, t.design + first, wave.count * sizeof *wave.design);
-            memcpy(wave.shape, t.shape + first, wave.count * sizeof *wave.shape);
-            if (deadline > 0) {
-                wave.plan.started = ramify_seconds();
-                wave.plan.deadline = wave.plan.started + (deadline - started) / 3 / waves;
-            }
-            memset(wave.root, 0, sizeof wave.root);
-            status = ramify_parallel(context, wave.count, try_design, &wave);
-            memcpy(t.root + first, wave.root, wave.count * sizeof *wave.root);
-        }
-        if (status != RAMIFY_OK) {
-            keep_best(context, &t, root);
-            return status;
-        }
-        choose_finalists(context, &t);
+    search s = {.problem = problem, .recipe = recipe, .plan = recipe->root, .least = UINT64_MAX};
+    s.plan.epochs = (uint32_t)(recipe->root.epochs * recipe->trial_share);
+    s.plan.epochs = s.plan.epochs > 0 ? s.plan.epochs : 1;
+    s.plan.checks = 4;
+    ramify_status status = try_designs(&s, deadline > 0 ? (deadline - started) / 3 : 0);
+    if (status == RAMIFY_OK) {
+        keep_finalists(&s);
+        s.plan = recipe->root;
+        status = run_trials(&s, deadline > 0 ? deadline - ramify_seconds() : 0);
     }
-    t.plan = recipe->root;
-    t.plan.started = ramify_seconds();
-    t.plan.deadline = deadline;
-    status = ramify_parallel(context, t.count, try_design, &t);
-    keep_best(context, &t, root);
-    if (status != RAMIFY_OK && status != RAMIFY_STOPPED)
-        ramify_root_destroy(context, root);
+    uint32_t best = best_trial(&s);
+    if (best != UINT32_MAX && (status == RAMIFY_OK || status == RAMIFY_STOPPED)) {
+        *root = s.trial[best].root;
+        s.trial[best].root = NULL;
+    }
+    for (uint32_t i = 0; i < s.count; i++)
+        ramify_root_destroy(problem->context, &s.trial[i].root);
     return status;
 }

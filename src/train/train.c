@@ -137,6 +137,8 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     RAMIFY_TRY(
         ramify_problem_create(s->context, s->match, train, select, report, weight, &s->problem));
     ramify_recipe_make(s->problem, options, &s->recipe);
+    ramify_log(s->context, RAMIFY_LOG_INFO, "%zu rows train, %zu choose, %zu report", train.count,
+               select.count, report.count);
     return RAMIFY_OK;
 }
 
@@ -154,50 +156,59 @@ static ramify_status encode_rows(session *s) {
     return RAMIFY_OK;
 }
 
-/* Grows a tree in one routing space; the route and its points go to the session if it is better there than what is kept. */
+/* Grows a tree in one routing space, in place of the session's. Where the root's output does not change at all its gradient has no
+ * directions, and the plain features serve. */
 static ramify_status grow_in(session *s, bool gradient) {
     const ramify_problem *problem = s->problem;
     ramify_context *context = s->context;
-    float *route = NULL, *points = NULL;
-    uint32_t dims = problem->stem.plain;
-    if (gradient) {
+    ramify_grown_destroy(context, &s->grown);
+    ramify_release(context, s->route);
+    ramify_release(context, s->points);
+    s->route = s->points = NULL;
+    s->routes = problem->stem.plain;
+    if (gradient)
         RAMIFY_TRY(ramify_routing_gradient(problem, &s->root->shape, s->root->encoder,
-                                           s->root->record, s->options->seed, &route, &dims));
-        if (!route)
-            return RAMIFY_OK;
+                                           s->root->record, s->options->seed, &s->route,
+                                           &s->routes));
+    if (!s->route)
+        s->routes = problem->stem.plain;
+    RAMIFY_TRY(ramify_routing_points(problem, s->route, s->routes, &s->points));
+    return ramify_grow(problem, &s->root->shape, &s->recipe.grow, s->features, s->points, s->routes,
+                       s->root->record, &s->grown);
+}
+
+/* Whether the root's directions make better cells than the plain features: one level each, for a share of the epochs, on select rows. */
+static ramify_status compare_routings(session *s, bool *gradient) {
+    ramify_grow_plan plan = s->recipe.grow;
+    ramify_grow_plan *recipe = &s->recipe.grow;
+    recipe->depth = 1;
+    recipe->test_splits = false;
+    recipe->expert.epochs = (uint32_t)(plan.expert.epochs * 2 * s->recipe.trial_share) + 1;
+    double criterion[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        RAMIFY_TRY(grow_in(s, i == 1));
+        criterion[i] = s->grown->select_criterion;
+        ramify_log(s->context, RAMIFY_LOG_INFO, "routing by %s: select loss %.4g",
+                   i ? "gradients" : "plain features", criterion[i]);
     }
-    ramify_grown *grown = NULL;
-    ramify_status status = ramify_routing_points(problem, route, dims, &points);
-    if (status == RAMIFY_OK)
-        status = ramify_grow(problem, &s->root->shape, &s->recipe.grow, s->features, points, dims,
-                             s->root->record, &grown);
-    bool better = grown && (!s->grown || grown->select_criterion < s->grown->select_criterion);
-    if (better) {
-        ramify_grown_destroy(context, &s->grown);
-        ramify_release(context, s->route);
-        ramify_release(context, s->points);
-        s->grown = grown;
-        s->route = route;
-        s->points = points;
-        s->routes = dims;
-    } else {
-        ramify_grown_destroy(context, &grown);
-        ramify_release(context, route);
-        ramify_release(context, points);
-    }
-    return status;
+    *gradient = criterion[1] <= criterion[0];
+    *recipe = plan;
+    return RAMIFY_OK;
 }
 
 static ramify_status grow_tree(session *s) {
     RAMIFY_TRY(encode_rows(s));
-    bool can = s->problem->stem.plain <= RAMIFY_ROUTING_PLAIN_MAX;
     ramify_choice choice = s->recipe.gradient_routing;
     s->recipe.grow.expert.started = ramify_seconds();
     s->recipe.grow.expert.deadline = s->deadline;
-    if (choice != RAMIFY_CHOICE_OFF && can)
-        RAMIFY_TRY(grow_in(s, true));
-    if (choice != RAMIFY_CHOICE_ON || !can || !s->grown)
-        RAMIFY_TRY(grow_in(s, false));
+    bool gradient = choice == RAMIFY_CHOICE_ON;
+    if (s->problem->stem.plain > RAMIFY_ROUTING_PLAIN_MAX)
+        gradient = false;
+    else if (choice == RAMIFY_CHOICE_AUTO)
+        RAMIFY_TRY(compare_routings(s, &gradient));
+    RAMIFY_TRY(grow_in(s, gradient));
+    ramify_log(s->context, RAMIFY_LOG_INFO, "%u of %u splits stand: %u leaves, %u experts",
+               s->grown->accepted, s->grown->tested, s->grown->leaf_count, s->grown->module_count);
     return RAMIFY_OK;
 }
 
