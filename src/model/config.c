@@ -125,6 +125,9 @@ static ramify_status read_tree(ramify_context *context, ramify_model *model, con
     RAMIFY_TRY(read_count32(context, source, json, "tree", "arity", inner ? 2 : 0,
                             inner ? RAMIFY_ARITY_MAX : 0, &limits->arity));
     limits->dims = model->stem.routes;
+    if (limits->depth > limits->nodes)
+        return ramify_damaged(context, source, "config: tree.depth is %u with %llu nodes",
+                              limits->depth, (unsigned long long)limits->nodes);
     if (!inner && (limits->leaves != 1 || limits->modules != 1))
         return ramify_damaged(context, source,
                               "config: %llu leaves and %llu modules without a tree node, expected "

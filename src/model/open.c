@@ -103,13 +103,15 @@ static ramify_status match_tensors(ramify_context *context, ramify_model *model,
     for (uint32_t i = 0; i < container->count; i++)
         if (strcmp(container->tensors[i].name, "tree.nodes") == 0)
             limits->node_bytes = container->tensors[i].bytes;
-    if (limits->node_bytes % 64 != 0 ||
-        limits->node_bytes < limits->nodes * ramify_node_bytes(2, limits->dims) ||
-        limits->node_bytes / ramify_node_bytes(2, limits->dims) < limits->nodes ||
+    uint64_t least = limits->nodes * ramify_node_bytes(2, limits->dims);
+    uint64_t widest = limits->nodes > 0 ? ramify_node_bytes(limits->arity, limits->dims) : 0;
+    if (limits->node_bytes % 64 != 0 || limits->node_bytes < least || limits->node_bytes < widest ||
         (limits->nodes == 0 && limits->node_bytes > 0))
-        return ramify_damaged(
-            context, &model->source, "tensor \"tree.nodes\": %llu bytes cannot hold %llu nodes",
-            (unsigned long long)limits->node_bytes, (unsigned long long)limits->nodes);
+        return ramify_damaged(context, &model->source,
+                              "tensor \"tree.nodes\": %llu bytes cannot hold %llu nodes, one of "
+                              "them with %u children",
+                              (unsigned long long)limits->node_bytes,
+                              (unsigned long long)limits->nodes, limits->arity);
     ramify_layout layout;
     uint64_t nodes, experts;
     ramify_model_layout(&model->stem, model->targets, limits->node_bytes, limits->modules,
