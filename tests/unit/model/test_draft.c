@@ -281,6 +281,78 @@ static void test_unaligned_buffer(void **state) {
     ramify_context_destroy(&context);
 }
 
+/* The example of docs/model-format.md, with the bytes that it shows. */
+static void test_documented_example(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    ramify_schema_column column = {.name = (char[]){"x"}, .high = 1.0};
+    char *targets[] = {(char[]){"y"}};
+    const ramify_schema schema = {.task = RAMIFY_TASK_REGRESSION,
+                                  .named = true,
+                                  .column_count = 1,
+                                  .columns = &column,
+                                  .target_count = 1,
+                                  .targets = targets};
+    const ramify_stem_column stem_column = {0};
+    const double center = 0.5, scale = 0.25, head_center = 10.0, head_scale = 3.0;
+    const ramify_stem stem = {.columns = 1,
+                              .plain = 1,
+                              .features = 1,
+                              .routes = 1,
+                              .column = &stem_column,
+                              .center = &center,
+                              .scale = &scale};
+    static const float first[32] = {[0] = 2.0F}, second[32] = {[0] = -1.0F, [16] = 0.5F};
+    const float *const modules[] = {first, second};
+    const float below = -1.0F, above = 1.0F;
+    const ramify_draft_node nodes[] = {{.children = 2, .first_child = 1},
+                                       {.prototype = &below, .module = 0},
+                                       {.prototype = &above, .module = 1}};
+    ramify_draft draft = {.kind = "pathways",
+                          .schema = &schema,
+                          .stem = &stem,
+                          .head_center = &head_center,
+                          .head_scale = &head_scale,
+                          .shape = {.type = ramify_module_type_find("mlp")},
+                          .module_count = 2,
+                          .modules = modules,
+                          .node_count = 3,
+                          .nodes = nodes};
+    draft.shape.mlp = (ramify_mlp_shape){.layers = 1, .members = 1, .width = {1, 1}};
+    void *bytes = NULL;
+    size_t size;
+    assert_int_equal(ramify_draft_write(context, &draft, &bytes, &size), RAMIFY_OK);
+    assert_int_equal(size, 4992);
+    assert_non_null(strstr((char *)bytes + 8, "\"ramify.crc32c\":\"72f29a9e\""));
+    static const struct {
+        size_t offset;
+        uint32_t words[4];
+    } lines[] = {
+        {320, {2, 0, 0, 0}},
+        {336, {256, 0x0e8f1553, 0, 0}},
+        {384, {0, 0, 2, 1}},
+        {448, {1, 0, 0, 0}},
+        {464, {128, 0xd6af8750, 0, 0}},
+        {480, {1, 0, 128, 0}},
+        {496, {128, 0x192eb5a0, 1, 1}},
+        {512, {0xbf800000, 0, 0, 0}},
+        {832, {0x3f000000, 0, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        assert_memory_equal((char *)bytes + 4096 + lines[i].offset, lines[i].words, 16);
+    ramify_model *model = NULL;
+    ramify_predictor *predictor = NULL;
+    assert_int_equal(ramify_open_owned(context, bytes, size, &model), RAMIFY_OK);
+    assert_int_equal(ramify_predictor_create(context, model, 2, &predictor), RAMIFY_OK);
+    double y[2];
+    assert_int_equal(ramify_predict_double(predictor, 2, (double[]){0.25, 0.75}, 1, y, 1),
+                     RAMIFY_OK);
+    assert_true(y[0] == 4.0 && y[1] == 8.5);
+    ramify_predictor_destroy(&predictor);
+    ramify_close(&model);
+    ramify_context_destroy(&context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_model_is_sound),
@@ -292,6 +364,7 @@ int main(void) {
         cmocka_unit_test(test_too_large_a_header),
         cmocka_unit_test(test_what_a_model_says),
         cmocka_unit_test(test_unaligned_buffer),
+        cmocka_unit_test(test_documented_example),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,188 @@
+"""Reads models with the safetensors package, checks the layout, and predicts by docs/model-format.md.
+
+usage: check_safetensors.py WRITE_MODELS
+
+WRITE_MODELS is the program built from write_models.c. This is a second reader of the format, written
+from its description, in double precision: its predictions must agree with the library's.
+"""
+
+import json
+import math
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from safetensors import safe_open
+
+
+def crc32c(data, crc=0):
+    crc ^= 0xFFFFFFFF
+    for byte in data:
+        crc = CRC_TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return crc ^ 0xFFFFFFFF
+
+
+def crc_table():
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+CRC_TABLE = crc_table()
+
+
+def pad(count):
+    return (count + 15) // 16 * 16
+
+
+class Model:
+    def __init__(self, path):
+        self.bytes = path.read_bytes()
+        length = struct.unpack("<Q", self.bytes[:8])[0]
+        self.data = self.bytes[8 + length :]
+        assert (8 + length) % 4096 == 0
+        self.header = json.loads(self.bytes[8 : 8 + length])
+        with safe_open(path, framework="numpy") as file:
+            self.metadata = file.metadata()
+            self.tensors = {name: file.get_tensor(name) for name in file.keys()}
+        self.config = json.loads(self.metadata["ramify.config"])
+        assert self.metadata["ramify.format"] == "1"
+        self.check_layout()
+        self.check_checksums()
+
+    def check_layout(self):
+        self.header.pop("__metadata__")
+        at = 0
+        entries = sorted(self.header.items(), key=lambda item: item[1]["data_offsets"])
+        assert [name for name, _ in entries] == list(self.header)
+        for name, entry in entries:
+            begin, end = entry["data_offsets"]
+            assert begin == at
+            if name.startswith("ramify.pad."):
+                assert end - begin < 64 and not self.tensors[name].any()
+            else:
+                assert begin % 64 == 0
+            at = end
+        assert at == len(self.data)
+
+    def check_checksums(self):
+        end = self.header["tree.root"]["data_offsets"][1]
+        crc = crc32c(self.metadata["ramify.config"].encode())
+        end += -end % 64
+        assert f"{crc32c(self.data[:end], crc):08x}" == self.metadata["ramify.crc32c"]
+
+    def record(self, reference):
+        kind, group, offset, size, crc, _, _ = struct.unpack("<IIQIIII", reference)
+        name = "tree.nodes" if kind == 2 else f"experts.{group}"
+        record = self.tensors[name].tobytes()[offset : offset + size]
+        assert crc32c(record) == crc
+        return kind, record
+
+    def plain(self, x):
+        out = []
+        for column, value in enumerate(x):
+            codes, missing = (int(n) for n in self.tensors["stem.columns"][column][:2])
+            if codes:
+                known = value is not None and value in range(codes)
+                out += [float(code == (value if known else codes - 1)) for code in range(codes)]
+                continue
+            center, scale = (self.tensors[f"stem.{name}"][column] for name in ("center", "scale"))
+            z = 0.0 if value is None else min(10.0, max(-10.0, (value - center) / scale))
+            out += [z] + ([float(value is None)] if missing else [])
+        return np.array(out)
+
+    def features(self, plain):
+        stem = self.config["stem"]
+        out, waves = [], []
+        for column, entry in enumerate(self.tensors["stem.columns"]):
+            codes, missing, at, _, knot, knots, first, _ = (int(n) for n in entry)
+            width = codes if codes else 1 + missing
+            mine = plain[at : at + width]
+            if codes and stem["bins"]:
+                row = self.tensors["stem.table"][first + int(np.argmax(mine))].astype(float)
+                out += [row[0], row[2]]
+            elif knots:
+                edges = self.tensors["stem.knots"][knot : knot + knots]
+                below = int((edges <= np.float32(mine[0])).sum())
+                offset = mine[0] - edges[max(below - 1, 0)]
+                if missing and mine[1]:
+                    below, offset = knots + 1, 0.0
+                row = self.tensors["stem.table"][first + below].astype(float)
+                out += [row[0] + row[1] * offset, row[2] + row[3] * offset]
+            else:
+                out += list(mine)
+            if not codes and stem["frequencies"]:
+                for frequency in self.tensors["stem.frequency"][column]:
+                    angle = 2 * math.pi * float(frequency) * mine[0]
+                    waves += [math.sin(angle), math.cos(angle)]
+        return np.array(out + waves)
+
+    def descend(self, plain):
+        point = plain
+        if self.config["stem"]["route"]:
+            point = self.tensors["stem.route"][:, : len(plain)].astype(float) @ plain
+        kind, record = self.record(self.tensors["tree.root"].tobytes())
+        while kind == 2:
+            children, dims = struct.unpack("<II", record[8:16])
+            start = 64 + (32 * children + 63) // 64 * 64
+            prototypes = np.frombuffer(record, "<f4", children * pad(dims), start)
+            prototypes = prototypes.reshape(children, pad(dims))[:, :dims].astype(float)
+            nearest = int(np.argmin(((prototypes - point) ** 2).sum(axis=1)))
+            kind, record = self.record(record[64 + 32 * nearest : 96 + 32 * nearest])
+        return np.frombuffer(record, "<f4").astype(float)
+
+    def run_module(self, record, features):
+        shape = self.config["groups"][0]["shape"]
+        members, widths = shape["members"], shape["widths"]
+        at = 0
+
+        def take(rows, columns):
+            nonlocal at
+            part = record[at : at + rows * pad(columns)].reshape(rows, pad(columns))[:, :columns]
+            at += rows * pad(columns)
+            return part
+
+        x = np.tile(features, (members, 1))
+        for layer, (k, n) in enumerate(zip(widths, widths[1:])):
+            last = layer == len(widths) - 2
+            weight = take(n, k).T if last and n <= 8 else take(k, n)
+            bias = take(members, n)
+            r, s = (take(members, k), take(members, n)) if members > 1 else (1.0, 1.0)
+            x = ((x * r) @ weight) * s + bias
+            if not last:
+                slope = take(1, n)
+                x = np.where(x > 0, x, slope * x)
+        assert at == len(record)
+        return x.mean(axis=0)
+
+    def predict(self, x):
+        plain = self.plain(x)
+        outputs = self.run_module(self.descend(plain), self.features(plain))
+        if self.config["schema"]["task"] == "classification":
+            shifted = np.exp(outputs - outputs.max())
+            return shifted / shifted.sum()
+        return self.tensors["head.center"] + self.tensors["head.scale"] * outputs
+
+
+def main():
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run([sys.argv[1], directory], check=True)
+        rows = apart = 0
+        for path in sorted(pathlib.Path(directory).glob("*.ramify")):
+            model = Model(path)
+            sample = json.loads(path.with_suffix(".json").read_text())
+            for x, y in zip(sample["x"], sample["y"]):
+                rows += 1
+                apart += not np.allclose(model.predict(x), y, rtol=1e-4, atol=1e-4)
+    # A row on a border between two cells may fall to either side by rounding.
+    assert rows > 400 and apart <= 2, f"{apart} of {rows} predictions differ"
+
+
+if __name__ == "__main__":
+    main()

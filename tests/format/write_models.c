@@ -1,0 +1,68 @@
+/* write_models DIRECTORY: writes random models there, and beside each a JSON file with rows and what
+ * the library predicts for them, for check_safetensors.py. */
+
+#include "memory.h"
+#include "random_model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MODELS 12
+#define ROWS   40
+
+static json_t *numbers(const double *values, size_t count) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, isfinite(values[i]) ? json_real(values[i]) : json_null());
+    return list;
+}
+
+static bool write_rows(ramify_context *context, random_model *twin, ramify_model *model,
+                       const char *path) {
+    ramify_predictor *predictor = NULL;
+    if (ramify_predictor_create(context, model, 1, &predictor) != RAMIFY_OK)
+        return false;
+    json_t *x_list = json_array(), *y_list = json_array();
+    double *x = calloc(twin->stem.columns, sizeof *x);
+    double *y = calloc(model->outputs, sizeof *y);
+    bool good = x && y;
+    for (size_t row = 0; row < ROWS && good; row++) {
+        random_model_row(twin, x);
+        for (uint32_t c = 0; c < twin->stem.columns; c++)
+            if (isinf(x[c]))
+                x[c] = 1e6;
+        good = ramify_predict_double(predictor, 1, x, twin->stem.columns, y, model->outputs) ==
+               RAMIFY_OK;
+        json_array_append_new(x_list, numbers(x, twin->stem.columns));
+        json_array_append_new(y_list, numbers(y, model->outputs));
+    }
+    json_t *rows = json_pack("{s:o, s:o}", "x", x_list, "y", y_list);
+    good = good && rows && json_dump_file(rows, path, 0) == 0;
+    json_decref(rows);
+    free(x);
+    free(y);
+    ramify_predictor_destroy(&predictor);
+    return good;
+}
+
+int main(int count, char **arguments) {
+    ramify_context *context = NULL;
+    if (count != 2 || ramify_context_create(NULL, &context) != RAMIFY_OK)
+        return EXIT_FAILURE;
+    bool good = true;
+    for (uint64_t seed = 0; seed < MODELS && good; seed++) {
+        char path[1024];
+        random_model_options options = random_model_any(seed);
+        random_model *twin = random_model_create(context, &options);
+        ramify_model *model = random_model_open(twin);
+        snprintf(path, sizeof path, "%s/%d.ramify", arguments[1], (int)seed);
+        good = ramify_save(context, model, path) == RAMIFY_OK;
+        snprintf(path, sizeof path, "%s/%d.json", arguments[1], (int)seed);
+        good = good && write_rows(context, twin, model, path);
+        ramify_close(&model);
+        random_model_destroy(twin);
+    }
+    ramify_context_destroy(&context);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
