@@ -1,8 +1,10 @@
 #ifndef RAMIFY_TRAIN_CONTROLS_H
 #define RAMIFY_TRAIN_CONTROLS_H
-/* The controls that every result is held against: trained with the same recipe, stem and select rows as the model.
+/* The controls that every result is held against: trained with the same recipe, stem and select
+ * rows as the model.
  *     one expert        the root's design, trained for as many row visits as the whole tree
- *     equal total       one mlp with about the bytes of all the tree's modules; its rate is chosen on select rows
+ *     equal total       one mlp with about the bytes of all the tree's modules; its rate is
+ *                       chosen on select rows
  *     random partition  the same growth from the same root, with prototypes drawn at random */
 
 #include "finish.h"

@@ -1,4 +1,5 @@
-/* Numbers marked "study" come from the comparison in docs/recipe.md, made on rows held out of training rows. */
+/* Numbers marked "study" come from the comparison in docs/recipe.md, made on rows held out of
+ * training rows. */
 
 #include "recipe.h"
 #include "tree.h"
@@ -6,13 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Study: 60 passes; small tables need a least number of steps, large ones are done after fewer passes. */
+/* Study: 60 passes; small tables need a least number of steps, large ones are done after fewer
+ * passes. */
 #define ROOT_EPOCHS       60
 #define LEAST_STEPS       15000
 #define MOST_STEPS        90000
 #define CHILD_EPOCHS      30
 #define CHILD_LEAST_STEPS 600
-/* Periodic features are two numbers per column and frequency; with more columns than this they crowd out the rest. */
+/* Periodic features are two numbers per column and frequency; with more columns than this they
+ * crowd out the rest. */
 #define PERIODIC_COLUMNS_MAX 40
 #define FREQUENCIES          2
 #define FREQUENCY_DEVIATION  0.1

@@ -1,6 +1,7 @@
 #ifndef RAMIFY_TRAIN_RECIPE_H
 #define RAMIFY_TRAIN_RECIPE_H
-/* The recipe: what training does where the caller left a choice open, with the reason for every number. */
+/* The recipe: what training does where the caller left a choice open, with the reason for every
+ * number. */
 
 #include "grow.h"
 #include "problem.h"

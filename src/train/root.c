@@ -8,11 +8,12 @@
 
 #include <string.h>
 
-/* Text of ramify.config without the schema: options, scores, counts. An estimate; the finished model is
- * held against the bound again. */
+/* Text of ramify.config without the schema: options, scores, counts. An estimate; the finished
+ * model is held against the bound again. */
 #define CONFIG_BYTES 3072
 
-/* Widths are tried in steps of whole vectors; wider experts than this overfit small cells and cost more than they give (study). */
+/* Widths are tried in steps of whole vectors; wider experts than this overfit small cells and
+ * cost more than they give (study). */
 #define WIDTH_STEP  16
 #define WIDTH_MAX   96
 #define WIDTH_LEAST 16
@@ -56,7 +57,8 @@ static void set_widths(ramify_mlp_shape *shape, uint32_t layers, uint32_t width)
         shape->width[l] = width;
 }
 
-/* The widest shape of the design that fits; false when none does. *least is the smallest need seen. */
+/* The widest shape of the design that fits; false when none does. *least is the smallest need
+ * seen. */
 static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe,
                       const ramify_design *design, const ramify_encoder *encoder,
                       ramify_mlp_shape *shape, uint64_t *least) {
@@ -159,7 +161,8 @@ static ramify_status add_trial(search *s, const ramify_encoder_options *stem,
     return RAMIFY_OK;
 }
 
-/* Fits the trials that are not yet fitted. Under a time limit `seconds` are shared by waves of as many as there are threads. */
+/* Fits the trials that are not yet fitted. Under a time limit `seconds` are shared by waves of
+ * as many as there are threads. */
 static ramify_status run_trials(search *s, double seconds) {
     ramify_context *context = s->problem->context;
     uint32_t total = s->count, threads = ramify_thread_count(context);

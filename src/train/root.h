@@ -1,7 +1,7 @@
 #ifndef RAMIFY_TRAIN_ROOT_H
 #define RAMIFY_TRAIN_ROOT_H
-/* Finding the root expert: designs that fit the memory bound are tried for a share of the epochs, the best on select
- * rows are trained in full, the better of these is the root. */
+/* Finding the root expert: designs that fit the memory bound are tried for a share of the
+ * epochs, the best on select rows are trained in full, the better of these is the root. */
 
 #include "recipe.h"
 

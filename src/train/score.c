@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Level of the interval, and replicates of the bootstrap: its ends move by about a tenth of their width between 500 and more. */
+/* Level of the interval, and replicates of the bootstrap: its ends move by about a tenth of
+ * their width between 500 and more. */
 #define INTERVAL   0.9
 #define REPLICATES 500
 /* From so many rows on the mean is normal to a fraction of the interval's width. */

@@ -10,7 +10,8 @@ ramify_score ramify_score_none(void);
 
 /* Scores predictions of `count` rows of a match (whose targets are all there).
  *   rows  table rows; y  count x outputs, in the units that ramify_predict_double gives
- * targets: NULL, or the score of every target. With `interval`, error_low and error_high are filled. */
+ * targets: NULL, or the score of every target. With `interval`, error_low and error_high are
+ * filled. */
 ramify_status ramify_score_rows(ramify_context *context, const ramify_match *match,
                                 const uint32_t *rows, size_t count, const double *y, bool interval,
                                 ramify_score *score, ramify_score *targets);

@@ -1,4 +1,5 @@
-/* ramify_train: table -> schema, split, problem -> root -> tree -> model, and the controls beside it. */
+/* ramify_train: table -> schema, split, problem -> root -> tree -> model, and the controls
+ * beside it. */
 
 #include "controls.h"
 #include "crc32c.h"
@@ -156,8 +157,8 @@ static ramify_status encode_rows(session *s) {
     return RAMIFY_OK;
 }
 
-/* Grows a tree in one routing space, in place of the session's. Where the root's output does not change at all its gradient has no
- * directions, and the plain features serve. */
+/* Grows a tree in one routing space, in place of the session's. Where the root's output does not
+ * change at all its gradient has no directions, and the plain features serve. */
 static ramify_status grow_in(session *s, bool gradient) {
     const ramify_problem *problem = s->problem;
     ramify_context *context = s->context;
@@ -177,7 +178,8 @@ static ramify_status grow_in(session *s, bool gradient) {
                        s->root->record, &s->grown);
 }
 
-/* Whether the root's directions make better cells than the plain features: one level each, for a share of the epochs, on select rows. */
+/* Whether the root's directions make better cells than the plain features: one level each, for a
+ * share of the epochs, on select rows. */
 static ramify_status compare_routings(session *s, bool *gradient) {
     ramify_grow_plan plan = s->recipe.grow;
     ramify_grow_plan *recipe = &s->recipe.grow;
@@ -292,7 +294,8 @@ static ramify_status finish_model(session *s, const ramify_score *score, ramify_
     return status;
 }
 
-/* The model is written twice: its scores on report rows, which the file states, are its own predictions'. */
+/* The model is written twice: its scores on report rows, which the file states, are its own
+ * predictions'. */
 static ramify_status make_model(session *s, ramify_model **model, ramify_score *score) {
     ramify_model *blank = NULL;
     RAMIFY_TRY(finish_model(s, NULL, &blank));
