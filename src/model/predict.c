@@ -307,7 +307,7 @@ static void predict_batch(ramify_predictor *p, const ramify_batch *batch, void *
                                : model->head_center[j] + model->head_scale[j] * (double)from[j];
             if (to->doubles)
                 to->doubles[at + j] = value;
-            else
+            else if (to->floats)
                 to->floats[at + j] = (float)value;
         }
     }

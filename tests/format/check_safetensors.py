@@ -90,10 +90,19 @@ class Model:
             codes, missing = (int(n) for n in self.tensors["stem.columns"][column][:2])
             if codes:
                 known = value is not None and value in range(codes)
-                out += [float(code == (value if known else codes - 1)) for code in range(codes)]
+                out += [
+                    float(code == (value if known else codes - 1))
+                    for code in range(codes)
+                ]
                 continue
-            center, scale = (self.tensors[f"stem.{name}"][column] for name in ("center", "scale"))
-            z = 0.0 if value is None else min(10.0, max(-10.0, (value - center) / scale))
+            center, scale = (
+                self.tensors[f"stem.{name}"][column] for name in ("center", "scale")
+            )
+            z = (
+                0.0
+                if value is None
+                else min(10.0, max(-10.0, (value - center) / scale))
+            )
             out += [z] + ([float(value is None)] if missing else [])
         return np.array(out)
 
@@ -105,7 +114,9 @@ class Model:
             width = codes if codes else 1 + missing
             mine = plain[at : at + width]
             if codes and stem["bins"]:
-                row = self.tensors["stem.table"][first + int(np.argmax(mine))].astype(float)
+                row = self.tensors["stem.table"][first + int(np.argmax(mine))].astype(
+                    float
+                )
                 out += [row[0], row[2]]
             elif knots:
                 edges = self.tensors["stem.knots"][knot : knot + knots]
@@ -144,12 +155,14 @@ class Model:
 
         def take(rows, columns):
             nonlocal at
-            part = record[at : at + rows * pad(columns)].reshape(rows, pad(columns))[:, :columns]
+            part = record[at : at + rows * pad(columns)].reshape(rows, pad(columns))[
+                :, :columns
+            ]
             at += rows * pad(columns)
             return part
 
         x = np.tile(features, (members, 1))
-        for layer, (k, n) in enumerate(zip(widths, widths[1:])):
+        for layer, (k, n) in enumerate(zip(widths, widths[1:], strict=False)):
             last = layer == len(widths) - 2
             weight = take(n, k).T if last and n <= 8 else take(k, n)
             bias = take(members, n)
@@ -177,7 +190,7 @@ def main():
         for path in sorted(pathlib.Path(directory).glob("*.ramify")):
             model = Model(path)
             sample = json.loads(path.with_suffix(".json").read_text())
-            for x, y in zip(sample["x"], sample["y"]):
+            for x, y in zip(sample["x"], sample["y"], strict=True):
                 rows += 1
                 apart += not np.allclose(model.predict(x), y, rtol=1e-4, atol=1e-4)
     # A row on a border between two cells may fall to either side by rounding.
