@@ -130,12 +130,14 @@ ramify_status ramify_array_read(ramify_input *input, const ramify_array *array, 
     if (bytes > SIZE_MAX)
         return ramify_budget_refuse(budget, bytes);
     unsigned char *numbers = NULL;
-    RAMIFY_TRY(read_numbers(input, header, (size_t)bytes, &numbers));
+    ramify_status status = read_numbers(input, header, (size_t)bytes, &numbers);
+    if (!numbers)
+        return status;
     if (array->swapped)
         swap_bytes(numbers, (size_t)count, number_size(array->number));
-    ramify_table *made;
-    ramify_status status = ramify_table_create(input->context, input->name, (size_t)array->rows,
-                                               (size_t)array->columns, &made);
+    ramify_table *made = NULL;
+    status = ramify_table_create(input->context, input->name, (size_t)array->rows,
+                                 (size_t)array->columns, &made);
     if (status != RAMIFY_OK) {
         ramify_release(input->context, numbers);
         return status;

@@ -320,7 +320,7 @@ static ramify_status grow(csv_reader *r) {
                            r->cells.input->name, r->cells.line, RAMIFY_ROWS_MAX);
     uint64_t each = row_bytes(r);
     uint64_t others = r->budget->used - r->capacity * each;
-    uint64_t most = (r->budget->limit - others) / each;
+    uint64_t most = each > 0 ? (r->budget->limit - others) / each : 0; /* a table has columns */
     uint64_t expected = expected_rows(r);
     /* An estimate is some percent off: one that is well above the limit refuses at once, others
      * when the limit is reached. */

@@ -4,8 +4,10 @@
 #include "context.h"
 #include "status.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* The number that follows `key` in a small system file, times `unit`; UINT64_MAX if there is none.
@@ -18,7 +20,10 @@ static uint64_t read_system_number(const char *path, const char *key, uint64_t u
     char line[128];
     size_t length = strlen(key);
     while (fgets(line, sizeof line, file))
-        if (strncmp(line, key, length) == 0 && sscanf(line + length, "%" SCNu64, &value) == 1) {
+        if (strncmp(line, key, length) == 0) {
+            const char *digits = line + length + strspn(line + length, " ");
+            if (isdigit((unsigned char)*digits))
+                value = strtoull(digits, NULL, 10);
             value = value > UINT64_MAX / unit ? UINT64_MAX : value * unit;
             break;
         }

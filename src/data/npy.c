@@ -157,16 +157,19 @@ static ramify_status read_text(ramify_input *input, uint64_t *offset, char **tex
         size[0] | (uint32_t)size[1] << 8 | (uint32_t)size[2] << 16 | (uint32_t)size[3] << 24;
     if (length > HEADER_BYTES)
         return fail_format(input, "the NPY header is longer than 64 KiB");
-    *text = ramify_allocate(input->context, (size_t)length + 1, 1);
-    if (!*text)
+    char *read = ramify_allocate(input->context, (size_t)length + 1, 1);
+    if (!read)
         return RAMIFY_ERROR_MEMORY;
-    (*text)[length] = '\0';
-    *offset = sizeof start + size_bytes + length;
-    ramify_status status = read_exactly(input, *text, length);
-    if (status == RAMIFY_OK && strlen(*text) != length)
+    read[length] = '\0';
+    ramify_status status = read_exactly(input, read, length);
+    if (status == RAMIFY_OK && strlen(read) != length)
         status = fail_format(input, "the NPY header holds a zero byte");
-    if (status != RAMIFY_OK)
-        ramify_release(input->context, *text);
+    if (status == RAMIFY_OK) {
+        *text = read;
+        *offset = sizeof start + size_bytes + length;
+    } else {
+        ramify_release(input->context, read);
+    }
     return status;
 }
 
@@ -203,7 +206,9 @@ static bool find_type(const char *descr, ramify_array *array) {
 ramify_status ramify_npy_read(ramify_input *input, ramify_budget *budget, ramify_table **table) {
     uint64_t offset = 0;
     char *text = NULL;
-    RAMIFY_TRY(read_text(input, &offset, &text));
+    ramify_status status = read_text(input, &offset, &text);
+    if (!text)
+        return status;
     npy_header header = {0};
     bool good = parse_header(text, &header);
     ramify_release(input->context, text);

@@ -64,9 +64,12 @@ static ramify_status read_by_kind(ramify_input *input, const ramify_table_option
     bool npy = starts_with(bytes, count, "\x93NUMPY", 6);
     if (!npy && !is_idx(bytes, count))
         return ramify_csv_read(input, options, budget, table);
-    ramify_table *made;
-    RAMIFY_TRY(npy ? ramify_npy_read(input, budget, &made) : ramify_idx_read(input, budget, &made));
-    ramify_status status = make_categorical(made, budget, options->categorical);
+    ramify_table *made = NULL;
+    ramify_status status =
+        npy ? ramify_npy_read(input, budget, &made) : ramify_idx_read(input, budget, &made);
+    if (!made)
+        return status;
+    status = make_categorical(made, budget, options->categorical);
     if (status == RAMIFY_OK)
         *table = made;
     else
@@ -160,9 +163,12 @@ static ramify_status add_labels(ramify_table *table, const ramify_table_options 
     plain.header = options->header;
     /* A label may hold blanks ("New York"); one column needs no other delimiter. */
     plain.delimiter = options->delimiter ? options->delimiter : ",";
-    ramify_table *labels;
-    RAMIFY_TRY(read_file(table->context, options->labels, &plain, table->memory_bytes, &labels));
-    ramify_status status = check_labels(table, labels);
+    ramify_table *labels = NULL;
+    ramify_status status =
+        read_file(table->context, options->labels, &plain, table->memory_bytes, &labels);
+    if (!labels)
+        return status;
+    status = check_labels(table, labels);
     if (status == RAMIFY_OK)
         status = ramify_table_set_name(labels, 0, LABEL_NAME, strlen(LABEL_NAME));
     uint64_t bytes = labels->memory_bytes;
@@ -181,10 +187,11 @@ static ramify_status add_labels(ramify_table *table, const ramify_table_options 
 static ramify_status read_input(ramify_input *input, const ramify_table_options *options,
                                 uint64_t used, ramify_table **table) {
     ramify_budget budget = ramify_budget_make(input->context, input->name, used);
-    ramify_table *made;
-    RAMIFY_TRY(read_by_kind(input, options, &budget, &made));
+    ramify_table *made = NULL;
+    ramify_status status = read_by_kind(input, options, &budget, &made);
+    if (!made)
+        return status;
     made->memory_bytes = budget.used;
-    ramify_status status = RAMIFY_OK;
     if (options->image)
         status = set_image(made, options);
     if (status == RAMIFY_OK && options->labels)

@@ -39,7 +39,7 @@ void ramify_table_destroy(ramify_table **table) {
         return;
     ramify_table *gone = *table;
     ramify_context *context = gone->context;
-    for (size_t c = 0; c < gone->column_count; c++)
+    for (size_t c = 0; gone->columns && c < gone->column_count; c++)
         release_column(context, &gone->columns[c]);
     for (size_t b = 0; b < gone->block_count; b++)
         ramify_release(context, gone->blocks[b]);
