@@ -321,49 +321,48 @@ typedef enum ramify_activation {
 /* How to train. Fill with ramify_train_options_init, then change what matters. Strings are borrowed
  * during the call. Column lists are names separated by commas. */
 typedef struct ramify_train_options {
-    const char *kind;   /* "pathways" (default) or "mlp" */
+    const char *kind;   /* "pathways" (default) or "mlp": one expert, no tree */
     const char *target; /* target column, or several separated by commas; required */
-    const char
-        *task; /* "regression", "classification", NULL = from the target: text is classification */
-    const char *weight; /* column of row weights, >= 0; NULL = all 1 */
-    const char *group;  /* column whose equal values stay on one side of every split; NULL = none */
-    const char *time; /* column by which rows are ordered: validation rows are the latest; NULL = at
-                         random */
-    const char *drop; /* columns not to be used; NULL = none */
-    double validation; /* share of rows held out for choices, 0 < v < 1; default 0.1 */
-    uint64_t seed;     /* default 0 */
-    double time_limit; /* seconds; 0 = none. When it strikes, the best model so far is returned,
-                          which then depends on the machine */
+    const char *task;   /* "regression", "classification"; NULL: classification if target is text */
+    const char *weight; /* column of row weights, >= 0; NULL: all 1 */
+    const char *group;  /* column whose equal values stay on one side of a split; NULL: none */
+    const char *time;   /* column that orders rows: the latest validate; NULL: at random */
+    const char *drop;   /* columns not to be used; NULL: none */
+    double validation;  /* share of rows held out for choices, 0 < v < 1; default 0.1 */
+    uint64_t seed;      /* default 0 */
 
-    uint64_t
-        resident_bytes; /* bound on the trained model's resident bytes; 0 = none. Default 128 KiB */
-    const char *hidden; /* widths of the hidden layers, such as "64,64,64"; NULL = chosen to fit
-                           resident_bytes */
+    /* Seconds; 0: none. When it strikes, the best model so far is returned, which then depends on
+     * the machine. */
+    double time_limit;
+
+    /* Bound on the trained model's resident bytes (ramify_model_info); 0: none. Default 128 KiB. */
+    uint64_t resident_bytes;
+
+    /* Shape of the experts. */
+    const char *hidden; /* widths of the hidden layers, such as "64,64,64"; NULL: as they fit */
     ramify_activation activation;
-    uint32_t members; /* members that share an expert's weights, averaged; 0 = chosen */
-    uint32_t leaves;  /* most leaves of the tree; 0 = as many as the rows support; 1 = no tree */
-    uint32_t arity;   /* children per node, 2 .. 64; default 4 */
-    uint32_t smallest_node; /* nodes with fewer rows are leaves; default 400 */
-    const char *tree;       /* "kmeans" (default), "dyadic", or "random" (rows to children at random
-                               prototypes: a control) */
-    ramify_choice split_test; /* ON (default, also AUTO): a split must win on report rows; OFF:
-                                 every split stands */
+    uint32_t members; /* members that share an expert's weights, averaged; 0: chosen */
 
-    ramify_choice
-        periodic; /* sine and cosine features of every column; regression with at most 40 columns */
-    ramify_choice bins; /* quantile bins with a two-number bottleneck per column */
-    ramify_choice
-        gradient_routing; /* route in the directions in which the root's output changes most */
-    ramify_choice
-        borrow; /* children also see their siblings' nearest rows; AUTO = off where not earned */
-    ramify_choice averaging; /* average of weights in fine-tuning; AUTO = on */
+    /* The tree. */
+    uint32_t leaves;          /* most leaves; 0: as many as the rows support; 1: no tree */
+    uint32_t arity;           /* children per node, 2 .. 64; default 4 */
+    uint32_t smallest_node;   /* nodes with fewer training rows are leaves; default 400 */
+    const char *tree;         /* "kmeans" (default), "dyadic", or "random" prototypes: a control */
+    ramify_choice split_test; /* ON, AUTO: a split must win on report rows; OFF: all stand */
 
-    uint32_t epochs;       /* passes over the rows for the root; 0 = by the recipe */
-    uint32_t child_epochs; /* for each expert below; 0 = by the recipe */
-    uint32_t batch;        /* rows per optimiser step; 0 = 64 */
-    double rate;           /* largest learning rate; 0 = by the recipe */
-    double decay;          /* decoupled weight decay; negative = by the recipe */
-    bool controls;         /* also train the controls and report them */
+    /* Parts of the recipe (docs/recipe.md). */
+    ramify_choice periodic;         /* sines and cosines of every column; AUTO: chosen */
+    ramify_choice bins;             /* quantile bins, two numbers per column; AUTO: chosen */
+    ramify_choice gradient_routing; /* cells along the root's gradients; AUTO: chosen */
+    ramify_choice borrow;           /* children also see siblings' nearest rows; AUTO: on */
+    ramify_choice averaging;        /* averages of weights in fine-tuning; AUTO: on */
+    uint32_t epochs;                /* passes over the rows for the root; 0: by the recipe */
+    uint32_t child_epochs;          /* passes for each expert below; 0: by the recipe */
+    uint32_t batch;                 /* rows per optimiser step; 0: 64 */
+    double rate;                    /* largest learning rate; 0: by the recipe */
+    double decay;                   /* decoupled weight decay; negative: by the recipe */
+
+    bool controls; /* also train the controls and report them */
 } ramify_train_options;
 
 RAMIFY_API void ramify_train_options_init(ramify_train_options *options);
