@@ -42,7 +42,7 @@ static uint64_t stack_bytes(const ramify_exporter *e) {
 
 static void comment_columns(ramify_exporter *e) {
     const ramify_schema *schema = e->model->schema;
-    ramify_export_put(e, " * x: %lu values\n", (unsigned long)schema->column_count);
+    ramify_export_put(e, " * Values of x: %lu\n", (unsigned long)schema->column_count);
     for (uint32_t c = 0; c < schema->column_count; c++) {
         const ramify_schema_column *column = &schema->columns[c];
         ramify_export_put(e, " *   x[%lu] ", (unsigned long)c);
@@ -62,7 +62,7 @@ static void comment_columns(ramify_exporter *e) {
 static void comment_outputs(ramify_exporter *e) {
     const ramify_schema *schema = e->model->schema;
     bool classes = schema->task == RAMIFY_TASK_CLASSIFICATION;
-    ramify_export_put(e, " * y: %lu values%s\n", (unsigned long)e->model->outputs,
+    ramify_export_put(e, " * Values of y: %lu%s\n", (unsigned long)e->model->outputs,
                       classes ? ", the probabilities of the classes of" : "");
     if (classes) {
         ramify_export_put(e, " *   ");
@@ -95,7 +95,7 @@ void ramify_export_comment(ramify_exporter *e) {
     ramify_export_put(e, "/* A model as C source (C99 or later), written by ramify " RAMIFY_VERSION
                          ".\n *\n");
     ramify_export_put(e, " *     void @(const float *x, float *y);\n *\n");
-    ramify_export_put(e, " * Kind: %s, %s; %lu nodes, %lu modules.\n *\n", model->kind,
+    ramify_export_put(e, " * Kind: %s, %s. Inner nodes: %lu. Modules: %lu.\n *\n", model->kind,
                       classes ? "classification" : "regression", (unsigned long)e->nodes,
                       (unsigned long)e->modules);
     comment_columns(e);
@@ -287,12 +287,13 @@ static void put_tree(ramify_exporter *e) {
 
 static void put_expert(ramify_exporter *e) {
     unsigned long layers = e->mlp->layers;
+    uint32_t buffers = hidden_buffers(e);
     ramify_export_put(
         e, "/* A record is, layer after layer: weights, output by output; biases; slopes below 0,\n"
            " * not in the last layer. */\n"
            "static void @_expert(const float *record, const float *x, float *y) {\n");
     if (layers > 1)
-        ramify_export_put(e, "    float hidden[%lu][%lu];\n", (unsigned long)hidden_buffers(e),
+        ramify_export_put(e, "    float hidden[%lu][%lu];\n", (unsigned long)buffers,
                           (unsigned long)widest_hidden(e));
     ramify_export_put(e,
                       "    for (@_index l = 0; l < %lu; l++) {\n"
@@ -301,11 +302,10 @@ static void put_expert(ramify_exporter *e) {
                       "        const float *weight = record;\n"
                       "        const float *bias = record + k * n, *slope = bias + n;\n",
                       layers, layers - 1);
-    if (layers > 1)
-        ramify_export_put(e, "        float *to = last ? y : hidden[l %% %lu];\n",
-                          (unsigned long)hidden_buffers(e));
-    else
-        ramify_export_put(e, "        float *to = y;\n");
+    ramify_export_put(e, "        float *to = %s;\n",
+                      buffers == 0   ? "y"
+                      : buffers == 1 ? "last ? y : hidden[0]"
+                                     : "last ? y : hidden[l % 2]");
     ramify_export_put(e, "        for (@_index j = 0; j < n; j++) {\n"
                          "            float sum = bias[j];\n"
                          "            for (@_index i = 0; i < k; i++)\n"

@@ -244,6 +244,25 @@ static void test_shapes(void **state) {
         compare(*state, &shapes[i]);
 }
 
+/* Of equal prototypes the first wins, as in the library. */
+static void test_ties(void **state) {
+    const place *p = *state;
+    random_model_options options = random_model_defaults();
+    options.levels = 1;
+    random_model *twin = random_model_create(p->context, &options);
+    size_t routes = twin->stem.routes;
+    assert_true(twin->nodes[0].children >= 2);
+    for (uint32_t i = 2; i <= twin->nodes[0].children; i++)
+        memcpy(twin->prototypes + i * routes, twin->prototypes + routes, routes * sizeof(float));
+    ramify_model *model = random_model_open(twin);
+    void *handle;
+    exported run = load(p, model, &handle);
+    assert_int_equal(rows_apart(NULL, twin, model, run), 0);
+    dlclose(handle);
+    ramify_close(&model);
+    random_model_destroy(twin);
+}
+
 /* Indices beyond 65535, and children whose numbers take two bytes. */
 static void test_many_modules(void **state) {
     const place *p = *state;
@@ -498,6 +517,7 @@ static void test_every_allocation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_shapes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_ties, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_modules, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_random_models, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_of_strangers, set_up, tear_down),
