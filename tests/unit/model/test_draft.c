@@ -48,6 +48,27 @@ static void test_same_draft_same_bytes(void **state) {
     ramify_context_destroy(&context);
 }
 
+/* Indices that a column does not use may hold anything in a draft; in the file they are 0. */
+static void test_unused_indices(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model_options options = random_model_defaults();
+    random_model *twin = random_model_create(context, &options);
+    size_t size, again;
+    void *bytes = random_model_bytes(twin, &size);
+    for (uint32_t c = 0; c < twin->stem.columns; c++)
+        twin->columns[c].knot = twin->columns[c].knots = twin->columns[c].entry =
+            twin->columns[c].periodic = 99;
+    twin->columns[1].missing = 1; /* a category's */
+    void *same = random_model_bytes(twin, &again);
+    assert_int_equal(again, size);
+    assert_memory_equal(bytes, same, size);
+    ramify_release(context, bytes);
+    ramify_release(context, same);
+    random_model_destroy(twin);
+    ramify_context_destroy(&context);
+}
+
 /* A draft over the default random model's stem and modules with a tree of its own. */
 typedef struct hand_made {
     random_model *base;
@@ -156,6 +177,22 @@ static void test_order(void **state) {
     assert_int_equal(child[0].id, 2);
     assert_int_equal(child[1].id, 0);
     assert_int_equal(child[1].leaf, 4);
+
+    /* All prototypes are the same: of equals the first child, twice, which is draft module 4. */
+    static const ramify_draft_node lone[] = {{.module = 4}};
+    ramify_model *single = NULL;
+    assert_int_equal(write_by_hand(context, lone, 1, &single), RAMIFY_OK);
+    const double x[3] = {0.3, 1.0, -0.2};
+    double y[2];
+    ramify_model *both[] = {model, single};
+    for (size_t i = 0; i < 2; i++) {
+        ramify_predictor *predictor = NULL;
+        assert_int_equal(ramify_predictor_create(context, both[i], 1, &predictor), RAMIFY_OK);
+        assert_int_equal(ramify_predict_double(predictor, 1, x, 3, &y[i], 1), RAMIFY_OK);
+        ramify_predictor_destroy(&predictor);
+    }
+    assert_true(y[0] == y[1]);
+    ramify_close(&single);
     ramify_close(&model);
     ramify_context_destroy(&context);
 }
@@ -357,6 +394,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_model_is_sound),
         cmocka_unit_test(test_same_draft_same_bytes),
+        cmocka_unit_test(test_unused_indices),
         cmocka_unit_test(test_refused_drafts),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_header_does_not_grow_with_modules),

@@ -229,11 +229,36 @@ static void test_need_is_known_beforehand(void **state) {
                              .arity = model->limits.arity};
         assert_int_equal(ramify_resident_need(&of).total, info.resident_bytes);
         assert_int_equal(info.leaves, twin->leaves);
+        assert_int_equal(info.path_bytes,
+                         model->limits.depth *
+                             (info.kind[0] == 'p'
+                                  ? ramify_node_bytes(model->limits.arity, model->limits.dims)
+                                  : 0));
         assert_string_equal(info.kind, options.levels > 0 ? "pathways" : "mlp");
         ramify_close(&model);
         random_model_destroy(twin);
         ramify_context_destroy(&context);
     }
+}
+
+/* A piece of rows reads every node on its ways once, and runs a module that all leaves share once. */
+static void test_rows_go_in_groups(void **state) {
+    (void)state;
+    random_model_options options = deep_options();
+    options.modules = 1;
+    subject s = new_subject(&options);
+    ramify_model *model = open_file(&s, s.context, RAMIFY_ACCESS_MMAP, 0);
+    ramify_predictor *predictor = NULL;
+    assert_int_equal(ramify_predictor_create(s.context, model, ROWS, &predictor), RAMIFY_OK);
+    ramify_residency before, after;
+    ramify_model_get_residency(model, &before);
+    compare(&s, predictor, ROWS);
+    ramify_model_get_residency(model, &after);
+    uint64_t reads = after.hits + after.misses - before.hits - before.misses;
+    assert_true(reads > 10 && reads <= model->limits.nodes + 1);
+    ramify_predictor_destroy(&predictor);
+    ramify_close(&model);
+    free_subject(&s);
 }
 
 typedef struct share {
@@ -342,6 +367,7 @@ int main(void) {
         cmocka_unit_test(test_mapped),
         cmocka_unit_test(test_cache_keeps_what_is_used),
         cmocka_unit_test(test_need_is_known_beforehand),
+        cmocka_unit_test(test_rows_go_in_groups),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_file_cut_while_open),
         cmocka_unit_test(test_what_cannot_be_opened),
