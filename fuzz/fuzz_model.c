@@ -91,12 +91,14 @@ static void try_bytes(ramify_context *context, const unsigned char *bytes, size_
 
 /* The good file; made once, and kept. */
 static const void *good_file(size_t *size) {
+    static ramify_context *context;
+    static random_model *subject;
     static void *bytes;
     static size_t bytes_size;
     if (!bytes) {
-        ramify_context *context = NULL;
         demand(ramify_context_create(NULL, &context) == RAMIFY_OK);
-        bytes = random_model_bytes(model_file_subject(context), &bytes_size);
+        subject = model_file_subject(context);
+        bytes = random_model_bytes(subject, &bytes_size);
     }
     *size = bytes_size;
     return bytes;
