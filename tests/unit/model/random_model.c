@@ -400,7 +400,10 @@ static void module_of(const random_model *m, const float *record, const double *
     ramify_mlp_layout(mlp, layers);
     uint32_t n = mlp->width[mlp->layers];
     memset(outputs, 0, n * sizeof *outputs);
-    double *a = get(65536, sizeof *a), *b = get(65536, sizeof *b);
+    uint32_t widest = 0;
+    for (uint32_t l = 0; l <= mlp->layers; l++)
+        widest = mlp->width[l] > widest ? mlp->width[l] : widest;
+    double *a = get(widest, sizeof *a), *b = get(widest, sizeof *b);
     for (uint32_t member = 0; member < mlp->members; member++) {
         memcpy(a, features, mlp->width[0] * sizeof *a);
         for (uint32_t l = 0; l < mlp->layers; l++) {
