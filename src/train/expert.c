@@ -321,8 +321,11 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
                       rate_at(plan, done, step, steps));
             step++;
             late = plan->deadline > 0 && done >= 1;
-            if ((step & 15) == 0 && ramify_cancelled(f->problem->context))
+            if ((step & 15) == 0 && ramify_cancelled(f->problem->context)) {
+                /* What has been learned so far may be the best there is. */
+                RAMIFY_TRY(check(f, select, f->average != NULL, best));
                 return ramify_fail(f->problem->context, RAMIFY_STOPPED, "stopped");
+            }
             if (done * plan->checks >= checks + 1 || step == steps || late) {
                 checks = (uint32_t)(done * plan->checks);
                 RAMIFY_TRY(check(f, select, f->average != NULL, best));
