@@ -24,7 +24,7 @@ struct ramify_model {
     uint32_t outputs;          /* targets or classes */
     ramify_stem stem;          /* its arrays lie in `resident` or in the source */
     const double *head_center; /* targets */
-    const double *head_scale;  /* targets, finite and not 0 */
+    const double *head_scale;  /* targets, finite */
     ramify_module_shape shape; /* of every module */
     ramify_tree_limits limits;
     ramify_reference root;
