@@ -56,10 +56,9 @@ typedef enum ramify_status {
     RAMIFY_ERROR_MEMORY = 3,   /* an allocation was refused */
     RAMIFY_ERROR_LIMIT =
         4, /* more memory is needed than the caller allows; the message says how much */
-    RAMIFY_ERROR_IO = 5,     /* a file cannot be opened, read or written */
-    RAMIFY_ERROR_FORMAT = 6, /* a file is not what its kind says: damaged or hostile */
-    RAMIFY_ERROR_DATA =
-        7, /* a table does not fit the request: a missing column, a word among numbers */
+    RAMIFY_ERROR_IO = 5,         /* a file cannot be opened, read or written */
+    RAMIFY_ERROR_FORMAT = 6,     /* a file is not what its kind says: damaged or hostile */
+    RAMIFY_ERROR_DATA = 7,       /* a table does not fit the request, say by a missing column */
     RAMIFY_ERROR_UNSUPPORTED = 8 /* this build, processor or model kind cannot do that */
 } ramify_status;
 
@@ -93,15 +92,12 @@ typedef struct ramify_context_options {
     void (*log)(void *user, ramify_log_level level, const char *message);
     void (*progress)(void *user, const ramify_progress *progress);
 
-    /* Return true to stop the running call with RAMIFY_STOPPED; asked often, from several threads.
-     */
+    /* Return true to stop the running call with RAMIFY_STOPPED; asked often, by several threads. */
     bool (*cancel)(void *user);
 
-    uint32_t threads; /* threads that a call may use, the caller's included; 0 = as many as the
-                         processors available */
-    const char *isa;  /* "baseline", "avx2", "avx512", "neon"; NULL = the best this processor has */
-    uint64_t memory_limit; /* bytes that a table and what training makes of it may take; 0 = what
-                              the machine has free */
+    uint32_t threads;      /* threads a call may use, its own included; 0: one per processor */
+    const char *isa;       /* "baseline", "avx2", "avx512", "neon"; NULL: the best there is */
+    uint64_t memory_limit; /* bytes that tables and training may take; 0: what is free */
 } ramify_context_options;
 
 RAMIFY_API void ramify_context_options_init(ramify_context_options *options);
@@ -131,15 +127,16 @@ RAMIFY_API const char *ramify_isa(const ramify_context *context);
 typedef enum ramify_task { RAMIFY_TASK_REGRESSION = 0, RAMIFY_TASK_CLASSIFICATION = 1 } ramify_task;
 
 typedef enum ramify_access {
-    RAMIFY_ACCESS_READ = 0, /* parts are read into a bounded cache when a row needs them */
-    RAMIFY_ACCESS_MMAP = 1 /* the file is mapped; the kernel keeps what it likes. Trusts whoever can
-                              truncate the file */
+    RAMIFY_ACCESS_READ = 0, /* parts are read into memory when a row first needs them */
+    RAMIFY_ACCESS_MMAP = 1  /* the file is mapped: trusts whoever can truncate it */
 } ramify_access;
 
 typedef struct ramify_open_options {
-    ramify_access access;    /* default RAMIFY_ACCESS_READ */
-    uint64_t resident_bytes; /* bound on all bytes that the model and one predictor hold; 0 = none:
-                                everything is read once and kept */
+    ramify_access access; /* default RAMIFY_ACCESS_READ */
+
+    /* Bound on all bytes that the model and its predictors hold once it is open; 0: none, what was
+     * read is kept. Opening itself briefly needs memory for the file's header. */
+    uint64_t resident_bytes;
 } ramify_open_options;
 
 RAMIFY_API void ramify_open_options_init(ramify_open_options *options);
@@ -172,15 +169,15 @@ typedef struct ramify_model_info {
     uint64_t leaves;            /* ends of routes */
     uint64_t modules;           /* different experts; several leaves may share one */
     uint64_t parameters;        /* numbers learned, in all */
-    uint64_t active_parameters; /* those one row needs at most: stem, prototypes on its path, one
-                                   expert */
-    uint64_t resident_bytes; /* what must be held to predict one row: handle, schema, stem, largest
-                                path, largest expert, scratch */
-    uint64_t path_bytes;     /* of these, the largest path of node blocks */
-    uint64_t module_bytes;   /* of these, the largest expert */
-    uint64_t file_bytes;     /* size of the file or buffer */
-    const char *config; /* the model's `ramify.config`: JSON text with schema, options, seed, scores
-                           on report rows */
+    uint64_t active_parameters; /* one row needs at most: stem, prototypes on its path, an expert */
+
+    /* What must be held to predict one row: handle, schema, stem, largest path of node blocks,
+     * largest expert, head, scratch. */
+    uint64_t resident_bytes;
+    uint64_t path_bytes;   /* of these, the path */
+    uint64_t module_bytes; /* of these, the expert */
+    uint64_t file_bytes;   /* size of the file or buffer */
+    const char *config;    /* JSON text of `ramify.config`: schema, recipe, seed, scores */
 } ramify_model_info;
 
 RAMIFY_API void ramify_model_get_info(const ramify_model *model, ramify_model_info *info);
@@ -213,10 +210,11 @@ RAMIFY_API ramify_status ramify_predictor_create(ramify_context *context, ramify
 RAMIFY_API void ramify_predictor_destroy(ramify_predictor **predictor);
 
 /* Predicts `rows` rows.
- *   x   rows x columns, raw values in the units of the training table, row r at x + r * x_stride. A
- * missing value is NaN; a category is its code (ramify_model_category). y   rows x outputs: the
- * targets in their units, or the probability of each class; row r at y + r * y_stride. A row's
- * prediction does not depend on the rows beside it. Fails with RAMIFY_ERROR_IO or
+ *   x  rows x columns, raw values in the units of the training table, row r at x + r * x_stride. A
+ *      missing value is NaN; a category is its code (ramify_model_category).
+ *   y  rows x outputs: the targets in their units, or the probability of each class; row r at
+ *      y + r * y_stride.
+ * A row's prediction does not depend on the rows beside it. Fails with RAMIFY_ERROR_IO or
  * RAMIFY_ERROR_FORMAT when a part that is first needed now cannot be read. */
 RAMIFY_API ramify_status ramify_predict(ramify_predictor *predictor, size_t rows, const float *x,
                                         size_t x_stride, float *y, size_t y_stride);
@@ -225,9 +223,12 @@ RAMIFY_API ramify_status ramify_predict_double(ramify_predictor *predictor, size
                                                size_t y_stride);
 
 /* Gradient of one output (a target, or a class's log-probability) with respect to the raw inputs,
- * in output units per input unit. x         rows x columns, as above gradient  rows x columns; 0
- * for categorical columns and where a value is missing or clipped The function is piecewise smooth:
- * on a border between cells or at a kink it is the gradient of one side. */
+ * in output units per input unit.
+ *   x         rows x columns, as above
+ *   gradient  rows x columns; 0 for categorical columns and where a value is missing or clipped
+ * The function is piecewise smooth: on a border between cells or at a kink it is the gradient of
+ * one side. The first call allocates its scratch, which predicting alone does without; under a
+ * resident bound that comes on top, for one row at a time. */
 RAMIFY_API ramify_status ramify_predict_gradient(ramify_predictor *predictor, size_t rows,
                                                  const double *x, size_t x_stride, uint32_t output,
                                                  double *gradient, size_t gradient_stride);
@@ -253,15 +254,13 @@ typedef enum ramify_header {
 } ramify_header;
 
 typedef struct ramify_table_options {
-    const char *delimiter; /* "," or "\t" or " " (runs of blanks) ...; NULL = the first of tab,
-                              comma, semicolon, blanks in line 1 */
+    /* Between cells: "," or "\t" or another character, or " " for runs of blanks. NULL: the first of
+     * tab, comma, semicolon and blanks that line 1 has. */
+    const char *delimiter;
     ramify_header header;
-    const char *categorical; /* names separated by commas: columns read as categories even if they
-                                hold numbers; NULL = none */
-    const char *labels; /* path of a file with one column; added to the table as the column "label";
-                           NULL = none */
-    const char *image;  /* "HxW" or "HxWxC": what the columns of a CSV or NPY file are; kept, and
-                           checked against the column count */
+    const char *categorical; /* names, comma between: categories even if numbers; NULL: none */
+    const char *labels;      /* file of one column, added as the column "label"; NULL: none */
+    const char *image;       /* "HxW" or "HxWxC": checked against the column count; NULL: none */
 } ramify_table_options;
 
 RAMIFY_API void ramify_table_options_init(ramify_table_options *options);
@@ -428,8 +427,10 @@ RAMIFY_API ramify_status ramify_save(ramify_context *context, const ramify_model
                                      const char *path);
 
 /* Predicts all rows of a table whose columns are matched by name (by order if the table or the
- * model has no names of its own). y  rows x outputs, dense, the caller's Warnings about extra
- * columns, unseen categories and values outside the training range go to the log. */
+ * model has no names of its own).
+ *   y  rows x outputs, dense, the caller's
+ * Warnings about extra columns, unseen categories and values outside the training range go to the
+ * log. */
 RAMIFY_API ramify_status ramify_predict_table(ramify_context *context, ramify_model *model,
                                               const ramify_table *table, double *y);
 
