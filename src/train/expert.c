@@ -127,6 +127,8 @@ static double progress_at(const ramify_expert_plan *plan, uint64_t step, uint64_
     double done = (double)step / (double)steps;
     if (plan->deadline <= 0)
         return done;
+    if (plan->started >= plan->deadline)
+        return 1; /* what came before has used up the time */
     double passed = (ramify_seconds() - plan->started) / (plan->deadline - plan->started);
     passed = passed < 1 ? passed : 1;
     return done > passed ? done : passed;
