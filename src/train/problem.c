@@ -11,23 +11,41 @@
 /* Rows that are fetched from the table at a time. */
 #define BLOCK_ROWS 1024
 
+/* Kept of values divided by `largest`, the largest magnitude so far: squares of numbers beyond
+ * 1e154 overflow, and those below 1e-154 vanish. */
 typedef struct moments {
-    double center, square, low, high;
+    double largest, center, square;
     size_t count;
 } moments;
 
 /* Welford's update: one pass, no cancellation. */
 static void moments_add(moments *m, double x) {
+    if (fabs(x) > m->largest) {
+        /* A power of two, so that nothing is rounded on the way. */
+        int exponent;
+        (void)frexp(x, &exponent);
+        double unit = ldexp(1.0, exponent - 1), shrink = m->largest / unit;
+        m->center *= shrink;
+        m->square *= shrink * shrink;
+        m->largest = unit;
+    }
+    if (m->largest > 0)
+        x /= m->largest;
     m->count++;
     double difference = x - m->center;
     m->center += difference / (double)m->count;
     m->square += difference * (x - m->center);
 }
 
+static double moments_center(const moments *m) {
+    return m->center * m->largest;
+}
+
 static double moments_scale(const moments *m) {
     double scale = m->count > 0 ? sqrt(m->square / (double)m->count) : 0.0;
     /* A constant column, or one whose spread is rounding: dividing by it would blow it up. */
-    return scale > 1e-12 * fabs(m->center) && scale > 0 && isfinite(scale) ? scale : 1.0;
+    bool spread = scale > 1e-12 * fabs(m->center) && scale * m->largest > 0;
+    return spread ? scale * m->largest : 1.0;
 }
 
 static void plan_columns(const ramify_schema *schema, const bool *missing, ramify_problem *made) {
@@ -81,7 +99,7 @@ static ramify_status measure_columns(ramify_problem *made, const ramify_match *m
             }
     }
     for (uint32_t c = 0; c < columns; c++) {
-        made->center[c] = schema->columns[c].categorical ? 0.0 : moment[c].center;
+        made->center[c] = schema->columns[c].categorical ? 0.0 : moments_center(&moment[c]);
         made->scale[c] = schema->columns[c].categorical ? 1.0 : moments_scale(&moment[c]);
     }
     plan_columns(schema, missing, made);
@@ -95,9 +113,15 @@ static void measure_targets(ramify_problem *made, const ramify_match *match, ram
         moments moment = {0};
         for (size_t i = 0; i < train.count; i++)
             moments_add(&moment, ramify_match_target(match, t, train.row[i]));
-        made->head_center[t] = moment.center;
+        made->head_center[t] = moments_center(&moment);
         made->head_scale[t] = moments_scale(&moment);
     }
+}
+
+static double standardise(double x, double center, double scale) {
+    double difference = x - center;
+    /* Numbers of both signs at the end of the range: the difference overflows, the quotient not. */
+    return isfinite(difference) ? difference / scale : x / scale - center / scale;
 }
 
 static void fill(ramify_problem *made, const ramify_match *match, const uint32_t *table_rows,
@@ -114,8 +138,8 @@ static void fill(ramify_problem *made, const ramify_match *match, const uint32_t
             made->label[i] = (uint32_t)ramify_match_target(match, 0, table_rows[i]);
         for (uint32_t t = 0; t < made->targets; t++)
             made->target[i * made->targets + t] =
-                (float)((ramify_match_target(match, t, table_rows[i]) - made->head_center[t]) /
-                        made->head_scale[t]);
+                (float)standardise(ramify_match_target(match, t, table_rows[i]),
+                                   made->head_center[t], made->head_scale[t]);
     }
 }
 
