@@ -1,0 +1,75 @@
+#include "toy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+float *toy_floats(size_t count) {
+    size_t bytes = ramify_pad(count + 1) * sizeof(float);
+    float *memory = aligned_alloc(RAMIFY_ALIGNMENT, bytes);
+    assert_non_null(memory);
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+toy toy_create(ramify_context *context, size_t rows, size_t inputs, toy_function *function,
+               double noise, uint64_t seed) {
+    toy t = {.context = context, .rows = rows, .inputs = inputs};
+    t.values = calloc(rows * (inputs + 1), sizeof *t.values);
+    assert_non_null(t.values);
+    ramify_random random = ramify_random_stream(seed, RAMIFY_PURPOSE_SHUFFLE, 12, 34);
+    for (size_t row = 0; row < rows; row++) {
+        double *x = t.values + row * (inputs + 1);
+        for (size_t c = 0; c < inputs; c++)
+            x[c] = 2 * ramify_random_uniform(&random) - 1;
+        x[inputs] = function(x) + noise * ramify_random_normal(&random);
+    }
+    char text[24];
+    const char **names = calloc(inputs + 1, sizeof *names);
+    assert_non_null(names);
+    for (size_t c = 0; c <= inputs; c++) {
+        snprintf(text, sizeof text, "x%zu", c + 1);
+        names[c] = strdup(c < inputs ? text : "y");
+    }
+    assert_int_equal(
+        ramify_table_from_doubles(context, t.values, rows, inputs + 1, inputs + 1, names, &t.table),
+        RAMIFY_OK);
+    for (size_t c = 0; c <= inputs; c++) {
+        char *name = NULL;
+        memcpy(&name, &names[c], sizeof name);
+        free(name);
+    }
+    free(names);
+    return t;
+}
+
+void toy_problem(toy *t, size_t train, size_t select, const char *task, const char *weight) {
+    ramify_schema_request request = {.target = "y", .task = task, .weight = weight};
+    assert_int_equal(ramify_schema_infer(t->context, t->table, &request, &t->schema), RAMIFY_OK);
+    assert_int_equal(ramify_match_create(t->context, t->schema, t->table, true, &t->match),
+                     RAMIFY_OK);
+    uint32_t *row = calloc(t->rows, sizeof *row);
+    assert_non_null(row);
+    for (size_t i = 0; i < t->rows; i++)
+        row[i] = (uint32_t)i;
+    const ramify_column *column =
+        weight ? &t->table->columns[ramify_table_find(t->table, weight)] : NULL;
+    ramify_rows rest = {row + train + select, t->rows - train - select};
+    assert_int_equal(ramify_problem_create(t->context, t->match, (ramify_rows){row, train},
+                                           (ramify_rows){row + train, select}, rest, column,
+                                           &t->problem),
+                     RAMIFY_OK);
+    free(row);
+}
+
+void toy_destroy(toy *t) {
+    ramify_problem_destroy(t->context, &t->problem);
+    ramify_match_destroy(t->context, &t->match);
+    ramify_schema_destroy(t->context, &t->schema);
+    ramify_table_destroy(&t->table);
+    free(t->values);
+}
