@@ -232,8 +232,8 @@ static ramify_cell_end next_quoted(ramify_cells *cells, const char **at, const c
         doubled = true;
         quote += 2;
     }
-    if (quote + 1 == cells->end && !cells->ended)
-        return RAMIFY_CELL_CUT;
+    /* A quote that is the last byte of the buffer may be half of a pair: ramify_cells_stop says
+     * "cut" then. */
     *text = first;
     *length = (size_t)(quote - first);
     if (memchr(*text, '\0', *length))

@@ -78,15 +78,6 @@ bool ramify_list_next(const char **list, const char **name, size_t *length) {
     return true;
 }
 
-bool ramify_list_contains(const char *list, const char *name) {
-    const char *entry;
-    size_t length, wanted = strlen(name);
-    while (ramify_list_next(&list, &entry, &length))
-        if (length == wanted && memcmp(entry, name, length) == 0)
-            return true;
-    return false;
-}
-
 static int compare_names(const void *a, const void *b) {
     const ramify_name *left = a, *right = b;
     int order = strcmp(left->text, right->text);

@@ -22,9 +22,6 @@ const char *ramify_text_excerpt(const char *text, size_t length,
  * is moved on; it may point to NULL. False at the end. The name is not terminated. */
 bool ramify_list_next(const char **list, const char **name, size_t *length);
 
-/* True if the list holds the name. */
-bool ramify_list_contains(const char *list, const char *name);
-
 /* A name and where it came from. Sorted arrays of these find duplicates and answer look-ups in
  * O(log count), so a table with many columns costs no quadratic time. */
 typedef struct ramify_name {

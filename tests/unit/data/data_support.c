@@ -3,19 +3,32 @@
 #include <stdio.h>
 #include <zlib.h>
 
+/* Before each block stands its size. */
+#define SIZE_ROOM _Alignof(max_align_t)
+
 static void *count_allocate(void *user, size_t bytes) {
     data_world *world = user;
     if (++world->calls == world->refuse)
         return NULL;
-    void *memory = malloc(bytes);
-    world->blocks += memory != NULL;
-    return memory;
+    char *memory = malloc(bytes + SIZE_ROOM);
+    if (!memory)
+        return NULL;
+    memcpy(memory, &bytes, sizeof bytes);
+    world->blocks++;
+    world->live += (int64_t)bytes;
+    if (world->peak < world->live)
+        world->peak = world->live;
+    return memory + SIZE_ROOM;
 }
 
 static void count_release(void *user, void *memory) {
     data_world *world = user;
+    char *start = (char *)memory - SIZE_ROOM;
+    size_t bytes;
+    memcpy(&bytes, start, sizeof bytes);
     world->blocks--;
-    free(memory);
+    world->live -= (int64_t)bytes;
+    free(start);
 }
 
 static void keep_log(void *user, ramify_log_level level, const char *message) {

@@ -19,6 +19,7 @@
 typedef struct data_world {
     ramify_context *context;
     int64_t blocks;        /* allocated and not released */
+    int64_t live, peak;    /* bytes of these, now and at most */
     uint64_t calls;        /* of allocate */
     uint64_t refuse;       /* the call that is refused; 0 = none */
     uint64_t memory_limit; /* for the context; set before data_world_begin */

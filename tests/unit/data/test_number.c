@@ -51,6 +51,19 @@ static void test_scan_of_random_digits(void **state) {
     }
 }
 
+/* Quotients of few bits more than a double has, where what remains of the division decides. */
+static void test_scan_of_long_fractions(void **state) {
+    (void)state;
+    ramify_random random = ramify_random_stream(5, RAMIFY_PURPOSE_CONTROL, 0, 0);
+    for (int i = 0; i < 400000; i++) {
+        char text[64];
+        uint64_t digits = ramify_random_below(&random, UINT64_C(9999999999999999999)) | UINT64_C(1)
+                                                                                            << 54;
+        snprintf(text, sizeof text, "%llue-%d", (unsigned long long)digits, 24 + i % 4);
+        check_text(text);
+    }
+}
+
 static void test_scan_of_hard_numbers(void **state) {
     (void)state;
     static const char *const texts[] = {"0",
@@ -206,6 +219,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scan_agrees_with_strtod),
         cmocka_unit_test(test_scan_of_random_digits),
+        cmocka_unit_test(test_scan_of_long_fractions),
         cmocka_unit_test(test_scan_of_hard_numbers),
         cmocka_unit_test(test_scan_stops_where_the_number_ends),
         cmocka_unit_test(test_parse_wants_the_whole_text),

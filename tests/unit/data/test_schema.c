@@ -140,8 +140,8 @@ static void test_identifiers(void **state) {
                                           "rising,mixed,name,real,repeated,hole,y\n"
                                           "1,700,a,1.5,1,1,1\n"
                                           "2,-7,b,2.5,2,2,2\n"
-                                          "4,900000,c,3.5,900,,3\n"
-                                          "8,12,d,4.25,2,4,4\n",
+                                          "4,900000,c,3.5,2,,3\n"
+                                          "8,12,d,4.25,900,4,4\n",
                                           NULL);
     ramify_schema *schema = infer(world, table, &(ramify_schema_request){.target = "y"});
     assert_string_equal(

@@ -13,12 +13,12 @@ enum { ROWS = 1000 };
 static ramify_table *make_table(data_world *world) {
     char *text = malloc((size_t)ROWS * 64);
     assert_non_null(text);
-    size_t used = (size_t)sprintf(text, "x,group,team,time,date,gap\n");
+    size_t used = (size_t)sprintf(text, "x,group,team,time,date,gap,change\n");
     for (int r = 0; r < ROWS; r++) {
         int time = (r * 389) % ROWS; /* every one once */
-        used += (size_t)sprintf(text + used, "1,%d,team %d,%d,20%02d-%02d-%02dT00:00,%s\n",
+        used += (size_t)sprintf(text + used, "1,%d,team %d,%d,20%02d-%02d-%02dT00:00,%s,%d.5\n",
                                 r * 31 % 150, r * 31 % 150, time, time / 360, time / 30 % 12 + 1,
-                                time % 30 + 1, r == 17 ? "" : "1");
+                                time % 30 + 1, r == 17 ? "" : "1", time - 500);
     }
     ramify_table *table = data_parse_text(world, text, NULL);
     free(text);
@@ -193,9 +193,10 @@ static void test_time_orders_the_sides(void **state) {
     data_world *world = *state;
     ramify_table *table = make_table(world);
     uint32_t *rows = all_rows(ROWS);
-    for (size_t c = 3; c <= 4; c++) {
+    static const size_t times[] = {3, 4, 6}; /* whole numbers, dates, both sides of zero */
+    for (size_t i = 0; i < 3; i++) {
         ramify_split_request request = {
-            .rows = rows, .count = ROWS, .validation = 0.2, .time = &table->columns[c]};
+            .rows = rows, .count = ROWS, .validation = 0.2, .time = &table->columns[times[i]]};
         ramify_split *made = split(world, table, &request);
         assert_int_equal(made->report_count, 100);
         char side[ROWS];
@@ -212,6 +213,29 @@ static void test_time_orders_the_sides(void **state) {
     ramify_split *made = split(world, table, &request);
     assert_int_equal(made->report[0], 900);
     assert_int_equal(made->select[0], 800);
+    ramify_split_destroy(world->context, &made);
+    free(rows);
+    ramify_table_destroy(&table);
+}
+
+/* A group counts by its latest row. */
+static void test_groups_in_time(void **state) {
+    data_world *world = *state;
+    static const double values[] = {1, 9, 2, 1, 3, 5, 4, 6, 1, 2, 5, 7};
+    static const char sides[] = "rttsrs";
+    ramify_table *table = NULL;
+    assert_int_equal(ramify_table_from_doubles(world->context, values, 6, 2, 2, NULL, &table),
+                     RAMIFY_OK);
+    uint32_t *rows = all_rows(6);
+    ramify_split_request request = {.rows = rows,
+                                    .count = 6,
+                                    .validation = 0.5,
+                                    .group = &table->columns[0],
+                                    .time = &table->columns[1]};
+    ramify_split *made = split(world, table, &request);
+    char side[6];
+    mark(made, 6, side);
+    assert_memory_equal(side, sides, sizeof side);
     ramify_split_destroy(world->context, &made);
     free(rows);
     ramify_table_destroy(&table);
@@ -397,8 +421,8 @@ static void test_folds_in_time(void **state) {
     count_folds(world, table, &request, ROWS, fold, counts);
     for (size_t r = 0; r < ROWS; r++)
         assert_int_equal(fold[r], r * 389 % ROWS);
-    /* A large first group leaves no fold empty. */
-    static const double values[] = {1, 1, 1, 1, 1, 1, 2, 3, 4};
+    /* A large last group leaves no fold empty. */
+    static const double values[] = {1, 2, 3, 4, 4, 4, 4, 4, 4};
     ramify_table *groups = NULL;
     assert_int_equal(ramify_table_from_doubles(world->context, values, 9, 1, 1, NULL, &groups),
                      RAMIFY_OK);
@@ -450,6 +474,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_large_groups, data_world_setup, data_world_teardown),
         cmocka_unit_test_setup_teardown(test_time_orders_the_sides, data_world_setup,
                                         data_world_teardown),
+        cmocka_unit_test_setup_teardown(test_groups_in_time, data_world_setup, data_world_teardown),
         cmocka_unit_test_setup_teardown(test_columns_that_do_not_divide, data_world_setup,
                                         data_world_teardown),
         cmocka_unit_test_setup_teardown(test_classes_keep_their_shares, data_world_setup,
