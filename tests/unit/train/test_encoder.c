@@ -143,12 +143,17 @@ static void test_knots_at_the_border(void **state) {
     (void)state;
     for (size_t distinct = BINS; distinct <= BINS + 2; distinct++) {
         toy t = toy_create(context, ROWS, 1, zero, 1.0, 4);
-        for (size_t row = 0; row < ROWS; row++)
-            t.values[2 * row] = (double)(row % distinct) * (double)(row % distinct);
+        /* All values once, the highest three over and over: quantiles would pass the low ones by. */
+        for (size_t row = 0; row < ROWS; row++) {
+            double value = (double)(row < distinct ? row : distinct - 1 - row % 3);
+            t.values[2 * row] = value * value;
+        }
         toy_problem(&t, TRAIN, 100, NULL, NULL);
         ramify_encoder *encoder = encode(&t, true, 0);
-        size_t expected = distinct <= BINS + 1 ? distinct : BINS + 1;
-        assert_int_equal(encoder->column[0].knots, expected);
+        if (distinct <= BINS + 1)
+            assert_int_equal(encoder->column[0].knots, distinct);
+        else
+            assert_true(encoder->column[0].knots < BINS);
         ramify_encoder_destroy(context, &encoder);
         toy_destroy(&t);
     }

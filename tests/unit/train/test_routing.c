@@ -207,6 +207,50 @@ static void test_second_direction(void **state) {
     toy_destroy(&t);
 }
 
+/* y = sin(2 pi f z_0) + 2 z_1: the mean outer product of its gradient by hand. */
+static void test_against_a_known_gradient(void **state) {
+    (void)state;
+    toy t = toy_create(context, 500, 5, ridge, 0, 6);
+    toy_problem(&t, 400, 50, NULL, NULL);
+    ramify_encoder_options options = {.frequencies = 1, .frequency_deviation = 0.3, .seed = 2};
+    ramify_encoder *encoder = NULL;
+    assert_int_equal(ramify_encoder_create(t.problem, &options, &encoder), RAMIFY_OK);
+    assert_int_equal(encoder->stem.features, 15);
+    ramify_mlp_shape shape = {1, 1, {15, 1}};
+    float *record = toy_floats(ramify_mlp_record_bytes(&shape) / sizeof(float));
+    record[encoder->column[0].periodic] = 1;
+    record[encoder->column[1].feature] = 2;
+    double a = 0, b = 0, turn = 2 * acos(-1) * (double)encoder->frequency[0];
+    for (size_t row = 0; row < 400; row++) {
+        double slope = turn * cos(turn * (double)t.problem->plain[row * t.problem->plain_stride]);
+        a += slope * slope / 400;
+        b += 2 * slope / 400;
+    }
+    /* Eigenvalues of (a b; b 4). */
+    double middle = (a + 4) / 2, apart = sqrt((a - 4) * (a - 4) / 4 + b * b);
+    float *route = NULL;
+    uint32_t dims = 0;
+    assert_int_equal(ramify_routing_gradient(t.problem, &shape, encoder, record, 0, &route, &dims),
+                     RAMIFY_OK);
+    assert_int_equal(dims, 2);
+    for (size_t k = 0; k < 2; k++) {
+        double length = 0, image[2];
+        const float *v = route + k * t.problem->plain_stride;
+        for (size_t c = 0; c < 5; c++)
+            length += (double)v[c] * (double)v[c];
+        double value = k == 0 ? middle + apart : middle - apart;
+        assert_true(fabs(length - value / (middle + apart)) < 1e-4);
+        image[0] = a * (double)v[0] + b * (double)v[1];
+        image[1] = b * (double)v[0] + 4 * (double)v[1];
+        for (size_t c = 0; c < 2; c++)
+            assert_true(fabs(image[c] - value * (double)v[c]) < 1e-3);
+    }
+    ramify_release(context, route);
+    free(record);
+    ramify_encoder_destroy(context, &encoder);
+    toy_destroy(&t);
+}
+
 /* Where nothing changes there is no direction. */
 static void test_constant_output(void **state) {
     (void)state;
@@ -236,6 +280,7 @@ int main(void) {
         cmocka_unit_test(test_ridge_of_classes),
         cmocka_unit_test(test_second_direction),
         cmocka_unit_test(test_constant_output),
+        cmocka_unit_test(test_against_a_known_gradient),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
