@@ -25,10 +25,11 @@ static ramify_status train_one_expert(ramify_context *context,
     plan.deadline = 0;
     if (plan.epochs <= root->plan.epochs)
         return finish_root(context, request, root, model);
-    ramify_root *longer;
-    RAMIFY_TRY(ramify_root_fit(request->problem, request->recipe, &root->design, &root->shape,
-                               &plan, &longer));
-    ramify_status status = finish_root(context, request, longer, model);
+    ramify_root *longer = NULL; /* set when the fit was stopped, too */
+    ramify_status status = ramify_root_fit(request->problem, request->recipe, &root->design,
+                                           &root->shape, &plan, &longer);
+    if (status == RAMIFY_OK)
+        status = finish_root(context, request, longer, model);
     ramify_root_destroy(context, &longer);
     return status;
 }
@@ -109,10 +110,11 @@ static ramify_status train_equal_total(ramify_context *context,
     ramify_expert_plan plan = root->plan;
     plan.deadline = 0;
     plan.rate = trial.plan[best].rate;
-    ramify_root *large;
-    RAMIFY_TRY(
-        ramify_root_fit(request->problem, request->recipe, &root->design, &shape, &plan, &large));
-    status = finish_root(context, request, large, model);
+    ramify_root *large = NULL;
+    status =
+        ramify_root_fit(request->problem, request->recipe, &root->design, &shape, &plan, &large);
+    if (status == RAMIFY_OK)
+        status = finish_root(context, request, large, model);
     ramify_root_destroy(context, &large);
     return status;
 }
@@ -124,9 +126,10 @@ static ramify_status train_random(ramify_context *context, const ramify_control_
     ramify_grow_plan plan = request->recipe->grow;
     plan.partition = RAMIFY_PARTITION_RANDOM;
     plan.expert.deadline = 0;
-    ramify_grown *grown;
-    RAMIFY_TRY(ramify_grow(request->problem, &request->root->shape, &plan, request->features,
-                           request->points, request->routes, request->root->record, &grown));
+    ramify_grown *grown = NULL;
+    ramify_status status =
+        ramify_grow(request->problem, &request->root->shape, &plan, request->features,
+                    request->points, request->routes, request->root->record, &grown);
     ramify_parts parts = {
         .kind = "pathways",
         .problem = request->problem,
@@ -135,7 +138,8 @@ static ramify_status train_random(ramify_context *context, const ramify_control_
         .routes = request->routes,
         .grown = grown,
     };
-    ramify_status status = ramify_finish(context, &parts, model);
+    if (status == RAMIFY_OK)
+        status = ramify_finish(context, &parts, model);
     ramify_grown_destroy(context, &grown);
     return status;
 }

@@ -42,10 +42,6 @@ ramify_status ramify_encoder_create(const ramify_problem *problem,
                                     ramify_encoder **encoder);
 void ramify_encoder_destroy(ramify_context *context, ramify_encoder **encoder);
 
-/* A copy that can be trained on its own. */
-ramify_status ramify_encoder_copy(const ramify_problem *problem, const ramify_encoder *encoder,
-                                  ramify_encoder **copy);
-
 /* theta -> stem.table and stem.frequency. */
 void ramify_encoder_tabulate(ramify_encoder *encoder);
 
