@@ -178,8 +178,10 @@ static void test_groups_do_not_leak(void **state) {
     }
     assert_int_equal(ramify_table_add_doubles(d->context, t.table, "g", group), RAMIFY_OK);
     ramify_train_options options = quick_options();
-    options.epochs = 400;
+    options.epochs = 150;
     options.hidden = "64,64";
+    options.members = 1;
+    options.bins = options.periodic = RAMIFY_CHOICE_OFF;
     options.decay = 0;
     options.leaves = 1;
     options.drop = "g";
