@@ -84,7 +84,7 @@ typedef struct ramify_context_options {
 
     /* Memory. Both NULL (malloc and free) or both set; called from several threads at once. `bytes`
      * is at least 1; the result must be aligned as malloc's; NULL refuses. The blocks that the JSON
-     * and gzip libraries take for themselves do not come from here. */
+     * library takes for itself do not come from here. */
     void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *memory);
 

@@ -128,7 +128,7 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
         .time = options->time,
     };
     RAMIFY_TRY(ramify_schema_infer(s->context, s->table, &request, &s->schema));
-    RAMIFY_TRY(ramify_match_create(s->context, s->schema, s->table, true, &s->match));
+    RAMIFY_TRY(ramify_match_create_training(s->context, s->schema, s->table, &s->match));
     const ramify_column *weight;
     RAMIFY_TRY(find_column(s, options->weight, &weight));
     RAMIFY_TRY(split_rows(s, given, given_count, weight));
@@ -457,7 +457,7 @@ ramify_status ramify_cross_validate(ramify_context *context, const ramify_table 
     if (status == RAMIFY_OK)
         status = ramify_schema_infer(context, table, &request, &s.schema);
     if (status == RAMIFY_OK)
-        status = ramify_match_create(context, s.schema, table, true, &s.match);
+        status = ramify_match_create_training(context, s.schema, table, &s.match);
     if (status == RAMIFY_OK)
         status = find_column(&s, options->group, &split.group);
     if (status == RAMIFY_OK)
