@@ -461,8 +461,11 @@ static ramify_status open_level(growth *g, uint32_t first, uint32_t end) {
 
 static ramify_status grow_level(growth *g, uint32_t first, uint32_t end) {
     ramify_status status = open_level(g, first, end);
-    if (status == RAMIFY_OK)
-        status = ramify_parallel(g->problem->context, g->candidate_count, fit_child, g);
+    if (status != RAMIFY_OK) {
+        splits_clear(g);
+        return status;
+    }
+    status = ramify_parallel(g->problem->context, g->candidate_count, fit_child, g);
     for (uint32_t i = 0; i < g->candidate_count; i++)
         g->grown->row_visits += g->order[i]->row_visits;
     for (uint32_t s = 0; status == RAMIFY_OK && s < g->split_count; s++) {
