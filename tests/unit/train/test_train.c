@@ -208,7 +208,7 @@ static void test_time_limit(void **state) {
     ramify_train_options options = variant(0);
     options.epochs = options.child_epochs = 50000000;
     options.time_limit = 0.2;
-    d->stop_at = 3000000;
+    d->stop_at = 1000000;
     ramify_training *training = NULL;
     ramify_model *model = train(d, t.table, &options, RAMIFY_OK, &training);
     assert_true(training->time_limit_struck);
