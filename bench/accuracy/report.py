@@ -96,16 +96,12 @@ def report_peers(ours: pd.DataFrame, peers: pd.DataFrame, resident: str) -> None
     held = means(table, "resident_bytes")["pathways"]
     best = error[TREES].min(axis=1)
     ratio = error["pathways"] / best
-    print(
-        f"\n### Beside boosted trees and scikit-learn's MLP, --resident {resident}\n"
-    )
+    print(f"\n### Beside boosted trees and scikit-learn's MLP, --resident {resident}\n")
     columns = ["pathways", *TREES, "sklearn-mlp"]
     rows = [
         [
             name,
-            *(
-                f"{error.loc[name, m]:.4g} ± {spread.loc[name, m]:.2g}" for m in columns
-            ),
+            *(f"{error.loc[name, m]:.4g} ± {spread.loc[name, m]:.2g}" for m in columns),
             f"{ratio[name]:.3f}",
             "boosted trees" if ratio[name] > 1 else "pathways",
             f"{held[name] / 1024:.0f} KiB",

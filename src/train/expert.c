@@ -294,6 +294,17 @@ static ramify_status check(fit *f, ramify_rows select, bool average, snapshot *b
     return status;
 }
 
+/* Adds rows to the meter and tells the progress callback. */
+static void report_rows(const fit *f, size_t rows) {
+    ramify_meter *meter = f->plan->meter;
+    if (!meter)
+        return;
+    unsigned long long done = atomic_fetch_add(&meter->done, rows) + rows;
+    /* The whole is reported by whoever waits for all fits. */
+    if ((double)done < meter->total)
+        ramify_progress_report(f->problem->context, meter->stage, (double)done, meter->total);
+}
+
 static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ramify_rows select,
                          bool keep_start, uint32_t *order, uint32_t *rows, float *weights,
                          snapshot *best) {
@@ -322,6 +333,7 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
             take_step(f, rows, row_weight ? weights : NULL, count,
                       rate_at(plan, done, step, steps));
             step++;
+            report_rows(f, count);
             late = plan->deadline > 0 && done >= 1;
             if ((step & 15) == 0 && ramify_cancelled(f->problem->context)) {
                 /* What has been learned so far may be the best there is. */

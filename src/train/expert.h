@@ -7,6 +7,15 @@
 #include "mlp.h"
 #include "problem.h"
 
+#include <stdatomic.h>
+
+/* How far fits that run side by side have come together, in training rows seen. */
+typedef struct ramify_meter {
+    const char *stage; /* what the progress callback is told */
+    double total;
+    atomic_ullong done;
+} ramify_meter;
+
 typedef struct ramify_expert_plan {
     uint32_t epochs;  /* passes over the rows */
     uint32_t batch;   /* rows per step */
@@ -22,6 +31,7 @@ typedef struct ramify_expert_plan {
     /* ramify_seconds(). With a deadline the schedule follows steps or time, whichever is further
      * on, so that a fit that is short of time still ends annealed. deadline 0: none. */
     double started, deadline;
+    ramify_meter *meter; /* NULL: not reported */
 } ramify_expert_plan;
 
 /* How an expert does on some rows. loss: mean squared error of the standardised targets, or

@@ -46,6 +46,7 @@ typedef struct growth {
     candidate **order; /* all candidates of the level, largest first */
     uint32_t candidate_count;
     uint32_t level; /* depth of the children */
+    ramify_meter meter;
 } growth;
 
 static void candidate_clear(ramify_context *context, candidate *c) {
@@ -348,6 +349,7 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     }
     ramify_expert_plan plan = g->plan->expert;
     plan.node = c->node.key;
+    plan.meter = &g->meter;
     plan.rate *= pow(g->plan->rate_share, (double)g->level - 1);
     if (status == RAMIFY_OK)
         status = ramify_expert_fit(g->problem, g->shape, &plan, NULL, g->features, train, weights,
@@ -459,13 +461,27 @@ static ramify_status open_level(growth *g, uint32_t first, uint32_t end) {
     return RAMIFY_OK;
 }
 
+/* Sets the meter to the rows that the level's fits will see, but for borrowed ones that run out. */
+static void meter_level(growth *g) {
+    double rows = 0;
+    for (uint32_t i = 0; i < g->candidate_count; i++)
+        if (g->order[i]->node.train_count >= CHILD_ROWS)
+            rows += (double)g->order[i]->node.train_count;
+    g->meter.stage = "growing the tree";
+    g->meter.total = rows * (1 + g->plan->borrow) * g->plan->expert.epochs;
+    atomic_store(&g->meter.done, 0);
+}
+
 static ramify_status grow_level(growth *g, uint32_t first, uint32_t end) {
     ramify_status status = open_level(g, first, end);
     if (status != RAMIFY_OK) {
         splits_clear(g);
         return status;
     }
+    meter_level(g);
     status = ramify_parallel(g->problem->context, g->candidate_count, fit_child, g);
+    if (status == RAMIFY_OK)
+        ramify_progress_report(g->problem->context, g->meter.stage, g->meter.total, g->meter.total);
     for (uint32_t i = 0; i < g->candidate_count; i++)
         g->grown->row_visits += g->order[i]->row_visits;
     for (uint32_t s = 0; status == RAMIFY_OK && s < g->split_count; s++) {

@@ -92,6 +92,7 @@ ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe
         return RAMIFY_ERROR_MEMORY;
     made->shape = *shape;
     made->plan = *plan;
+    made->plan.meter = NULL;
     made->design = *design;
     ramify_status status = ramify_encoder_create(problem, &design->encoder, &made->encoder);
     if (status == RAMIFY_OK) {
@@ -127,6 +128,7 @@ typedef struct search {
     const ramify_recipe *recipe;
     ramify_expert_plan plan;
     trial trial[TRIALS_MAX];
+    ramify_meter meter;
     uint32_t first, count; /* trials before `first` are fitted */
     uint64_t least;        /* smallest need of any design */
 } search;
@@ -163,12 +165,16 @@ static ramify_status add_trial(search *s, const ramify_encoder_options *stem,
 
 /* Fits the trials that are not yet fitted. Under a time limit `seconds` are shared by waves of
  * as many as there are threads. */
-static ramify_status run_trials(search *s, double seconds) {
+static ramify_status run_trials(search *s, const char *stage, double seconds) {
     ramify_context *context = s->problem->context;
     uint32_t total = s->count, threads = ramify_thread_count(context);
     uint32_t wave = seconds > 0 ? threads : total;
     uint32_t waves = wave ? (total - s->first + wave - 1) / wave : 0;
     ramify_status status = RAMIFY_OK;
+    s->meter.stage = stage;
+    s->meter.total = (double)(total - s->first) * s->plan.epochs * (double)s->problem->train.count;
+    atomic_store(&s->meter.done, 0);
+    s->plan.meter = &s->meter;
     while (status == RAMIFY_OK && s->first < total) {
         uint32_t tasks = total - s->first < wave ? total - s->first : wave;
         s->plan.started = ramify_seconds();
@@ -176,6 +182,8 @@ static ramify_status run_trials(search *s, double seconds) {
         status = ramify_parallel(context, tasks, try_design, s);
         s->first += tasks;
     }
+    if (status == RAMIFY_OK)
+        ramify_progress_report(context, stage, s->meter.total, s->meter.total);
     return status;
 }
 
@@ -207,7 +215,7 @@ static ramify_status try_designs(search *s, double seconds) {
                            (unsigned long long)s->least);
     if (s->count == 1 && recipe->shape_count == 1)
         return RAMIFY_OK;
-    RAMIFY_TRY(run_trials(s, seconds / 2));
+    RAMIFY_TRY(run_trials(s, "trying stems", seconds / 2));
     trial best = s->trial[best_trial(s)];
     for (uint32_t k = 0; k < recipe->shape_count; k++) {
         bool same = recipe->shape[k].hidden_layers == best.design.hidden_layers &&
@@ -216,7 +224,7 @@ static ramify_status try_designs(search *s, double seconds) {
         if (!same)
             RAMIFY_TRY(add_trial(s, &best.design.encoder, &recipe->shape[k], &fits));
     }
-    return run_trials(s, seconds / 2);
+    return run_trials(s, "trying shapes", seconds / 2);
 }
 
 /* Leaves only the best trials, unfitted. */
@@ -248,7 +256,8 @@ ramify_status ramify_root_find(const ramify_problem *problem, const ramify_recip
     if (status == RAMIFY_OK) {
         keep_finalists(&s);
         s.plan = recipe->root;
-        status = run_trials(&s, deadline > 0 ? deadline - ramify_seconds() : 0);
+        status =
+            run_trials(&s, "training the root", deadline > 0 ? deadline - ramify_seconds() : 0);
     }
     uint32_t best = best_trial(&s);
     if (best != UINT32_MAX && (status == RAMIFY_OK || status == RAMIFY_STOPPED)) {
