@@ -22,8 +22,9 @@
 /* Bins cost about 500 bytes of resident memory per column. */
 #define BINS_COLUMNS_MAX 256
 #define BINS             16
-/* False acceptance of permuted partitions stays under 10 % from here on (bench/accuracy). */
-#define THRESHOLD 1.3
+/* Permuted partitions pass at 10.3 % with 1.3 (5,800 splits, tests/unit/train/test_grow.c), which is
+ * what a normal deviate does; at 1.5 it does so 6.7 times in a hundred. */
+#define THRESHOLD 1.5
 /* Trials this long rank stems and shapes as full fits do, but for near ties (study). */
 #define TRIAL_SHARE 0.15
 /* A fully grown tree of nodes that halve their rows does not get deeper than this. */

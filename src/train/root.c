@@ -168,7 +168,7 @@ static ramify_status add_trial(search *s, const ramify_encoder_options *stem,
 static ramify_status run_trials(search *s, const char *stage, double seconds) {
     ramify_context *context = s->problem->context;
     uint32_t total = s->count, threads = ramify_thread_count(context);
-    uint32_t wave = seconds > 0 ? threads : total;
+    uint32_t wave = seconds != 0 ? threads : total;
     uint32_t waves = wave ? (total - s->first + wave - 1) / wave : 0;
     ramify_status status = RAMIFY_OK;
     s->meter.stage = stage;
@@ -178,7 +178,7 @@ static ramify_status run_trials(search *s, const char *stage, double seconds) {
     while (status == RAMIFY_OK && s->first < total) {
         uint32_t tasks = total - s->first < wave ? total - s->first : wave;
         s->plan.started = ramify_seconds();
-        s->plan.deadline = seconds > 0 ? s->plan.started + seconds / waves : 0;
+        s->plan.deadline = seconds != 0 ? s->plan.started + seconds / waves : 0;
         status = ramify_parallel(context, tasks, try_design, s);
         s->first += tasks;
     }
@@ -196,6 +196,12 @@ static uint32_t best_trial(const search *s) {
             best = i;
     }
     return best;
+}
+
+static ramify_status no_root(const search *s) {
+    return ramify_fail(s->problem->context, RAMIFY_ERROR_DATA,
+                       "no expert could be trained: every loss is infinite or not a number; lower "
+                       "--rate, or scale the targets");
 }
 
 /* Every stem with the first shape that fits beside it; then the best stem with the other shapes. */
@@ -216,7 +222,10 @@ static ramify_status try_designs(search *s, double seconds) {
     if (s->count == 1 && recipe->shape_count == 1)
         return RAMIFY_OK;
     RAMIFY_TRY(run_trials(s, "trying stems", seconds / 2));
-    trial best = s->trial[best_trial(s)];
+    uint32_t index = best_trial(s);
+    if (index == UINT32_MAX)
+        return no_root(s);
+    trial best = s->trial[index];
     for (uint32_t k = 0; k < recipe->shape_count; k++) {
         bool same = recipe->shape[k].hidden_layers == best.design.hidden_layers &&
                     recipe->shape[k].members == best.design.members;
@@ -266,5 +275,5 @@ ramify_status ramify_root_find(const ramify_problem *problem, const ramify_recip
     }
     for (uint32_t i = 0; i < s.count; i++)
         ramify_root_destroy(problem->context, &s.trial[i].root);
-    return status;
+    return status == RAMIFY_OK && !*root ? no_root(&s) : status;
 }

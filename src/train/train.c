@@ -245,10 +245,13 @@ static json_t *score_json(const ramify_score *score) {
     if (!isnan(score->accuracy))
         return json_pack("{s:I, s:f, s:f}", "rows", (json_int_t)score->rows, "accuracy",
                          score->accuracy, "log_loss", score->log_loss);
-    json_t *json = json_pack("{s:I, s:f, s:f}", "rows", (json_int_t)score->rows, "rmse",
-                             score->rmse, "mae", score->mae);
-    if (json && isfinite(score->r2))
-        json_object_set_new(json, "r2", json_real(score->r2));
+    /* JSON has no infinities: such a number is left out. */
+    json_t *json = json_pack("{s:I}", "rows", (json_int_t)score->rows);
+    const char *const names[] = {"rmse", "mae", "r2"};
+    const double values[] = {score->rmse, score->mae, score->r2};
+    for (size_t i = 0; json && i < 3; i++)
+        if (isfinite(values[i]))
+            json_object_set_new(json, names[i], json_real(values[i]));
     return json;
 }
 

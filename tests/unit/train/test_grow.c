@@ -91,7 +91,7 @@ static garden plant(ramify_context *context, size_t rows, toy_function *function
                                 .depth = 2,
                                 .smallest_node = 200,
                                 .test_splits = true,
-                                .threshold = 1.3,
+                                .threshold = 1.5,
                                 .borrow_weight = 0.3,
                                 .rate_share = 0.5,
                                 .expert = fit};
@@ -349,9 +349,8 @@ static void test_deadline_and_cancel(void **state) {
     ramify_context_destroy(&context);
 }
 
-/* Children of rows drawn at random have nothing of their own to learn: no more of such splits may
- * pass the test than the tenth that its threshold of 1.3 standard errors lets through, and two
- * standard errors of that count. */
+/* Children of rows drawn at random have nothing of their own to learn: at most a tenth of such splits
+ * may pass the test; of a few splits, two standard errors of that count more. */
 static void false_acceptance(uint64_t seeds, size_t rows, const char *task) {
     ramify_context *context = open_context(0);
     uint32_t tested = 0, accepted = 0;
@@ -367,9 +366,10 @@ static void false_acceptance(uint64_t seeds, size_t rows, const char *task) {
         uproot(&g);
     }
     assert_int_equal(tested, seeds);
-    double expected = 0.1 * tested, most = expected + 2 * sqrt(0.9 * expected);
-    if (accepted > most)
-        fail_msg("%u of %u permuted splits were accepted", accepted, tested);
+    double expected = 0.1 * tested;
+    double most = expected + (seeds < 100 ? 2 * sqrt(0.9 * expected) : 0);
+    print_message("%u of %u permuted splits were accepted\n", accepted, tested);
+    assert_true(accepted <= most);
     ramify_context_destroy(&context);
 }
 

@@ -215,6 +215,13 @@ static void test_time_limit(void **state) {
     free(predictions(d, model, t.table));
     ramify_training_destroy(&training);
     ramify_close(&model);
+    d->questions = 0;
+    options.time_limit = 1e-9;
+    model = train(d, t.table, &options, RAMIFY_OK, &training);
+    assert_true(training->time_limit_struck);
+    free(predictions(d, model, t.table));
+    ramify_training_destroy(&training);
+    ramify_close(&model);
     options = variant(0);
     options.time_limit = 1e6;
     model = train(d, t.table, &options, RAMIFY_OK, &training);
