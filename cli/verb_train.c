@@ -14,7 +14,8 @@
 typedef struct train_request {
     ramify_train_options options;
     char *target, *drop; /* lists, ours */
-    int task, activation, split_test, periodic, bins, gradient_routing, borrow, averaging, tree;
+    int task, activation, split_test, periodic, bins, gradient_routing, borrow, averaging, tree,
+        distillation;
     int kind;
     uint32_t folds;     /* 0: no cross-validation */
     const char *output; /* NULL: only with folds */
@@ -118,6 +119,7 @@ static void list_options(arguments *list, train_request *request) {
     request->gradient_routing = (int)options->gradient_routing;
     request->borrow = (int)options->borrow;
     request->averaging = (int)options->averaging;
+    request->distillation = (int)options->distillation;
 
     add_section(list, "What is learned");
     add_list(list, "target", &request->target, "required",
@@ -171,6 +173,8 @@ static void list_options(arguments *list, train_request *request) {
     add_names(list, "gradient-routing", &request->gradient_routing, choice_names,
               "route where the output changes");
     add_names(list, "borrow", &request->borrow, choice_names, "children see neighbours' rows");
+    add_names(list, "distillation", &request->distillation, choice_names,
+              "learn from larger networks too");
     add_names(list, "averaging", &request->averaging, choice_names, "average weights over steps");
 
     add_section(list, "How it is trained");
@@ -211,6 +215,7 @@ static void finish_options(train_request *request) {
     options->gradient_routing = (ramify_choice)request->gradient_routing;
     options->borrow = (ramify_choice)request->borrow;
     options->averaging = (ramify_choice)request->averaging;
+    options->distillation = (ramify_choice)request->distillation;
 }
 
 static int check_request(const train_request *request) {

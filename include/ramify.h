@@ -354,9 +354,11 @@ typedef struct ramify_train_options {
     ramify_choice bins;             /* quantile bins, two numbers per column; AUTO: chosen */
     ramify_choice gradient_routing; /* cells along the root's gradients; AUTO: chosen */
     ramify_choice borrow;           /* children also see siblings' nearest rows; AUTO: on */
+    ramify_choice distillation;     /* experts learn also from larger nets; AUTO: chosen */
     ramify_choice averaging;        /* averages of weights in fine-tuning; AUTO: on */
     uint32_t epochs;                /* passes over the rows for the root; 0: by the recipe */
-    uint32_t child_epochs;          /* passes for each expert below; 0: by the recipe */
+    uint32_t child_epochs;          /* passes for each expert below; 0: by the recipe. With
+                                       distillation both scale how long all parts are trained */
     uint32_t batch;                 /* rows per optimiser step; 0: 64 */
     double rate;                    /* largest learning rate; 0: by the recipe */
     double decay;                   /* decoupled weight decay; negative: by the recipe */

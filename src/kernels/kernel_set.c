@@ -19,6 +19,7 @@ const ramify_kernels RAMIFY_KERNEL(kernels_set) = {
     .distances = RAMIFY_KERNEL(distances),
     .softmax = RAMIFY_KERNEL(softmax),
     .cross_entropy = RAMIFY_KERNEL(cross_entropy),
+    .cross_entropy_soft = RAMIFY_KERNEL(cross_entropy_soft),
     .adamw = RAMIFY_KERNEL(adamw),
     .average = RAMIFY_KERNEL(average),
 };

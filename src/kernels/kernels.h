@@ -87,6 +87,14 @@ typedef struct ramify_kernels {
                           const uint32_t *labels, float smoothing, const float *weight, float *loss,
                           float *dx, size_t lddx);
 
+    /* The same towards given class probabilities, target[rows x classes], each row's sum 1:
+     *   loss[row] = - sum target * log softmax(x),   dx = (softmax(x) - target) * weight[row]
+     * weight NULL: 1; dx may be NULL. No padding or alignment needed; padding of dx is left alone.
+     * dx may be x. */
+    void (*cross_entropy_soft)(size_t rows, size_t classes, const float *x, size_t ldx,
+                               const float *target, size_t ldt, const float *weight, float *loss,
+                               float *dx, size_t lddx);
+
     /* One step of AdamW (Loshchilov and Hutter 2019, algorithm 2), g = gradient:
      *   m = beta1*m + (1-beta1)*g,  v = beta2*v + (1-beta2)*g*g
      *   p = p*(1 - rate*decay) - rate * (m/correction1) / (sqrt(v/correction2) + epsilon)

@@ -186,6 +186,27 @@ static void cross_entropy(size_t rows, size_t classes, const float *x, size_t ld
     }
 }
 
+static void cross_entropy_soft(size_t rows, size_t classes, const float *x, size_t ldx,
+                               const float *target, size_t ldt, const float *weight, float *loss,
+                               float *dx, size_t lddx) {
+    for (size_t i = 0; i < rows && classes > 0; i++) {
+        const float *in = x + i * ldx;
+        double maximum = row_maximum(classes, in);
+        double sum = exp_sum(classes, in, maximum);
+        double cross = 0.0;
+        for (size_t j = 0; j < classes; j++) {
+            double logit = in[j] - maximum;
+            double wanted = target[i * ldt + j];
+            cross += wanted != 0.0 ? wanted * (log(sum) - logit) : 0.0;
+            if (dx) {
+                double gradient = exp(logit) / sum - wanted;
+                dx[i * lddx + j] = (float)(gradient * (weight ? weight[i] : 1.0F));
+            }
+        }
+        loss[i] = (float)cross;
+    }
+}
+
 static void adamw(size_t n, float *p, const float *g, float *m, float *v, float rate, float beta1,
                   float beta2, float epsilon, float decay, float correction1, float correction2) {
     for (size_t i = 0; i < n; i++) {
@@ -215,6 +236,7 @@ const ramify_kernels ramify_kernels_reference_set = {
     .distances = distances,
     .softmax = softmax,
     .cross_entropy = cross_entropy,
+    .cross_entropy_soft = cross_entropy_soft,
     .adamw = adamw,
     .average = average,
 };

@@ -102,3 +102,39 @@ void RAMIFY_KERNEL(cross_entropy)(size_t rows, size_t classes, const float *x, s
         }
     }
 }
+
+/* Sum of target * (x - maximum). A target of 0 adds nothing even where x is minus infinity. */
+static float expected_below(size_t classes, const float *x, const float *target, float maximum) {
+    vec sum = splat(0.0F);
+    for (size_t j = 0; j < classes; j += LANES) {
+        size_t count = smaller(LANES, classes - j);
+        vec share = load_some(target + j, count, 0.0F);
+        vec below = load_some(x + j, count, maximum) - maximum;
+        sum += choose(share != 0.0F, share * below, splat(0.0F));
+    }
+    vec none = splat(0.0F);
+    return sum_lanes(sum, none, none, none)[0];
+}
+
+void RAMIFY_KERNEL(cross_entropy_soft)(size_t rows, size_t classes, const float *x, size_t ldx,
+                                       const float *target, size_t ldt, const float *weight,
+                                       float *loss, float *dx, size_t lddx) {
+    for (size_t i = 0; i < rows && classes > 0; i++) {
+        const float *in = x + i * ldx, *wanted = target + i * ldt;
+        float *out = dx ? dx + i * lddx : NULL;
+        float maximum = row_maximum(classes, in);
+        float below = expected_below(classes, in, wanted, maximum);
+        /* From here `in` may be overwritten: dx may be x. */
+        float sum = exponentials(classes, in, maximum, out);
+        loss[i] = logf(sum) - below;
+        if (!out) {
+            continue;
+        }
+        float scale = weight ? weight[i] : 1.0F, inverse = 1.0F / sum;
+        for (size_t j = 0; j < classes; j += LANES) {
+            size_t count = smaller(LANES, classes - j);
+            vec value = load_some(out + j, count, 0.0F) * inverse;
+            store_some(out + j, count, (value - load_some(wanted + j, count, 0.0F)) * scale);
+        }
+    }
+}

@@ -35,6 +35,7 @@ RAMIFY_DECLARE(activate_backward);
 RAMIFY_DECLARE(distances);
 RAMIFY_DECLARE(softmax);
 RAMIFY_DECLARE(cross_entropy);
+RAMIFY_DECLARE(cross_entropy_soft);
 RAMIFY_DECLARE(adamw);
 RAMIFY_DECLARE(average);
 

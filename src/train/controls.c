@@ -1,7 +1,6 @@
 #include "controls.h"
 #include "memory.h"
 #include "status.h"
-#include "threads.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,19 +14,25 @@ static ramify_status finish_root(ramify_context *context, const ramify_control_r
     return ramify_finish(context, &parts, model);
 }
 
+/* What root and tree were trained on. */
+static const ramify_problem *learned_from(const ramify_control_request *request) {
+    return request->enlarged ? request->enlarged : request->problem;
+}
+
 /* The root's design for the row visits of the whole tree. */
 static ramify_status train_one_expert(ramify_context *context,
                                       const ramify_control_request *request, ramify_model **model) {
     const ramify_root *root = request->root;
     double visits = root->row_visits + (request->grown ? request->grown->row_visits : 0);
     ramify_expert_plan plan = root->plan;
-    plan.epochs = (uint32_t)ceil(visits / (double)request->problem->train.count);
+    const ramify_problem *problem = learned_from(request);
+    plan.epochs = (uint32_t)ceil(visits / (double)problem->train.count);
     plan.deadline = 0;
     if (plan.epochs <= root->plan.epochs)
         return finish_root(context, request, root, model);
     ramify_root *longer = NULL; /* set when the fit was stopped, too */
-    ramify_status status = ramify_root_fit(request->problem, request->recipe, &root->design,
-                                           &root->shape, &plan, &longer);
+    ramify_status status = ramify_root_fit(problem, request->recipe, &root->design, &root->shape,
+                                           &plan, &longer);
     if (status == RAMIFY_OK)
         status = finish_root(context, request, longer, model);
     ramify_root_destroy(context, &longer);
@@ -67,55 +72,58 @@ static ramify_mlp_shape shape_of_total(const ramify_mlp_shape *expert, size_t to
     return best;
 }
 
-typedef struct rate_trial {
-    const ramify_control_request *request;
-    const ramify_mlp_shape *shape;
-    ramify_expert_plan plan[3];
-    ramify_root *root[3];
-} rate_trial;
+#define RATES 3
 
-static ramify_status try_rate(void *argument, size_t task, uint32_t worker) {
-    (void)worker;
-    rate_trial *t = argument;
-    return ramify_root_fit(t->request->problem, t->request->recipe, &t->request->root->design,
-                           t->shape, &t->plan[task], &t->root[task]);
+/* Wider nets want smaller steps: three rates on short runs, as the root's design was chosen. */
+static ramify_status choose_rate(ramify_context *context, const ramify_recipe *recipe,
+                                 ramify_root_request *of) {
+    ramify_root_request trial[RATES];
+    for (int i = 0; i < RATES; i++) {
+        trial[i] = *of;
+        trial[i].plan.rate /= 1 << i;
+        trial[i].plan.epochs = (uint32_t)(of->plan.epochs * recipe->trial_share) + 1;
+        trial[i].plan.checks = 4;
+    }
+    ramify_status status =
+        ramify_root_fit_all(context, recipe, trial, RATES, "controls: trying rates", 0);
+    uint32_t best = ramify_root_best(trial, RATES);
+    if (best != UINT32_MAX)
+        of->plan.rate = trial[best].plan.rate;
+    for (int i = 0; i < RATES; i++)
+        ramify_root_destroy(context, &trial[i].root);
+    return status;
 }
 
 static ramify_status train_equal_total(ramify_context *context,
                                        const ramify_control_request *request,
                                        ramify_model **model) {
     const ramify_root *root = request->root;
+    const ramify_recipe *recipe = request->recipe;
     uint32_t modules = request->grown ? count_modules(request->grown) : 1;
     if (modules <= 1)
         return finish_root(context, request, root, model);
-    ramify_mlp_shape shape =
-        shape_of_total(&root->shape, modules * ramify_mlp_record_bytes(&root->shape));
-    /* Wider nets want smaller steps: three rates on short runs, as the root's design was chosen. */
-    rate_trial trial = {.request = request, .shape = &shape};
-    for (int i = 0; i < 3; i++) {
-        trial.plan[i] = root->plan;
-        trial.plan[i].deadline = 0;
-        trial.plan[i].rate = root->plan.rate / (1 << i);
-        trial.plan[i].epochs = (uint32_t)(root->plan.epochs * request->recipe->trial_share) + 1;
-        trial.plan[i].checks = 4;
+    ramify_root_request fit[2];
+    uint32_t count = 1;
+    fit[0] = (ramify_root_request){
+        .problem = request->problem,
+        .design = root->design,
+        .shape = shape_of_total(&root->shape, modules * ramify_mlp_record_bytes(&root->shape)),
+        .plan = recipe->root,
+    };
+    RAMIFY_TRY(choose_rate(context, recipe, &fit[0]));
+    if (request->enlarged) {
+        fit[count] = fit[0];
+        fit[count].problem = request->enlarged;
+        fit[count].plan = ramify_recipe_distilled(recipe, request->enlarged).root;
+        fit[count++].plan.rate = fit[0].plan.rate;
     }
-    ramify_status status = ramify_parallel(context, 3, try_rate, &trial);
-    int best = 0;
-    for (int i = 0; i < 3 && status == RAMIFY_OK; i++)
-        if (trial.root[i]->criterion < trial.root[best]->criterion)
-            best = i;
-    for (int i = 0; i < 3; i++)
-        ramify_root_destroy(context, &trial.root[i]);
-    RAMIFY_TRY(status);
-    ramify_expert_plan plan = root->plan;
-    plan.deadline = 0;
-    plan.rate = trial.plan[best].rate;
-    ramify_root *large = NULL;
-    status =
-        ramify_root_fit(request->problem, request->recipe, &root->design, &shape, &plan, &large);
+    ramify_status status =
+        ramify_root_fit_all(context, recipe, fit, count, "controls: equal total", 0);
+    uint32_t best = ramify_root_best(fit, count);
     if (status == RAMIFY_OK)
-        status = finish_root(context, request, large, model);
-    ramify_root_destroy(context, &large);
+        status = finish_root(context, request, best == UINT32_MAX ? root : fit[best].root, model);
+    for (uint32_t i = 0; i < count; i++)
+        ramify_root_destroy(context, &fit[i].root);
     return status;
 }
 
@@ -123,12 +131,12 @@ static ramify_status train_random(ramify_context *context, const ramify_control_
                                   ramify_model **model) {
     if (!request->grown)
         return finish_root(context, request, request->root, model);
-    ramify_grow_plan plan = request->recipe->grow;
+    ramify_grow_plan plan = *request->grow;
     plan.partition = RAMIFY_PARTITION_RANDOM;
     plan.expert.deadline = 0;
     ramify_grown *grown = NULL;
     ramify_status status =
-        ramify_grow(request->problem, &request->root->shape, &plan, request->features,
+        ramify_grow(learned_from(request), &request->root->shape, &plan, request->features,
                     request->points, request->routes, request->root->record, &grown);
     ramify_parts parts = {
         .kind = "pathways",

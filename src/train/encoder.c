@@ -75,7 +75,7 @@ static uint32_t entry_of(const float *knots, uint32_t count, float z) {
 static ramify_status make_knots(const ramify_problem *problem, ramify_encoder *encoder,
                                 uint32_t bins) {
     ramify_context *context = problem->context;
-    float *values = ramify_allocate(context, problem->train.count, sizeof *values);
+    float *values = ramify_allocate(context, problem->observed.count, sizeof *values);
     if (!values)
         return RAMIFY_ERROR_MEMORY;
     for (uint32_t c = 0; c < problem->stem.columns; c++) {
@@ -83,9 +83,9 @@ static ramify_status make_knots(const ramify_problem *problem, ramify_encoder *e
         if (column->codes > 0)
             continue;
         size_t count = 0;
-        for (size_t i = 0; i < problem->train.count; i++) {
+        for (size_t i = 0; i < problem->observed.count; i++) {
             const float *plain =
-                problem->plain + problem->train.row[i] * problem->plain_stride + column->plain;
+                problem->plain + problem->observed.row[i] * problem->plain_stride + column->plain;
             if (!column->missing || plain[1] == 0.0f)
                 values[count++] = plain[0];
         }
@@ -169,8 +169,8 @@ static void measure_bins(const ramify_problem *problem, ramify_encoder *encoder)
         uint32_t bins = column->knots - 1;
         double inside[ENTRIES_MAX] = {0}, above[ENTRIES_MAX] = {0};
         size_t present = 0;
-        for (size_t i = 0; i < problem->train.count; i++) {
-            size_t row = problem->train.row[i];
+        for (size_t i = 0; i < problem->observed.count; i++) {
+            size_t row = problem->observed.row[i];
             uint32_t entry = encoder->entry[row * encoder->slots + s];
             if (entry > column->knots)
                 continue;

@@ -41,6 +41,7 @@ typedef struct fit {
     float *dy;               /* members x batch x outputs */
     float *loss, *weight;    /* batch */
     uint32_t *label;         /* batch */
+    float *soft;             /* batch x classes, or NULL */
     float *scratch;
     uint64_t step;
 } fit;
@@ -67,13 +68,23 @@ static void loss_gradient(fit *f, const uint32_t *rows, const float *row_weight,
     for (size_t i = 0; i < count; i++) {
         f->weight[i] = share * (problem->weight ? problem->weight[rows[i]] : 1.0f) *
                        (row_weight ? row_weight[i] : 1.0f);
-        if (problem->label)
+        if (problem->soft)
+            memcpy(f->soft + i * problem->outputs,
+                   problem->soft + (size_t)rows[i] * problem->outputs,
+                   problem->outputs * sizeof *f->soft);
+        else if (problem->label)
             f->label[i] = problem->label[rows[i]];
     }
     memset(f->dy, 0, members * count * f->outputs * sizeof *f->dy);
     for (size_t member = 0; member < members; member++) {
         const float *from = y + member * count * f->outputs;
         float *to = f->dy + member * count * f->outputs;
+        if (problem->soft) {
+            problem->kernels->cross_entropy_soft(count, problem->outputs, from, f->outputs, f->soft,
+                                                 problem->outputs, f->weight, f->loss, to,
+                                                 f->outputs);
+            continue;
+        }
         if (problem->label) {
             problem->kernels->cross_entropy(count, problem->outputs, from, f->outputs, f->label,
                                             (float)f->plan->smoothing, f->weight, f->loss, to,
@@ -377,6 +388,8 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
     f.loss = ramify_allocate(context, batch, sizeof(float));
     f.weight = ramify_allocate(context, batch, sizeof(float));
     f.label = ramify_allocate(context, batch, sizeof(uint32_t));
+    if (problem->soft)
+        f.soft = ramify_allocate(context, batch * problem->outputs, sizeof(float));
     f.scratch = ramify_allocate(context, ramify_mlp_train_floats(shape, batch), sizeof(float));
     if (plan->average > 0)
         f.average = ramify_allocate(context, all, sizeof(float));
@@ -386,7 +399,7 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
     float *weights = ramify_allocate(context, batch, sizeof *weights);
     ramify_status status = RAMIFY_OK;
     if (!f.gradient || !f.m || !f.v || !f.x || !f.dx || !f.dy || !f.loss || !f.weight || !f.label ||
-        !f.scratch || (plan->average > 0 && !f.average) || !kept.values || !order || !rows ||
+        !f.scratch || (problem->soft && !f.soft) || (plan->average > 0 && !f.average) || !kept.values || !order || !rows ||
         !weights)
         status = RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK) {
@@ -406,7 +419,7 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
         if (best)
             *best = kept.score;
     }
-    void *memory[] = {f.gradient, f.m,       f.v,       f.x,         f.dx,  f.dy, f.loss, f.weight,
+    void *memory[] = {f.soft, f.gradient, f.m,       f.v,       f.x,         f.dx,  f.dy, f.loss, f.weight,
                       f.label,    f.scratch, f.average, kept.values, order, rows, weights};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         ramify_release(context, memory[i]);

@@ -1,6 +1,6 @@
 /* Plan, per level: place prototypes for every node that may be split (tasks side by side),
- * fine-tune every child (tasks side by side, largest first), then judge the splits one after the
- * other and keep those that stand. Nothing depends on which thread did what. */
+ * fine-tune every child (tasks side by side, largest first), then judge the level and keep the splits
+ * that stand. Nothing depends on which thread did what. */
 
 #include "grow.h"
 #include "memory.h"
@@ -26,11 +26,18 @@ typedef struct candidate {
     double row_visits;
 } candidate;
 
+/* What the report rows say of a split, or of several: the sum of their gains, and its variance. */
+typedef struct verdict {
+    double gain, variance;
+} verdict;
+
 typedef struct split {
     uint32_t node;     /* index of the node in grown */
     uint32_t found;    /* children */
     float *prototypes; /* arity x stride */
     candidate *child;  /* found */
+    verdict verdict;
+    bool stands;
 } split;
 
 typedef struct growth {
@@ -351,9 +358,10 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     plan.node = c->node.key;
     plan.meter = &g->meter;
     plan.rate *= pow(g->plan->rate_share, (double)g->level - 1);
+    bool last = g->plan->last_weights;
     if (status == RAMIFY_OK)
         status = ramify_expert_fit(g->problem, g->shape, &plan, NULL, g->features, train, weights,
-                                   select, true, c->record, NULL);
+                                   last ? (ramify_rows){0} : select, !last, c->record, NULL);
     ramify_release(context, rows);
     ramify_release(context, weights);
     if (status != RAMIFY_OK)
@@ -374,28 +382,45 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     return status;
 }
 
-/* Paired test over the report rows of all children: the mean gain in standard errors. */
-static bool split_stands(const growth *g, const split *s) {
-    bool changed = false;
+/* Paired test over the report rows of all children of a split. */
+static verdict judge(const split *s) {
     double sum = 0, squares = 0;
     size_t count = 0;
     for (uint32_t k = 0; k < s->found; k++) {
         const candidate *c = &s->child[k];
-        changed = changed || c->better;
         for (size_t i = 0; i < c->node.report_count; i++) {
             sum += c->gain[i];
             squares += c->gain[i] * c->gain[i];
         }
         count += c->node.report_count;
     }
-    if (!g->plan->test_splits)
-        return true;
-    if (!changed || count < 2)
-        return false;
-    double mean = sum / (double)count;
-    double variance = (squares - sum * mean) / (double)(count - 1);
-    double error = sqrt(variance > 0 ? variance / (double)count : 0);
-    return mean > 0 && mean > g->plan->threshold * error;
+    if (count < 2)
+        return (verdict){0};
+    double n = (double)count, variance = (squares - sum * sum / n) * n / (n - 1);
+    return (verdict){.gain = sum, .variance = variance > 0 ? variance : 0};
+}
+
+static bool wins(verdict v, double threshold) {
+    return v.gain > 0 && v.gain > threshold * sqrt(v.variance);
+}
+
+/* Which splits of the level stand. Few report rows reach a split deep in the tree, so the level is
+ * judged as a whole first: where it wins, a split stands unless its own rows speak against it; where
+ * it does not, a split must win alone, and by more. */
+static void judge_level(growth *g) {
+    verdict level = {0};
+    for (uint32_t i = 0; i < g->split_count; i++) {
+        split *s = &g->splits[i];
+        s->verdict = judge(s);
+        level.gain += s->verdict.gain;
+        level.variance += s->verdict.variance;
+    }
+    bool won = wins(level, g->plan->level_threshold);
+    for (uint32_t i = 0; i < g->split_count; i++) {
+        split *s = &g->splits[i];
+        s->stands = s->found >= 2 && (!g->plan->test_splits || (won && s->verdict.gain > 0) ||
+                                      wins(s->verdict, g->plan->split_threshold));
+    }
 }
 
 static ramify_status keep_split(growth *g, split *s) {
@@ -484,11 +509,11 @@ static ramify_status grow_level(growth *g, uint32_t first, uint32_t end) {
         ramify_progress_report(g->problem->context, g->meter.stage, g->meter.total, g->meter.total);
     for (uint32_t i = 0; i < g->candidate_count; i++)
         g->grown->row_visits += g->order[i]->row_visits;
+    if (status == RAMIFY_OK)
+        judge_level(g);
     for (uint32_t s = 0; status == RAMIFY_OK && s < g->split_count; s++) {
-        if (g->splits[s].found < 2)
-            continue;
-        g->grown->tested++;
-        if (!split_stands(g, &g->splits[s]))
+        g->grown->tested += g->splits[s].found >= 2;
+        if (!g->splits[s].stands)
             continue;
         g->grown->accepted++;
         status = keep_split(g, &g->splits[s]);

@@ -4,8 +4,8 @@
  *
  * Level by level: a node's training rows are clustered in routing space; each child's expert starts
  * from its parent's weights and is fine-tuned on the rows that descend to it; on select rows it
- * picks its checkpoint (the parent's weights among them); on report rows, which chose nothing, a
- * paired test decides whether the split stands. A child whose parent's weights stayed best shares
+ * picks its checkpoint (the parent's weights among them); on report rows, which chose nothing, paired
+ * tests decide which of the level's splits stand. A child whose parent's weights stayed best shares
  * the parent's module. */
 
 #include "expert.h"
@@ -19,7 +19,9 @@ typedef struct ramify_grow_plan {
     uint32_t smallest_node; /* nodes with fewer training rows are leaves */
     bool test_splits;
     bool permute;     /* rows go to children by a random permutation: measures false acceptance */
-    double threshold; /* standard errors by which a split must win */
+    double level_threshold; /* standard errors by which a level's splits must win together */
+    double split_threshold; /* and one split, in a level that does not */
+    bool last_weights;      /* children keep their last weights, whatever the select rows say */
     double borrow;    /* rows borrowed from siblings as a share of own rows; 0: none */
     double borrow_weight;
     double rate_share;         /* rate of level d: expert.rate * rate_share^(d-1) */

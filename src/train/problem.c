@@ -200,6 +200,7 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
         for (size_t i = 0; i < made->rows; i++)
             made->row_memory[i] = (uint32_t)i;
         made->train = (ramify_rows){made->row_memory, train.count};
+        made->observed = made->train;
         made->select = (ramify_rows){made->row_memory + train.count, select.count};
         made->report = (ramify_rows){made->select.row + select.count, report.count};
         measure_targets(made, match, train);
@@ -216,6 +217,78 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
     return status;
 }
 
+/* A copy of count elements with room for more; NULL when there is nothing to copy. */
+static void *copy_of(ramify_context *context, const void *from, size_t count, size_t room,
+                     size_t size, bool *failed) {
+    if (!from)
+        return NULL;
+    void *copy = ramify_allocate_zeroed(context, room, size);
+    if (copy)
+        memcpy(copy, from, count * size);
+    else
+        *failed = true;
+    return copy;
+}
+
+ramify_status ramify_problem_widen(const ramify_problem *problem, size_t added,
+                                   ramify_problem **widened) {
+    ramify_context *context = problem->context;
+    *widened = NULL;
+    size_t rows = problem->rows, all = rows + added, columns = problem->stem.columns;
+    size_t train = problem->train.count, targets = problem->targets;
+    if (all > UINT32_MAX)
+        return ramify_fail(context, RAMIFY_ERROR_LIMIT,
+                           "%zu rows with those that teachers answer are more than can be numbered",
+                           all);
+    ramify_problem *made = ramify_allocate_zeroed(context, 1, sizeof *made);
+    if (!made)
+        return RAMIFY_ERROR_MEMORY;
+    bool failed = false;
+    *made = *problem;
+    made->rows = all;
+    made->column = copy_of(context, problem->column, columns, columns, sizeof *made->column, &failed);
+    made->center = copy_of(context, problem->center, columns, columns, sizeof(double), &failed);
+    made->scale = copy_of(context, problem->scale, columns, columns, sizeof(double), &failed);
+    made->plain = copy_of(context, problem->plain, rows, all, problem->plain_stride * sizeof(float),
+                          &failed);
+    made->target =
+        copy_of(context, problem->target, rows, all, targets * sizeof(float), &failed);
+    made->label = copy_of(context, problem->label, rows, all, sizeof *made->label, &failed);
+    made->weight = copy_of(context, problem->weight, rows, all, sizeof(float), &failed);
+    made->head_center = copy_of(context, problem->head_center, targets, targets + 1, sizeof(double),
+                                &failed);
+    made->head_scale =
+        copy_of(context, problem->head_scale, targets, targets + 1, sizeof(double), &failed);
+    made->row_memory = ramify_allocate(context, all, sizeof *made->row_memory);
+    made->soft = problem->label ? ramify_allocate_zeroed(context, all,
+                                                         problem->outputs * sizeof(float))
+                                : NULL;
+    if (failed || !made->row_memory || (problem->label && !made->soft)) {
+        ramify_problem_destroy(context, &made);
+        return RAMIFY_ERROR_MEMORY;
+    }
+    made->stem.column = made->column;
+    made->stem.center = made->center;
+    made->stem.scale = made->scale;
+    uint32_t *to = made->row_memory;
+    memcpy(to, problem->train.row, train * sizeof *to);
+    for (size_t i = 0; i < added; i++) {
+        to[train + i] = (uint32_t)(rows + i);
+        if (made->weight)
+            made->weight[rows + i] = problem->weight[problem->train.row[i % train]];
+    }
+    made->train = (ramify_rows){to, train + added};
+    made->observed = (ramify_rows){to, train};
+    to += train + added;
+    memcpy(to, problem->select.row, problem->select.count * sizeof *to);
+    made->select = (ramify_rows){to, problem->select.count};
+    to += problem->select.count;
+    memcpy(to, problem->report.row, problem->report.count * sizeof *to);
+    made->report = (ramify_rows){to, problem->report.count};
+    *widened = made;
+    return RAMIFY_OK;
+}
+
 void ramify_problem_destroy(ramify_context *context, ramify_problem **problem) {
     if (!*problem)
         return;
@@ -227,6 +300,7 @@ void ramify_problem_destroy(ramify_context *context, ramify_problem **problem) {
     ramify_release(context, old->plain);
     ramify_release(context, old->target);
     ramify_release(context, old->label);
+    ramify_release(context, old->soft);
     ramify_release(context, old->weight);
     ramify_release(context, old->head_center);
     ramify_release(context, old->head_scale);

@@ -32,11 +32,15 @@ typedef struct ramify_problem {
 
     float *target;       /* rows x targets, standardised; NULL in a classification */
     uint32_t *label;     /* rows; NULL in a regression */
+    float *soft;         /* rows x outputs: class probabilities that training rows are fitted to instead
+                            of their labels; NULL: the labels */
     float *weight;       /* rows, mean 1 over training rows; NULL: all 1 */
     double *head_center; /* targets: mean of the training rows */
     double *head_scale;  /* targets: standard deviation */
 
     ramify_rows train, select, report;
+    ramify_rows observed; /* the training rows that were not made up (teacher.h): knots and the like
+                             are measured on these */
     uint32_t *row_memory; /* what the three point to */
 } ramify_problem;
 
@@ -46,6 +50,12 @@ typedef struct ramify_problem {
 ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,
                                     ramify_rows train, ramify_rows select, ramify_rows report,
                                     const ramify_column *weight, ramify_problem **problem);
+/* A copy with `added` further training rows, whose plain features are 0 and whose targets are to be
+ * set. In a classification `soft` is made, to be set for every training row. A new row weighs as
+ * much as the training row that it is numbered after, in turn. Borrows the schema; free with
+ * ramify_problem_destroy. */
+ramify_status ramify_problem_widen(const ramify_problem *problem, size_t added,
+                                   ramify_problem **widened);
 void ramify_problem_destroy(ramify_context *context, ramify_problem **problem);
 
 #endif

@@ -4,6 +4,7 @@
 #include "recipe.h"
 #include "tree.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +23,24 @@
 /* Bins cost about 500 bytes of resident memory per column. */
 #define BINS_COLUMNS_MAX 256
 #define BINS             16
-/* Permuted partitions pass at 10.3 % with 1.3 (5,800 splits, tests/unit/train/test_grow.c), which is
- * what a normal deviate does; at 1.5 it does so 6.7 times in a hundred. */
-#define THRESHOLD 1.5
+/* A normal deviate exceeds 1.5 in 6.7 of a hundred cases, 2 in 2.3: together they bound the share of
+ * permuted partitions that pass (measured in tests/unit/train/test_grow.c). */
+#define LEVEL_THRESHOLD 1.5
+#define SPLIT_THRESHOLD 2.0
 /* Trials this long rank stems and shapes as full fits do, but for near ties (study). */
 #define TRIAL_SHARE 0.15
+/* Distillation (study). Ensembles of small nets teach better than one large net in the same time;
+ * members help where the target is noisy and cost where it is not, so there are both kinds. */
+#define TEACHER_EPOCHS_SHARE 0.4
+#define MADE_ROWS_SHARE      6.0
+#define LEAST_MADE_ROWS      20000.0
+#define MOST_MADE_ROWS       400000.0
+#define MADE_FLOATS_MAX      2.5e8 /* 1 GiB of plain features, features, points and targets */
+#define TRUST                0.5
+#define SPREAD               0.5
+/* Passes in rows seen, in those of the root on the table alone. */
+#define DISTILLED_ROOT_VISITS  1.5
+#define DISTILLED_LEVEL_VISITS 1.5
 /* A fully grown tree of nodes that halve their rows does not get deeper than this. */
 #define DEPTH_MAX 12
 
@@ -96,6 +110,50 @@ static void choose_shapes(const ramify_train_options *options, ramify_recipe *re
     }
 }
 
+static void plan_distillation(const ramify_problem *problem, const ramify_train_options *options,
+                              ramify_recipe *recipe) {
+    static const ramify_teacher_shape shapes[RAMIFY_TEACHERS_MAX] = {
+        {3, 128, 1}, {3, 96, 2}, {3, 128, 1}, {3, 96, 2}};
+    recipe->distillation = options->distillation;
+    memcpy(recipe->teacher, shapes, sizeof shapes);
+    recipe->teacher_count = RAMIFY_TEACHERS_MAX;
+    recipe->teaching = recipe->root;
+    recipe->teaching.epochs = (uint32_t)ceil(recipe->root.epochs * TEACHER_EPOCHS_SHARE);
+    recipe->made_rows_share = MADE_ROWS_SHARE;
+    recipe->least_made_rows = LEAST_MADE_ROWS;
+    double floats = 3.0 * problem->stem.plain + problem->outputs;
+    recipe->most_made_rows =
+        MOST_MADE_ROWS * floats < MADE_FLOATS_MAX ? MOST_MADE_ROWS : MADE_FLOATS_MAX / floats;
+    recipe->trust = TRUST;
+    recipe->spread = SPREAD;
+}
+
+static uint32_t epochs_of_visits(double visits, const ramify_problem *problem) {
+    double epochs = visits / (double)problem->train.count + 0.5;
+    return epochs < 1 ? 1 : (uint32_t)epochs;
+}
+
+ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
+                                               const ramify_problem *enlarged) {
+    ramify_distilled_plans plans = {.root = recipe->root, .grow = recipe->grow};
+    double own = (double)enlarged->observed.count, all = (double)enlarged->train.count;
+    double visits = recipe->root.epochs * own;
+    plans.root.epochs = epochs_of_visits(DISTILLED_ROOT_VISITS * visits, enlarged);
+    plans.root.smoothing = 0; /* the teachers' answers are smooth */
+    ramify_grow_plan *grow = &plans.grow;
+    double child = visits * DISTILLED_LEVEL_VISITS * recipe->grow.expert.epochs /
+                   recipe->usual_child_epochs;
+    grow->expert.epochs = epochs_of_visits(child, enlarged);
+    grow->expert.smoothing = 0;
+    grow->expert.cosine = true;
+    grow->expert.rate = recipe->root.rate / 2;
+    /* There are rows enough: none need be borrowed, and the last weights are the best. */
+    grow->borrow = 0;
+    grow->last_weights = true;
+    grow->smallest_node = (uint32_t)(recipe->grow.smallest_node * all / own);
+    return plans;
+}
+
 void ramify_recipe_make(const ramify_problem *problem, const ramify_train_options *options,
                         ramify_recipe *recipe) {
     *recipe = (ramify_recipe){0};
@@ -127,7 +185,8 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
         .leaves = options->leaves,
         .smallest_node = options->smallest_node,
         .test_splits = options->split_test != RAMIFY_CHOICE_OFF,
-        .threshold = THRESHOLD,
+        .level_threshold = LEVEL_THRESHOLD,
+        .split_threshold = SPLIT_THRESHOLD,
         .borrow = options->borrow == RAMIFY_CHOICE_OFF ? 0.0 : 1.0,
         .borrow_weight = 0.3,
         .rate_share = 0.5,
@@ -149,9 +208,11 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     grow->expert.cosine = false;
     grow->expert.average = options->averaging == RAMIFY_CHOICE_OFF ? 0.0 : 0.99;
     grow->expert.checks = 10;
-    grow->expert.epochs = options->child_epochs ? options->child_epochs
-                                                : epochs_for(rows / arity, batch, CHILD_EPOCHS,
-                                                             CHILD_LEAST_STEPS, MOST_STEPS / 2.0);
+    recipe->usual_child_epochs = epochs_for(rows / arity, batch, CHILD_EPOCHS, CHILD_LEAST_STEPS,
+                                            MOST_STEPS / 2.0);
+    grow->expert.epochs =
+        options->child_epochs ? options->child_epochs : recipe->usual_child_epochs;
+    plan_distillation(problem, options, recipe);
     choose_stems(problem, options, recipe);
     choose_shapes(options, recipe);
 }

@@ -23,6 +23,13 @@ typedef struct ramify_shape_choice {
     uint32_t hidden_layers, members;
 } ramify_shape_choice;
 
+/* Hidden layers, their width, and members of a teacher. */
+typedef struct ramify_teacher_shape {
+    uint32_t hidden_layers, width, members;
+} ramify_teacher_shape;
+
+#define RAMIFY_TEACHERS_MAX 4
+
 typedef struct ramify_recipe {
     ramify_encoder_options stem[RAMIFY_STEMS_MAX];
     uint32_t stem_count;
@@ -33,6 +40,18 @@ typedef struct ramify_recipe {
     ramify_expert_plan root;                /* seed, schedule, regularisation */
     double trial_share; /* share of the epochs for which stems, shapes and routings are tried */
     ramify_grow_plan grow;
+    uint32_t usual_child_epochs; /* without the caller's wish */
+
+    /* Distillation (teacher.h). */
+    ramify_choice distillation; /* AUTO: select rows choose between roots with and without */
+    ramify_teacher_shape teacher[RAMIFY_TEACHERS_MAX];
+    uint32_t teacher_count;
+    ramify_expert_plan teaching; /* how teachers are trained */
+    double made_rows_share;      /* rows made up per training row */
+    double least_made_rows, most_made_rows;
+    double trust;  /* share of the teachers' misses on training rows that is taken for noise */
+    double spread; /* how far towards its neighbour a made-up row lies at most; 0 .. 1 */
+
     bool tree; /* grow a tree */
     ramify_choice gradient_routing;
     uint64_t resident_bytes; /* bound; 0: none */
@@ -41,6 +60,16 @@ typedef struct ramify_recipe {
 /* Parses "64,64,64" into widths; false when it is not a list of whole numbers in range. */
 bool ramify_hidden_parse(const char *text, uint32_t *widths /* RAMIFY_MLP_LAYERS_MAX - 1 */,
                          uint32_t *count);
+
+/* Plans for an enlarged problem. */
+typedef struct ramify_distilled_plans {
+    ramify_expert_plan root;
+    ramify_grow_plan grow;
+} ramify_distilled_plans;
+
+/* How root and tree are trained on a problem with the teachers' rows. */
+ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
+                                               const ramify_problem *enlarged);
 
 /* Turns checked options into a recipe for the problem. */
 void ramify_recipe_make(const ramify_problem *problem, const ramify_train_options *options,

@@ -6,9 +6,9 @@
 #include "finish.h"
 #include "memory.h"
 #include "progress.h"
-#include "root.h"
 #include "routing.h"
 #include "score.h"
+#include "search.h"
 #include "split.h"
 #include "status.h"
 
@@ -26,7 +26,9 @@ typedef struct session {
     ramify_match *match;
     ramify_split *split;
     ramify_problem *problem;
+    ramify_problem *enlarged; /* with rows that teachers answered; NULL: not used */
     ramify_recipe recipe;
+    ramify_grow_plan grow; /* for learned_from() */
     ramify_root *root;
     float *features; /* problem rows x pad(features) */
     float *points;   /* problem rows x pad(routes) */
@@ -44,6 +46,7 @@ static void session_clear(session *s) {
     ramify_release(context, s->points);
     ramify_release(context, s->features);
     ramify_root_destroy(context, &s->root);
+    ramify_problem_destroy(context, &s->enlarged);
     ramify_problem_destroy(context, &s->problem);
     ramify_split_destroy(context, &s->split);
     ramify_match_destroy(context, &s->match);
@@ -143,8 +146,13 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     return RAMIFY_OK;
 }
 
+/* The problem that root and tree are trained on. */
+static const ramify_problem *learned_from(const session *s) {
+    return s->enlarged ? s->enlarged : s->problem;
+}
+
 static ramify_status encode_rows(session *s) {
-    const ramify_problem *problem = s->problem;
+    const ramify_problem *problem = learned_from(s);
     const ramify_encoder *encoder = s->root->encoder;
     size_t stride = ramify_pad(encoder->stem.features);
     s->features = ramify_allocate(s->context, problem->rows * stride, sizeof(float));
@@ -160,7 +168,7 @@ static ramify_status encode_rows(session *s) {
 /* Grows a tree in one routing space, in place of the session's. Where the root's output does not
  * change at all its gradient has no directions, and the plain features serve. */
 static ramify_status grow_in(session *s, bool gradient) {
-    const ramify_problem *problem = s->problem;
+    const ramify_problem *problem = learned_from(s);
     ramify_context *context = s->context;
     ramify_grown_destroy(context, &s->grown);
     ramify_release(context, s->route);
@@ -174,18 +182,17 @@ static ramify_status grow_in(session *s, bool gradient) {
     if (!s->route)
         s->routes = problem->stem.plain;
     RAMIFY_TRY(ramify_routing_points(problem, s->route, s->routes, &s->points));
-    return ramify_grow(problem, &s->root->shape, &s->recipe.grow, s->features, s->points, s->routes,
+    return ramify_grow(problem, &s->root->shape, &s->grow, s->features, s->points, s->routes,
                        s->root->record, &s->grown);
 }
 
 /* Whether the root's directions make better cells than the plain features: one level each, for a
  * share of the epochs, on select rows. */
 static ramify_status compare_routings(session *s, bool *gradient) {
-    ramify_grow_plan plan = s->recipe.grow;
-    ramify_grow_plan *recipe = &s->recipe.grow;
-    recipe->depth = 1;
-    recipe->test_splits = false;
-    recipe->expert.epochs = (uint32_t)(plan.expert.epochs * 2 * s->recipe.trial_share) + 1;
+    ramify_grow_plan whole = s->grow;
+    s->grow.depth = 1;
+    s->grow.test_splits = false;
+    s->grow.expert.epochs = (uint32_t)(whole.expert.epochs * 2 * s->recipe.trial_share) + 1;
     double criterion[2] = {0, 0};
     for (int i = 0; i < 2; i++) {
         RAMIFY_TRY(grow_in(s, i == 1));
@@ -194,15 +201,16 @@ static ramify_status compare_routings(session *s, bool *gradient) {
                    i ? "gradients" : "plain features", criterion[i]);
     }
     *gradient = criterion[1] <= criterion[0];
-    *recipe = plan;
+    s->grow = whole;
     return RAMIFY_OK;
 }
 
 static ramify_status grow_tree(session *s) {
+    s->grow = s->enlarged ? ramify_recipe_distilled(&s->recipe, s->enlarged).grow : s->recipe.grow;
     RAMIFY_TRY(encode_rows(s));
     ramify_choice choice = s->recipe.gradient_routing;
-    s->recipe.grow.expert.started = ramify_seconds();
-    s->recipe.grow.expert.deadline = s->deadline;
+    s->grow.expert.started = ramify_seconds();
+    s->grow.expert.deadline = s->deadline;
     bool gradient = choice == RAMIFY_CHOICE_ON;
     if (s->problem->stem.plain > RAMIFY_ROUTING_PLAIN_MAX)
         gradient = false;
@@ -219,9 +227,10 @@ static ramify_status learn(session *s) {
     double root_deadline = 0;
     if (s->deadline > 0)
         root_deadline =
-            s->recipe.tree ? s->started + 0.6 * (s->deadline - s->started) : s->deadline;
+            s->recipe.tree ? s->started + 0.7 * (s->deadline - s->started) : s->deadline;
     ramify_status status =
-        ramify_root_find(s->problem, &s->recipe, ramify_seconds(), root_deadline, &s->root);
+        ramify_search_root(s->problem, &s->recipe, ramify_seconds(), root_deadline, &s->root,
+                           &s->enlarged);
     if (status == RAMIFY_OK && s->recipe.tree)
         status = grow_tree(s);
     if (status == RAMIFY_STOPPED && s->root) {
@@ -262,12 +271,12 @@ static json_t *config_json(const session *s, const ramify_score *score) {
     char print[16];
     snprintf(print, sizeof print, "%08x", (unsigned)fingerprint(s->problem));
     json_t *json = json_pack(
-        "{s:I, s:s, s:{s:I, s:I, s:I}, s:{s:s, s:b, s:i, s:i, s:i, s:f, s:f, s:f, s:s}}", "seed",
+        "{s:I, s:s, s:{s:I, s:I, s:I}, s:{s:s, s:b, s:i, s:b, s:i, s:i, s:f, s:f, s:f, s:s}}", "seed",
         (json_int_t)(options->seed & INT64_MAX), "fingerprint", print, "rows", "train",
         (json_int_t)s->problem->train.count, "select", (json_int_t)s->problem->select.count,
         "report", (json_int_t)s->problem->report.count, "recipe", "isa", ramify_isa(s->context),
         "bins", (int)design->encoder.bins, "frequencies", (int)design->encoder.frequencies,
-        "epochs", (int)s->root->plan.epochs, "batch", (int)s->root->plan.batch, "rate",
+        "distilled", s->enlarged != NULL, "epochs", (int)s->root->plan.epochs, "batch", (int)s->root->plan.batch, "rate",
         s->root->plan.rate, "decay", s->root->plan.decay, "validation", options->validation, "tree",
         options->tree);
     if (json && s->grown)
@@ -350,7 +359,9 @@ static ramify_status run_controls(session *s, ramify_model *model, const ramify_
     training->control_count = 1;
     ramify_control_request request = {
         .problem = s->problem,
+        .enlarged = s->enlarged,
         .recipe = &s->recipe,
+        .grow = &s->grow,
         .root = s->root,
         .grown = s->grown,
         .features = s->features,

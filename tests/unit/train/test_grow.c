@@ -91,7 +91,8 @@ static garden plant(ramify_context *context, size_t rows, toy_function *function
                                 .depth = 2,
                                 .smallest_node = 200,
                                 .test_splits = true,
-                                .threshold = 1.5,
+                                .level_threshold = 1.5,
+                                .split_threshold = 2.0,
                                 .borrow_weight = 0.3,
                                 .rate_share = 0.5,
                                 .expert = fit};

@@ -1,0 +1,250 @@
+#include "search.h"
+#include "memory.h"
+#include "progress.h"
+#include "status.h"
+#include "teacher.h"
+
+#include <string.h>
+
+/* Widths are tried in steps of whole vectors; wider experts than this overfit small cells and
+ * cost more than they give (study). */
+#define WIDTH_STEP  16
+#define WIDTH_MAX   96
+#define WIDTH_LEAST 16
+/* Full fits after the trials. */
+#define FINALISTS 2
+
+static void set_widths(ramify_mlp_shape *shape, uint32_t layers, uint32_t width) {
+    for (uint32_t l = 1; l <= layers; l++)
+        shape->width[l] = width;
+}
+
+/* The widest shape of the design that fits; false when none does. *least is the smallest need
+ * seen. */
+static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe,
+                      const ramify_design *design, const ramify_encoder *encoder,
+                      ramify_mlp_shape *shape, uint64_t *least) {
+    *shape = (ramify_mlp_shape){.layers = design->hidden_layers + 1, .members = design->members};
+    shape->width[0] = encoder->stem.features;
+    shape->width[shape->layers] = problem->outputs;
+    bool given = design->widths[0] > 0;
+    if (given)
+        memcpy(shape->width + 1, design->widths, design->hidden_layers * sizeof(uint32_t));
+    for (uint32_t width = WIDTH_MAX;; width -= WIDTH_STEP) {
+        if (!given)
+            set_widths(shape, design->hidden_layers, width);
+        if (ramify_mlp_record_bytes(shape) > 0) {
+            uint64_t need = ramify_root_resident(problem, recipe, encoder, shape);
+            if (need < *least)
+                *least = need;
+            if (recipe->resident_bytes == 0 || need <= recipe->resident_bytes)
+                return true;
+        }
+        if (given || width <= WIDTH_LEAST)
+            return false;
+    }
+}
+
+/* Designs that are tried at most. */
+#define TRIALS_MAX (RAMIFY_STEMS_MAX + RAMIFY_SHAPES_MAX)
+
+/* Shares of a time limit: trials, teachers (0.35), and the rest for the full fits. */
+#define TRIALS_SHARE   0.2
+#define TEACHERS_SHARE 0.45
+
+typedef struct search {
+    const ramify_problem *problem;
+    const ramify_recipe *recipe;
+    ramify_root_request trial[TRIALS_MAX];
+    uint32_t count;
+    uint64_t least; /* smallest need of any design */
+    ramify_root_request final[2 * FINALISTS];
+    uint32_t finals;
+    ramify_problem *enlarged; /* with the teachers' rows, or NULL */
+    double teachers;          /* their criterion */
+} search;
+
+static void search_clear(search *s) {
+    ramify_context *context = s->problem->context;
+    for (uint32_t i = 0; i < s->count; i++)
+        ramify_root_destroy(context, &s->trial[i].root);
+    for (uint32_t i = 0; i < s->finals; i++)
+        ramify_root_destroy(context, &s->final[i].root);
+    ramify_problem_destroy(context, &s->enlarged);
+}
+
+/* Adds the design of a stem and a shape if it fits the bound. */
+static ramify_status add_trial(search *s, const ramify_encoder_options *stem,
+                               const ramify_shape_choice *shape, bool *fits) {
+    const ramify_recipe *recipe = s->recipe;
+    ramify_root_request *t = &s->trial[s->count];
+    *t = (ramify_root_request){
+        .problem = s->problem,
+        .design = {.encoder = *stem,
+                   .hidden_layers = shape->hidden_layers,
+                   .members = shape->members},
+        .plan = recipe->root,
+    };
+    t->plan.epochs = (uint32_t)(recipe->root.epochs * recipe->trial_share);
+    t->plan.epochs = t->plan.epochs > 0 ? t->plan.epochs : 1;
+    t->plan.checks = 4;
+    memcpy(t->design.widths, recipe->widths, sizeof t->design.widths);
+    ramify_encoder *encoder;
+    RAMIFY_TRY(ramify_encoder_create(s->problem, stem, &encoder));
+    *fits = fit_shape(s->problem, recipe, &t->design, encoder, &t->shape, &s->least);
+    ramify_encoder_destroy(s->problem->context, &encoder);
+    if (*fits)
+        s->count++;
+    return RAMIFY_OK;
+}
+
+static ramify_status no_root(const search *s) {
+    return ramify_fail(s->problem->context, RAMIFY_ERROR_DATA,
+                       "no expert could be trained: every loss is infinite or not a number; lower "
+                       "--rate, or scale the targets");
+}
+
+/* Every stem with the first shape that fits beside it; then the best stem with the other shapes. */
+static ramify_status try_designs(search *s, double seconds) {
+    const ramify_recipe *recipe = s->recipe;
+    ramify_context *context = s->problem->context;
+    for (uint32_t i = 0; i < recipe->stem_count; i++) {
+        bool fits = false;
+        for (uint32_t k = 0; k < recipe->shape_count && !fits; k++)
+            RAMIFY_TRY(add_trial(s, &recipe->stem[i], &recipe->shape[k], &fits));
+    }
+    if (s->count == 0)
+        return ramify_fail(context, RAMIFY_ERROR_LIMIT,
+                           "no expert for these %u columns and %u outputs fits in %llu resident "
+                           "bytes: allow at least %llu (--resident)",
+                           s->problem->stem.columns, s->problem->outputs,
+                           (unsigned long long)recipe->resident_bytes,
+                           (unsigned long long)s->least);
+    if (s->count == 1 && recipe->shape_count == 1)
+        return RAMIFY_OK;
+    uint32_t stems = s->count;
+    RAMIFY_TRY(ramify_root_fit_all(context, recipe, s->trial, stems, "trying stems", seconds / 2));
+    uint32_t index = ramify_root_best(s->trial, stems);
+    if (index == UINT32_MAX)
+        return no_root(s);
+    ramify_design best = s->trial[index].design;
+    for (uint32_t k = 0; k < recipe->shape_count; k++) {
+        bool same = recipe->shape[k].hidden_layers == best.hidden_layers &&
+                    recipe->shape[k].members == best.members;
+        bool fits;
+        if (!same)
+            RAMIFY_TRY(add_trial(s, &best.encoder, &recipe->shape[k], &fits));
+    }
+    return ramify_root_fit_all(context, recipe, s->trial + stems, s->count - stems,
+                               "trying shapes", seconds / 2);
+}
+
+/* Trains the teachers with the stem of the best trial and has them answer. */
+static ramify_status ask_teachers(search *s, double seconds) {
+    ramify_context *context = s->problem->context;
+    uint32_t best = ramify_root_best(s->trial, s->count);
+    const ramify_encoder_options *stem = &s->trial[best == UINT32_MAX ? 0 : best].design.encoder;
+    ramify_teachers *teachers = NULL;
+    RAMIFY_TRY(ramify_teachers_fit(s->problem, s->recipe, stem, seconds, &teachers));
+    ramify_status status = RAMIFY_OK;
+    if (teachers->count > 0) {
+        ramify_log(context, RAMIFY_LOG_INFO, "%u teachers: select loss %.4g", teachers->count,
+                   teachers->criterion);
+        s->teachers = teachers->criterion;
+        status = ramify_teachers_enlarge(s->problem, teachers, s->recipe, &s->enlarged);
+    }
+    ramify_teachers_destroy(context, &teachers);
+    return status;
+}
+
+/* The best designs, each to be trained on the enlarged problem and on the table's rows. */
+static void choose_finalists(search *s) {
+    const ramify_recipe *recipe = s->recipe;
+    bool tried[TRIALS_MAX] = {false};
+    for (uint32_t f = 0; f < FINALISTS; f++) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t i = 0; i < s->count; i++) {
+            const ramify_root *root = s->trial[i].root;
+            bool lone = s->count == 1; /* there was nothing to try */
+            if (!tried[i] && (lone || (root && root->usable)) &&
+                (best == UINT32_MAX || root->criterion < s->trial[best].root->criterion))
+                best = i;
+        }
+        if (best == UINT32_MAX)
+            break;
+        tried[best] = true;
+        ramify_root_request request = s->trial[best];
+        request.root = NULL;
+        if (s->enlarged) {
+            request.problem = s->enlarged;
+            request.plan = ramify_recipe_distilled(recipe, s->enlarged).root;
+            s->final[s->finals++] = request;
+        }
+        /* Beside the teachers one is enough: to see whether they are better. */
+        if (!s->enlarged || (recipe->distillation == RAMIFY_CHOICE_AUTO && f == 0)) {
+            request.problem = s->problem;
+            request.plan = recipe->root;
+            s->final[s->finals++] = request;
+        }
+    }
+}
+
+static ramify_status run(search *s, double started, double deadline) {
+    const ramify_recipe *recipe = s->recipe;
+    double whole = deadline > 0 ? deadline - started : 0;
+    RAMIFY_TRY(try_designs(s, whole * TRIALS_SHARE));
+    if (recipe->distillation != RAMIFY_CHOICE_OFF)
+        RAMIFY_TRY(ask_teachers(s, whole * TEACHERS_SHARE));
+    choose_finalists(s);
+    return ramify_root_fit_all(s->problem->context, recipe, s->final, s->finals,
+                               "training the root", deadline > 0 ? deadline - ramify_seconds() : 0);
+}
+
+/* Index of the root to take, or UINT32_MAX. Teachers that are better than the best root of the
+ * table's rows alone decide for roots that learned from them, even where those are not better yet:
+ * it is the tree that gains most. */
+static uint32_t choose_root(const search *s) {
+    uint32_t best = UINT32_MAX, plain = UINT32_MAX, taught = UINT32_MAX;
+    for (uint32_t i = 0; i < s->finals; i++) {
+        const ramify_root *root = s->final[i].root;
+        if (!root || !root->usable)
+            continue;
+        uint32_t *kind = s->final[i].problem == s->enlarged ? &taught : &plain;
+        if (*kind == UINT32_MAX || root->criterion < s->final[*kind].root->criterion)
+            *kind = i;
+        if (best == UINT32_MAX || root->criterion < s->final[best].root->criterion)
+            best = i;
+    }
+    if (s->recipe->tree && taught != UINT32_MAX && plain != UINT32_MAX &&
+        s->teachers <= s->final[plain].root->criterion)
+        return taught;
+    return best;
+}
+
+ramify_status ramify_search_root(const ramify_problem *problem, const ramify_recipe *recipe,
+                                 double started, double deadline, ramify_root **root,
+                                 ramify_problem **enlarged) {
+    *root = NULL;
+    *enlarged = NULL;
+    search s = {.problem = problem, .recipe = recipe, .least = UINT64_MAX};
+    ramify_status status = run(&s, started, deadline);
+    /* A stop leaves the best that there is, be it a trial. */
+    ramify_root_request *from = s.final;
+    uint32_t best = choose_root(&s);
+    if (best == UINT32_MAX && status == RAMIFY_STOPPED) {
+        from = s.trial;
+        best = ramify_root_best(from, s.count);
+    }
+    if (best != UINT32_MAX && (status == RAMIFY_OK || status == RAMIFY_STOPPED)) {
+        *root = from[best].root;
+        from[best].root = NULL;
+        if (from[best].problem == s.enlarged) {
+            *enlarged = s.enlarged;
+            s.enlarged = NULL;
+        }
+    }
+    if (status == RAMIFY_OK && !*root)
+        status = no_root(&s);
+    search_clear(&s);
+    return status;
+}
