@@ -418,8 +418,9 @@ static void judge_level(growth *g) {
     bool won = wins(level, g->plan->level_threshold);
     for (uint32_t i = 0; i < g->split_count; i++) {
         split *s = &g->splits[i];
-        s->stands = s->found >= 2 && (!g->plan->test_splits || (won && s->verdict.gain > 0) ||
-                                      wins(s->verdict, g->plan->split_threshold));
+        s->stands = s->found >= 2 &&
+                    (g->level <= g->plan->untested_levels || (won && s->verdict.gain > 0) ||
+                     wins(s->verdict, g->plan->split_threshold));
     }
 }
 

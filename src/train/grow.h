@@ -17,7 +17,7 @@ typedef struct ramify_grow_plan {
     uint32_t depth;         /* levels below the root */
     uint32_t leaves;        /* most leaves; 0: no bound */
     uint32_t smallest_node; /* nodes with fewer training rows are leaves */
-    bool test_splits;
+    uint32_t untested_levels; /* the splits of so many levels stand untested; UINT32_MAX: all */
     bool permute;     /* rows go to children by a random permutation: measures false acceptance */
     double level_threshold; /* standard errors by which a level's splits must win together */
     double split_threshold; /* and one split, in a level that does not */

@@ -33,7 +33,8 @@
  * members help where the target is noisy and cost where it is not, so there are both kinds. */
 #define TEACHER_EPOCHS_SHARE 0.4
 #define MADE_ROWS_SHARE      6.0
-#define LEAST_MADE_ROWS      20000.0
+#define LEAST_MADE_ROWS      20000.0 /* or for few rows: */
+#define MADE_ROWS_SHARE_MAX  24.0
 #define MOST_MADE_ROWS       400000.0
 #define MADE_FLOATS_MAX      2.5e8 /* 1 GiB of plain features, features, points and targets */
 #define TRUST                0.5
@@ -119,8 +120,10 @@ static void plan_distillation(const ramify_problem *problem, const ramify_train_
     recipe->teacher_count = RAMIFY_TEACHERS_MAX;
     recipe->teaching = recipe->root;
     recipe->teaching.epochs = (uint32_t)ceil(recipe->root.epochs * TEACHER_EPOCHS_SHARE);
-    recipe->made_rows_share = MADE_ROWS_SHARE;
-    recipe->least_made_rows = LEAST_MADE_ROWS;
+    double least = LEAST_MADE_ROWS / (double)problem->train.count;
+    recipe->made_rows_share = least > MADE_ROWS_SHARE ? least : MADE_ROWS_SHARE;
+    if (recipe->made_rows_share > MADE_ROWS_SHARE_MAX)
+        recipe->made_rows_share = MADE_ROWS_SHARE_MAX;
     double floats = 3.0 * problem->stem.plain + problem->outputs;
     recipe->most_made_rows =
         MOST_MADE_ROWS * floats < MADE_FLOATS_MAX ? MOST_MADE_ROWS : MADE_FLOATS_MAX / floats;
@@ -184,7 +187,7 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
         .arity = options->arity,
         .leaves = options->leaves,
         .smallest_node = options->smallest_node,
-        .test_splits = options->split_test != RAMIFY_CHOICE_OFF,
+        .untested_levels = options->split_test == RAMIFY_CHOICE_OFF ? UINT32_MAX : 0,
         .level_threshold = LEVEL_THRESHOLD,
         .split_threshold = SPLIT_THRESHOLD,
         .borrow = options->borrow == RAMIFY_CHOICE_OFF ? 0.0 : 1.0,

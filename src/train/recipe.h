@@ -48,7 +48,7 @@ typedef struct ramify_recipe {
     uint32_t teacher_count;
     ramify_expert_plan teaching; /* how teachers are trained */
     double made_rows_share;      /* rows made up per training row */
-    double least_made_rows, most_made_rows;
+    double most_made_rows;
     double trust;  /* share of the teachers' misses on training rows that is taken for noise */
     double spread; /* how far towards its neighbour a made-up row lies at most; 0 .. 1 */
 

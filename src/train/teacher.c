@@ -312,7 +312,6 @@ ramify_status ramify_teachers_enlarge(const ramify_problem *problem,
     ramify_context *context = problem->context;
     size_t columns = problem->stem.columns, train = problem->train.count;
     double wanted = recipe->made_rows_share * (double)train;
-    wanted = wanted > recipe->least_made_rows ? wanted : recipe->least_made_rows;
     wanted = wanted < recipe->most_made_rows ? wanted : recipe->most_made_rows;
     *enlarged = NULL;
     ramify_problem *made;

@@ -191,7 +191,7 @@ static ramify_status grow_in(session *s, bool gradient) {
 static ramify_status compare_routings(session *s, bool *gradient) {
     ramify_grow_plan whole = s->grow;
     s->grow.depth = 1;
-    s->grow.test_splits = false;
+    s->grow.untested_levels = 1;
     s->grow.expert.epochs = (uint32_t)(whole.expert.epochs * 2 * s->recipe.trial_share) + 1;
     double criterion[2] = {0, 0};
     for (int i = 0; i < 2; i++) {

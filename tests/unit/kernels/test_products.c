@@ -207,6 +207,65 @@ static void cross_entropy(const ramify_kernels *kernels, random_state *random) {
     matrix_free(&dx_apart);
 }
 
+/* Class probabilities with some exact zeros; a one-hot row must agree with cross_entropy. */
+static void cross_entropy_soft(const ramify_kernels *kernels, random_state *random) {
+    const ramify_kernels *reference = ramify_kernels_reference();
+    size_t rows = random_size(random);
+    size_t classes = 1 + random_size(random);
+    matrix x = matrix_loose(random, rows, classes);
+    spread(&x, random);
+    matrix target = matrix_loose(random, rows, classes);
+    uint32_t labels[128];
+    for (size_t i = 0; i < rows; i++) {
+        float *row = target.at + i * target.ld, sum = 0.0F;
+        labels[i] = (uint32_t)random_below(random, classes);
+        bool one_hot = i % 3 == 0;
+        for (size_t j = 0; j < classes; j++) {
+            row[j] = one_hot || random_below(random, 3) == 0 ? 0.0F : fabsf(row[j]);
+            sum += row[j];
+        }
+        row[labels[i]] += sum > 0.0F ? 0.0F : 1.0F;
+        for (size_t j = 0; j < classes && sum > 0.0F; j++) {
+            row[j] /= sum;
+        }
+    }
+    matrix weight = matrix_loose(random, 1, rows);
+    const float *weights = random_below(random, 2) ? weight.at : NULL;
+    matrix loss = matrix_loose(random, 1, rows);
+    matrix loss_want = matrix_copy(&loss);
+    matrix loss_hard = matrix_copy(&loss);
+    matrix dx = matrix_copy(&x);
+    matrix dx_want = matrix_copy(&x);
+    matrix dx_apart = matrix_copy(&x);
+    reference->cross_entropy_soft(rows, classes, x.at, x.ld, target.at, target.ld, weights,
+                                  loss_want.at, dx_want.at, x.ld);
+    kernels->cross_entropy_soft(rows, classes, x.at, x.ld, target.at, target.ld, weights, loss.at,
+                                dx_apart.at, x.ld);
+    check_same("cross_entropy_soft, loss", &loss, &loss_want, TOLERANCE);
+    check_same("cross_entropy_soft, dx", &dx_apart, &dx_want, TOLERANCE);
+    reference->cross_entropy(rows, classes, x.at, x.ld, labels, 0.0F, weights, loss_hard.at, NULL,
+                             0);
+    for (size_t i = 0; i < rows; i += 3) {
+        assert_true(fabsf(loss.at[i] - loss_hard.at[i]) <=
+                    TOLERANCE * (1.0F + fabsf(loss_hard.at[i])));
+    }
+    kernels->cross_entropy_soft(rows, classes, x.at, x.ld, target.at, target.ld, weights,
+                                loss_want.at, NULL, 0);
+    check_same("cross_entropy_soft without dx", &loss_want, &loss, 0.0F);
+    kernels->cross_entropy_soft(rows, classes, dx.at, x.ld, target.at, target.ld, weights,
+                                loss_want.at, dx.at, x.ld);
+    check_same("cross_entropy_soft in place", &dx, &dx_apart, 0.0F);
+    matrix_free(&x);
+    matrix_free(&target);
+    matrix_free(&weight);
+    matrix_free(&loss);
+    matrix_free(&loss_want);
+    matrix_free(&loss_hard);
+    matrix_free(&dx);
+    matrix_free(&dx_want);
+    matrix_free(&dx_apart);
+}
+
 /* NaN must not hide: a diverged training is told by its loss. */
 static void nan_shows(const ramify_kernels *kernels, random_state *random) {
     matrix x = matrix_padded(random, 1, 16);
@@ -233,6 +292,7 @@ TEST(affine)
 TEST(dots_and_distances)
 TEST(softmax)
 TEST(cross_entropy)
+TEST(cross_entropy_soft)
 TEST(nan_shows)
 
 int run_product_tests(void) {
@@ -240,6 +300,7 @@ int run_product_tests(void) {
         cmocka_unit_test(test_matmul),    cmocka_unit_test(test_matmul_strided),
         cmocka_unit_test(test_affine),    cmocka_unit_test(test_dots_and_distances),
         cmocka_unit_test(test_softmax),   cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_cross_entropy_soft),
         cmocka_unit_test(test_nan_shows),
     };
     return cmocka_run_group_tests_name("product", tests, NULL, NULL);

@@ -90,7 +90,6 @@ static garden plant(ramify_context *context, size_t rows, toy_function *function
                                 .arity = 4,
                                 .depth = 2,
                                 .smallest_node = 200,
-                                .test_splits = true,
                                 .level_threshold = 1.5,
                                 .split_threshold = 2.0,
                                 .borrow_weight = 0.3,
@@ -222,7 +221,7 @@ static void test_partitions(void **state) {
     (void)state;
     ramify_context *context = open_context(0);
     garden g = plant(context, 2000, quadrants, 0.05, NULL, 4);
-    g.plan.test_splits = false;
+    g.plan.untested_levels = UINT32_MAX;
     g.plan.depth = 3;
     for (ramify_partition p = RAMIFY_PARTITION_KMEANS; p <= RAMIFY_PARTITION_RANDOM; p++) {
         g.plan.partition = p;
@@ -244,7 +243,7 @@ static void test_bound_on_leaves(void **state) {
     (void)state;
     ramify_context *context = open_context(0);
     garden g = plant(context, 2500, quadrants, 0.05, NULL, 5);
-    g.plan.test_splits = false;
+    g.plan.untested_levels = UINT32_MAX;
     g.plan.depth = 3;
     g.plan.expert.epochs = 2;
     g.plan.smallest_node = 64;
@@ -278,7 +277,7 @@ static void test_sharing(void **state) {
     assert_int_equal(grown->tested, 1);
     assert_int_equal(grown->accepted, 0);
     ramify_grown_destroy(context, &grown);
-    g.plan.test_splits = false;
+    g.plan.untested_levels = UINT32_MAX;
     assert_int_equal(grow(&g, &grown), RAMIFY_OK);
     check_structure(&g, grown);
     assert_true(grown->leaf_count >= 4);
@@ -351,24 +350,27 @@ static void test_deadline_and_cancel(void **state) {
 }
 
 /* Children of rows drawn at random have nothing of their own to learn: at most a tenth of such splits
- * may pass the test; of a few splits, two standard errors of that count more. */
-static void false_acceptance(uint64_t seeds, size_t rows, const char *task) {
+ * may pass the test; of a few splits, two standard errors of that count more. With two levels the
+ * first stands untested, and the four splits of the second are judged together. */
+static void false_acceptance(uint64_t seeds, size_t rows, const char *task, uint32_t levels) {
     ramify_context *context = open_context(0);
     uint32_t tested = 0, accepted = 0;
     for (uint64_t seed = 0; seed < seeds; seed++) {
         garden g = plant(context, rows, plane, 0.7, task, 100 + seed);
         g.plan.permute = true;
-        g.plan.depth = 1;
+        g.plan.depth = levels;
+        g.plan.untested_levels = levels - 1;
         ramify_grown *grown;
         assert_int_equal(grow(&g, &grown), RAMIFY_OK);
-        tested += grown->tested;
-        accepted += grown->accepted;
+        tested += grown->tested - (levels - 1);
+        accepted += grown->accepted - (levels - 1);
         ramify_grown_destroy(context, &grown);
         uproot(&g);
     }
-    assert_int_equal(tested, seeds);
+    assert_int_equal(tested, levels == 1 ? seeds : 4 * seeds);
+    /* Splits that are judged together pass together. */
     double expected = 0.1 * tested;
-    double most = expected + (seeds < 100 ? 2 * sqrt(0.9 * expected) : 0);
+    double most = expected + (seeds < 100 ? 2 * sqrt(0.9 * expected * (levels == 1 ? 1 : 4)) : 0);
     print_message("%u of %u permuted splits were accepted\n", accepted, tested);
     assert_true(accepted <= most);
     ramify_context_destroy(&context);
@@ -376,15 +378,18 @@ static void false_acceptance(uint64_t seeds, size_t rows, const char *task) {
 
 static void test_noise_is_not_split(void **state) {
     (void)state;
-    false_acceptance(40, 1500, NULL);
-    false_acceptance(40, 1500, "classification");
+    false_acceptance(40, 1500, NULL, 1);
+    false_acceptance(40, 1500, "classification", 1);
+    false_acceptance(20, 1500, NULL, 2);
 }
 
 static void test_noise_is_not_split_long(void **state) {
     (void)state;
-    false_acceptance(200, 1000, NULL);
-    false_acceptance(200, 5000, NULL);
-    false_acceptance(200, 5000, "classification");
+    false_acceptance(200, 1000, NULL, 1);
+    false_acceptance(200, 5000, NULL, 1);
+    false_acceptance(200, 5000, "classification", 1);
+    false_acceptance(200, 5000, NULL, 2);
+    false_acceptance(200, 5000, "classification", 2);
 }
 
 int main(int argc, char **argv) {
