@@ -3,6 +3,7 @@
 #include "arguments.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static const char explanation[] =
     "\n"
     "`ramify VERB --help` lists all options with their defaults.\n";
 
-int main(int argc, char **argv) {
+static int run_verb(int argc, char **argv) {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         fputs(explanation, stdout);
@@ -59,4 +60,13 @@ int main(int argc, char **argv) {
         return arguments_refuse(NULL, "unknown verb \"%s\"; did you mean %s?", argv[1], nearest);
     return arguments_refuse(
         NULL, "unknown verb \"%s\"; known are train, predict, evaluate, info and export", argv[1]);
+}
+
+int main(int argc, char **argv) {
+    int exit_status = run_verb(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return exit_status;
+    if (exit_status == EXIT_OK)
+        fprintf(stderr, "ramify: standard output: cannot be written (%s)\n", strerror(errno));
+    return exit_status == EXIT_OK ? EXIT_FAILED : exit_status;
 }

@@ -40,6 +40,11 @@ int verb_export(int argc, char **argv) {
     if (exit_status != EXIT_OK)
         return exit_status;
 
+    exit_status = session_check_output(&run, request.c_path, list.positional[0], NULL);
+    if (exit_status != EXIT_OK) {
+        session_close(&run);
+        return exit_status;
+    }
     ramify_model *model = NULL;
     ramify_status status = ramify_open(run.context, list.positional[0], NULL, &model);
     if (status == RAMIFY_OK)

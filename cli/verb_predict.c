@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct predict_request {
     const char *output; /* NULL: stdout */
@@ -87,19 +88,24 @@ static int write_predictions(session *run, const predict_request *request,
     ramify_model_info info;
     ramify_model_get_info(model, &info);
     print_header(file, model, &info, request->proba);
+    errno = 0;
     for (size_t r = 0; r < rows && !ferror(file); r++)
         print_row(file, model, &info, y + r * info.outputs, request->proba);
-    errno = 0;
     bool failed = ferror(file) != 0 || fflush(file) != 0;
     int reason = errno;
+    struct stat about;
+    bool regular = request->output && fstat(fileno(file), &about) == 0 && S_ISREG(about.st_mode);
     if (request->output && fclose(file) != 0 && !failed) {
         failed = true;
         reason = errno;
     }
-    if (failed)
-        return session_error(run, "%s: cannot be written (%s)", name,
-                             reason ? strerror(reason) : "an earlier write failed");
-    return EXIT_OK;
+    if (!failed)
+        return EXIT_OK;
+    /* A part of the predictions would look like all of them. */
+    if (regular)
+        (void)remove(request->output);
+    return session_error(run, "%s: cannot be written (%s)", name,
+                         reason ? strerror(reason) : "an earlier write failed");
 }
 
 static int print_cost(const ramify_model *model, size_t rows) {
@@ -166,7 +172,11 @@ int verb_predict(int argc, char **argv) {
             exit_status = session_open(&run, "predict", &request.context);
         if (exit_status == EXIT_OK) {
             ramify_model *model = NULL;
-            exit_status = session_open_model(&run, list.positional[0], &request.model, &model);
+            if (request.output)
+                exit_status = session_check_output(&run, request.output, list.positional[0],
+                                                   list.positional[1]);
+            if (exit_status == EXIT_OK)
+                exit_status = session_open_model(&run, list.positional[0], &request.model, &model);
             if (exit_status == EXIT_OK)
                 exit_status = predict(&run, &request, list.positional[1], model);
             ramify_close(&model);

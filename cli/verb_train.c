@@ -233,10 +233,14 @@ static int check_request(const train_request *request) {
 }
 
 /* Finds out before hours of training whether the model can be written after them. */
-static int check_output(session *run, const char *path) {
+static int check_output(session *run, const char *path, const char *data, const char *test) {
+    int problem = session_check_output(run, path, data, test);
+    if (problem != EXIT_OK)
+        return problem;
     struct stat about;
-    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
-        return session_error(run, "%s: is a folder; name a file for the model", path);
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
+        return session_error(run, "%s: is %s; name a file for the model", path,
+                             S_ISDIR(about.st_mode) ? "a folder" : "not a regular file");
     const char *slash = strrchr(path, '/');
     char *folder = strdup(slash ? path : ".");
     if (!folder)
@@ -264,20 +268,27 @@ static double error_of(const ramify_score *score) {
     return task_of(score) == RAMIFY_TASK_REGRESSION ? score->rmse : 1.0 - score->accuracy;
 }
 
+/* In time order the first fold has nothing before it to learn from, and no score. */
 static void print_folds(const ramify_score *folds, uint32_t count) {
     double sum = 0.0, squares = 0.0;
-    for (uint32_t i = 0; i < count; i++) {
+    uint32_t first = folds[0].rows == 0, scored = count - first;
+    if (first)
+        printf("fold 1: nothing comes before it to learn from\n");
+    for (uint32_t i = first; i < count; i++) {
         printf("fold %u: ", (unsigned)i + 1);
         print_score(task_of(&folds[i]), &folds[i]);
         printf(" on %llu rows\n", (unsigned long long)folds[i].rows);
         sum += error_of(&folds[i]);
     }
-    double mean = sum / count;
-    for (uint32_t i = 0; i < count; i++)
+    double mean = sum / scored;
+    for (uint32_t i = first; i < count; i++)
         squares += (error_of(&folds[i]) - mean) * (error_of(&folds[i]) - mean);
-    printf("%s over %u folds: mean %.6g, standard deviation %.6g\n",
-           task_of(&folds[0]) == RAMIFY_TASK_REGRESSION ? "rmse" : "error", (unsigned)count, mean,
-           sqrt(squares / (count - 1)));
+    printf("%s over %u folds: mean %.6g",
+           task_of(&folds[first]) == RAMIFY_TASK_REGRESSION ? "rmse" : "error", (unsigned)scored,
+           mean);
+    if (scored > 1)
+        printf(", standard deviation %.6g", sqrt(squares / (scored - 1)));
+    printf("\n");
 }
 
 static void print_controls(const ramify_training *training) {
@@ -350,7 +361,8 @@ static json_t *controls_json(const ramify_training *training) {
 static json_t *score_json(const ramify_score *score) {
     json_t *object = json_object();
     json_object_set_new(object, "rows", json_count(score->rows));
-    json_add_score(object, task_of(score), score);
+    if (score->rows > 0)
+        json_add_score(object, task_of(score), score);
     return object;
 }
 
@@ -464,7 +476,7 @@ static int read_and_train(session *run, const train_request *request, const char
     ramify_table *table = NULL, *test = NULL;
     ramify_status status = ramify_train_options_check(run->context, &request->options);
     if (status == RAMIFY_OK && request->output) {
-        int exit_status = check_output(run, request->output);
+        int exit_status = check_output(run, request->output, data, request->test);
         if (exit_status != EXIT_OK)
             return exit_status;
     }

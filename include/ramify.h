@@ -384,7 +384,7 @@ typedef struct ramify_control {
     const char *name; /* "pathways", "one expert", "equal total", "random partition" */
     uint64_t parameters, active_parameters;
     uint64_t resident_bytes;
-    ramify_score score; /* on report rows, or on the rows that ramify_train_test was given */
+    ramify_score score; /* on report rows, or on those of the test table */
     double seconds;
 } ramify_control;
 

@@ -31,8 +31,8 @@ static ramify_status train_one_expert(ramify_context *context,
     if (plan.epochs <= root->plan.epochs)
         return finish_root(context, request, root, model);
     ramify_root *longer = NULL; /* set when the fit was stopped, too */
-    ramify_status status = ramify_root_fit(problem, request->recipe, &root->design, &root->shape,
-                                           &plan, &longer);
+    ramify_status status =
+        ramify_root_fit(problem, request->recipe, &root->design, &root->shape, &plan, &longer);
     if (status == RAMIFY_OK)
         status = finish_root(context, request, longer, model);
     ramify_root_destroy(context, &longer);

@@ -292,7 +292,8 @@ static ramify_status check(fit *f, ramify_rows select, bool average, snapshot *b
         swap_theta(f, f->average + f->floats);
     ramify_status status = select.count ? score_rows(f, record, select, &score) : RAMIFY_OK;
     double criterion = ramify_fit_criterion(f->problem, score);
-    if (status == RAMIFY_OK && (!best->taken || select.count == 0 || criterion < best->criterion)) {
+    if (status == RAMIFY_OK && (!best->taken || select.count == 0 || criterion < best->criterion ||
+                                isnan(best->criterion))) {
         memcpy(best->values, record, f->floats * sizeof *record);
         if (f->theta)
             memcpy(best->values + f->floats, f->encoder->theta, f->theta * sizeof *record);
@@ -378,7 +379,8 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
         .record = record,
     };
     f.theta = f.encoder ? encoder->parameters : 0;
-    size_t all = f.floats + f.theta, batch = plan->batch;
+    size_t all = f.floats + f.theta;
+    size_t batch = plan->batch < train.count ? plan->batch : train.count;
     f.gradient = ramify_allocate_zeroed(context, all, sizeof(float));
     f.m = ramify_allocate_zeroed(context, all, sizeof(float));
     f.v = ramify_allocate_zeroed(context, all, sizeof(float));
@@ -399,8 +401,8 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
     float *weights = ramify_allocate(context, batch, sizeof *weights);
     ramify_status status = RAMIFY_OK;
     if (!f.gradient || !f.m || !f.v || !f.x || !f.dx || !f.dy || !f.loss || !f.weight || !f.label ||
-        !f.scratch || (problem->soft && !f.soft) || (plan->average > 0 && !f.average) || !kept.values || !order || !rows ||
-        !weights)
+        !f.scratch || (problem->soft && !f.soft) || (plan->average > 0 && !f.average) ||
+        !kept.values || !order || !rows || !weights)
         status = RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK) {
         if (f.average) {
@@ -419,8 +421,9 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
         if (best)
             *best = kept.score;
     }
-    void *memory[] = {f.soft, f.gradient, f.m,       f.v,       f.x,         f.dx,  f.dy, f.loss, f.weight,
-                      f.label,    f.scratch, f.average, kept.values, order, rows, weights};
+    void *memory[] = {f.soft,      f.gradient, f.m,      f.v,     f.x,       f.dx,
+                      f.dy,        f.loss,     f.weight, f.label, f.scratch, f.average,
+                      kept.values, order,      rows,     weights};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         ramify_release(context, memory[i]);
     return status;

@@ -14,15 +14,15 @@
 typedef struct ramify_grow_plan {
     ramify_partition partition;
     uint32_t arity;
-    uint32_t depth;         /* levels below the root */
-    uint32_t leaves;        /* most leaves; 0: no bound */
-    uint32_t smallest_node; /* nodes with fewer training rows are leaves */
+    uint32_t depth;           /* levels below the root */
+    uint32_t leaves;          /* most leaves; 0: no bound */
+    uint32_t smallest_node;   /* nodes with fewer training rows are leaves */
     uint32_t untested_levels; /* the splits of so many levels stand untested; UINT32_MAX: all */
-    bool permute;     /* rows go to children by a random permutation: measures false acceptance */
+    bool permute; /* rows go to children by a random permutation: measures false acceptance */
     double level_threshold; /* standard errors by which a level's splits must win together */
     double split_threshold; /* and one split, in a level that does not */
     bool last_weights;      /* children keep their last weights, whatever the select rows say */
-    double borrow;    /* rows borrowed from siblings as a share of own rows; 0: none */
+    double borrow;          /* rows borrowed from siblings as a share of own rows; 0: none */
     double borrow_weight;
     double rate_share;         /* rate of level d: expert.rate * rate_share^(d-1) */
     ramify_expert_plan expert; /* of the first level */

@@ -246,23 +246,23 @@ ramify_status ramify_problem_widen(const ramify_problem *problem, size_t added,
     bool failed = false;
     *made = *problem;
     made->rows = all;
-    made->column = copy_of(context, problem->column, columns, columns, sizeof *made->column, &failed);
+    made->column =
+        copy_of(context, problem->column, columns, columns, sizeof *made->column, &failed);
     made->center = copy_of(context, problem->center, columns, columns, sizeof(double), &failed);
     made->scale = copy_of(context, problem->scale, columns, columns, sizeof(double), &failed);
-    made->plain = copy_of(context, problem->plain, rows, all, problem->plain_stride * sizeof(float),
-                          &failed);
-    made->target =
-        copy_of(context, problem->target, rows, all, targets * sizeof(float), &failed);
+    made->plain =
+        copy_of(context, problem->plain, rows, all, problem->plain_stride * sizeof(float), &failed);
+    made->target = copy_of(context, problem->target, rows, all, targets * sizeof(float), &failed);
     made->label = copy_of(context, problem->label, rows, all, sizeof *made->label, &failed);
     made->weight = copy_of(context, problem->weight, rows, all, sizeof(float), &failed);
-    made->head_center = copy_of(context, problem->head_center, targets, targets + 1, sizeof(double),
-                                &failed);
+    made->head_center =
+        copy_of(context, problem->head_center, targets, targets + 1, sizeof(double), &failed);
     made->head_scale =
         copy_of(context, problem->head_scale, targets, targets + 1, sizeof(double), &failed);
     made->row_memory = ramify_allocate(context, all, sizeof *made->row_memory);
-    made->soft = problem->label ? ramify_allocate_zeroed(context, all,
-                                                         problem->outputs * sizeof(float))
-                                : NULL;
+    made->soft = problem->label
+                     ? ramify_allocate_zeroed(context, all, problem->outputs * sizeof(float))
+                     : NULL;
     if (failed || !made->row_memory || (problem->label && !made->soft)) {
         ramify_problem_destroy(context, &made);
         return RAMIFY_ERROR_MEMORY;

@@ -30,11 +30,11 @@ typedef struct ramify_problem {
     size_t plain_stride;        /* pad(stem.plain) */
     float *plain;               /* rows x plain_stride */
 
-    float *target;       /* rows x targets, standardised; NULL in a classification */
-    uint32_t *label;     /* rows; NULL in a regression */
-    float *soft;         /* rows x outputs: class probabilities that training rows are fitted to instead
+    float *target;   /* rows x targets, standardised; NULL in a classification */
+    uint32_t *label; /* rows; NULL in a regression */
+    float *soft;     /* rows x outputs: class probabilities that training rows are fitted to instead
                             of their labels; NULL: the labels */
-    float *weight;       /* rows, mean 1 over training rows; NULL: all 1 */
+    float *weight;   /* rows, mean 1 over training rows; NULL: all 1 */
     double *head_center; /* targets: mean of the training rows */
     double *head_scale;  /* targets: standard deviation */
 

@@ -27,11 +27,13 @@
  * permuted partitions that pass (measured in tests/unit/train/test_grow.c). */
 #define LEVEL_THRESHOLD 1.5
 #define SPLIT_THRESHOLD 2.0
+/* Of the resident bytes, for the directions of gradient routing. */
+#define ROUTING_SHARE_MAX 0.15
 /* Trials this long rank stems and shapes as full fits do, but for near ties (study). */
 #define TRIAL_SHARE 0.15
 /* Distillation (study). Ensembles of small nets teach better than one large net in the same time;
  * members help where the target is noisy and cost where it is not, so there are both kinds. */
-#define TEACHER_EPOCHS_SHARE 0.4
+#define TEACHER_EPOCHS_SHARE 0.35
 #define MADE_ROWS_SHARE      6.0
 #define LEAST_MADE_ROWS      20000.0 /* or for few rows: */
 #define MADE_ROWS_SHARE_MAX  24.0
@@ -41,7 +43,7 @@
 #define SPREAD               0.5
 /* Passes in rows seen, in those of the root on the table alone. */
 #define DISTILLED_ROOT_VISITS  1.5
-#define DISTILLED_LEVEL_VISITS 1.5
+#define DISTILLED_LEVEL_VISITS 1.4
 /* A fully grown tree of nodes that halve their rows does not get deeper than this. */
 #define DEPTH_MAX 12
 
@@ -144,8 +146,8 @@ ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
     plans.root.epochs = epochs_of_visits(DISTILLED_ROOT_VISITS * visits, enlarged);
     plans.root.smoothing = 0; /* the teachers' answers are smooth */
     ramify_grow_plan *grow = &plans.grow;
-    double child = visits * DISTILLED_LEVEL_VISITS * recipe->grow.expert.epochs /
-                   recipe->usual_child_epochs;
+    double child =
+        visits * DISTILLED_LEVEL_VISITS * recipe->grow.expert.epochs / recipe->usual_child_epochs;
     grow->expert.epochs = epochs_of_visits(child, enlarged);
     grow->expert.smoothing = 0;
     grow->expert.cosine = true;
@@ -166,6 +168,11 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     recipe->slope = options->activation == RAMIFY_ACTIVATION_PRELU ? 0.25f : 0.0f;
     recipe->resident_bytes = options->resident_bytes;
     recipe->gradient_routing = options->gradient_routing;
+    /* The directions take a matrix that must be held too: not at the cost of the experts. */
+    double matrix = (double)problem->stem.plain * (double)problem->plain_stride * sizeof(float);
+    if (options->gradient_routing == RAMIFY_CHOICE_AUTO && options->resident_bytes > 0 &&
+        matrix > ROUTING_SHARE_MAX * (double)options->resident_bytes)
+        recipe->gradient_routing = RAMIFY_CHOICE_OFF;
     recipe->trial_share = TRIAL_SHARE;
     recipe->tree = strcmp(options->kind, "pathways") == 0 && options->leaves != 1;
     recipe->root = (ramify_expert_plan){
@@ -211,8 +218,8 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     grow->expert.cosine = false;
     grow->expert.average = options->averaging == RAMIFY_CHOICE_OFF ? 0.0 : 0.99;
     grow->expert.checks = 10;
-    recipe->usual_child_epochs = epochs_for(rows / arity, batch, CHILD_EPOCHS, CHILD_LEAST_STEPS,
-                                            MOST_STEPS / 2.0);
+    recipe->usual_child_epochs =
+        epochs_for(rows / arity, batch, CHILD_EPOCHS, CHILD_LEAST_STEPS, MOST_STEPS / 2.0);
     grow->expert.epochs =
         options->child_epochs ? options->child_epochs : recipe->usual_child_epochs;
     plan_distillation(problem, options, recipe);

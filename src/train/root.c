@@ -65,8 +65,8 @@ ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe
     if (status == RAMIFY_OK) {
         ramify_mlp_initialise(&made->shape, recipe->slope, plan->seed, 0, made->record);
         made->score.loss = -1;
-        status = ramify_expert_fit(problem, &made->shape, plan, made->encoder, NULL, problem->train, NULL,
-                                   problem->select, false, made->record, &made->score);
+        status = ramify_expert_fit(problem, &made->shape, plan, made->encoder, NULL, problem->train,
+                                   NULL, problem->select, false, made->record, &made->score);
         made->usable = made->score.loss >= 0;
         made->criterion = ramify_fit_criterion(problem, made->score);
         made->row_visits = (double)plan->epochs * (double)problem->train.count;
@@ -91,8 +91,7 @@ static ramify_status fit_request(void *argument, size_t task, uint32_t worker) {
     r->plan.meter = b->meter;
     r->plan.started = ramify_seconds();
     r->plan.deadline = b->seconds != 0 ? r->plan.started + b->seconds : 0;
-    RAMIFY_TRY(
-        ramify_root_fit(r->problem, b->recipe, &r->design, &r->shape, &r->plan, &r->root));
+    RAMIFY_TRY(ramify_root_fit(r->problem, b->recipe, &r->design, &r->shape, &r->plan, &r->root));
     ramify_log(r->problem->context, RAMIFY_LOG_INFO,
                "%s: %s%s, %u hidden layers of %u, %u members, %u epochs of %zu rows: select loss "
                "%.4g",

@@ -200,6 +200,13 @@ ramify_status ramify_evaluate(ramify_context *context, ramify_model *model,
         memmove(y + kept * info.outputs, y + r * info.outputs, info.outputs * sizeof *y);
         row[kept++] = (uint32_t)r;
     }
+    if (status == RAMIFY_OK && kept == 0)
+        status = ramify_fail(context, RAMIFY_ERROR_DATA,
+                             "%s: no row has a target to compare with: fill in the target column",
+                             table->source);
+    if (status == RAMIFY_OK && kept < rows)
+        ramify_log(context, RAMIFY_LOG_WARNING, "%s: %zu rows without a target are left out",
+                   table->source, rows - kept);
     if (status == RAMIFY_OK)
         status = ramify_score_rows(context, match, row, kept, y, true, score, targets);
     ramify_release(context, y);

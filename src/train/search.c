@@ -54,11 +54,11 @@ static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe
 
 typedef struct search {
     const ramify_problem *problem;
-    const ramify_recipe *recipe;
+    ramify_recipe *recipe;
     ramify_root_request trial[TRIALS_MAX];
     uint32_t count;
     uint64_t least; /* smallest need of any design */
-    ramify_root_request final[2 * FINALISTS];
+    ramify_root_request final[FINALISTS];
     uint32_t finals;
     ramify_problem *enlarged; /* with the teachers' rows, or NULL */
     double teachers;          /* their criterion */
@@ -104,14 +104,26 @@ static ramify_status no_root(const search *s) {
                        "--rate, or scale the targets");
 }
 
-/* Every stem with the first shape that fits beside it; then the best stem with the other shapes. */
-static ramify_status try_designs(search *s, double seconds) {
+/* Every stem with the first shape that fits beside it. */
+static ramify_status add_stems(search *s) {
     const ramify_recipe *recipe = s->recipe;
-    ramify_context *context = s->problem->context;
     for (uint32_t i = 0; i < recipe->stem_count; i++) {
         bool fits = false;
         for (uint32_t k = 0; k < recipe->shape_count && !fits; k++)
             RAMIFY_TRY(add_trial(s, &recipe->stem[i], &recipe->shape[k], &fits));
+    }
+    return RAMIFY_OK;
+}
+
+/* The stems; then the best stem with the other shapes. */
+static ramify_status try_designs(search *s, double seconds) {
+    const ramify_recipe *recipe = s->recipe;
+    ramify_context *context = s->problem->context;
+    RAMIFY_TRY(add_stems(s));
+    if (s->count == 0 && recipe->gradient_routing == RAMIFY_CHOICE_AUTO) {
+        /* Not at the price of the model. */
+        s->recipe->gradient_routing = RAMIFY_CHOICE_OFF;
+        RAMIFY_TRY(add_stems(s));
     }
     if (s->count == 0)
         return ramify_fail(context, RAMIFY_ERROR_LIMIT,
@@ -135,8 +147,8 @@ static ramify_status try_designs(search *s, double seconds) {
         if (!same)
             RAMIFY_TRY(add_trial(s, &best.encoder, &recipe->shape[k], &fits));
     }
-    return ramify_root_fit_all(context, recipe, s->trial + stems, s->count - stems,
-                               "trying shapes", seconds / 2);
+    return ramify_root_fit_all(context, recipe, s->trial + stems, s->count - stems, "trying shapes",
+                               seconds / 2);
 }
 
 /* Trains the teachers with the stem of the best trial and has them answer. */
@@ -157,11 +169,12 @@ static ramify_status ask_teachers(search *s, double seconds) {
     return status;
 }
 
-/* The best designs, each to be trained on the enlarged problem and on the table's rows. */
+/* The best designs; beside teachers the best one, to be trained on their rows and on the table's. */
 static void choose_finalists(search *s) {
     const ramify_recipe *recipe = s->recipe;
     bool tried[TRIALS_MAX] = {false};
-    for (uint32_t f = 0; f < FINALISTS; f++) {
+    uint32_t designs = s->enlarged ? 1 : FINALISTS;
+    for (uint32_t f = 0; f < designs; f++) {
         uint32_t best = UINT32_MAX;
         for (uint32_t i = 0; i < s->count; i++) {
             const ramify_root *root = s->trial[i].root;
@@ -180,8 +193,7 @@ static void choose_finalists(search *s) {
             request.plan = ramify_recipe_distilled(recipe, s->enlarged).root;
             s->final[s->finals++] = request;
         }
-        /* Beside the teachers one is enough: to see whether they are better. */
-        if (!s->enlarged || (recipe->distillation == RAMIFY_CHOICE_AUTO && f == 0)) {
+        if (!s->enlarged || recipe->distillation == RAMIFY_CHOICE_AUTO) {
             request.problem = s->problem;
             request.plan = recipe->root;
             s->final[s->finals++] = request;
@@ -221,7 +233,7 @@ static uint32_t choose_root(const search *s) {
     return best;
 }
 
-ramify_status ramify_search_root(const ramify_problem *problem, const ramify_recipe *recipe,
+ramify_status ramify_search_root(const ramify_problem *problem, ramify_recipe *recipe,
                                  double started, double deadline, ramify_root **root,
                                  ramify_problem **enlarged) {
     *root = NULL;

@@ -9,8 +9,9 @@
 /* *enlarged is the problem with the teachers' rows if the root was trained on it, and what its tree
  * is to be grown on; else NULL. `started` and `deadline` (0: none) as ramify_seconds gives them. On
  * RAMIFY_STOPPED, *root is the best so far or NULL. Free with ramify_root_destroy and
- * ramify_problem_destroy. */
-ramify_status ramify_search_root(const ramify_problem *problem, const ramify_recipe *recipe,
+ * ramify_problem_destroy. Where no expert fits beside the directions of gradient routing, and those
+ * were left to choice, the recipe is set to do without. */
+ramify_status ramify_search_root(const ramify_problem *problem, ramify_recipe *recipe,
                                  double started, double deadline, ramify_root **root,
                                  ramify_problem **enlarged);
 

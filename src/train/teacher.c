@@ -62,8 +62,7 @@ static ramify_status answer_rows(const ramify_problem *problem, const ramify_tea
 
 /* Answers of a block of rows of a problem; plain: BLOCK_ROWS x plain_stride of working memory. */
 static ramify_status answer_block(const ramify_problem *problem, const ramify_teachers *teachers,
-                                  const uint32_t *rows, size_t count, float *plain,
-                                  float *answer) {
+                                  const uint32_t *rows, size_t count, float *plain, float *answer) {
     size_t stride = problem->plain_stride;
     for (size_t i = 0; i < count; i++)
         memcpy(plain + i * stride, problem->plain + rows[i] * stride, stride * sizeof *plain);
@@ -182,12 +181,11 @@ static ramify_status find_missed(void *argument, size_t task, uint32_t worker) {
     size_t count = block_length(first, problem->train.count);
     float share = (float)(1.0 - e->recipe->trust);
     float *missed = e->missed + first * outputs;
-    float *plain =
-        ramify_allocate(problem->context, count * problem->plain_stride, sizeof *plain);
+    float *plain = ramify_allocate(problem->context, count * problem->plain_stride, sizeof *plain);
     ramify_status status = plain ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
-        status = answer_block(problem, e->teachers, problem->train.row + first, count, plain,
-                              missed);
+        status =
+            answer_block(problem, e->teachers, problem->train.row + first, count, plain, missed);
     for (size_t i = 0; status == RAMIFY_OK && i < count; i++) {
         uint32_t row = problem->train.row[first + i];
         for (size_t j = 0; j < outputs; j++) {

@@ -74,6 +74,24 @@ static ramify_status check_weight(session *s, const ramify_column *weight, size_
                        s->table->source, weight->name, row + 1);
 }
 
+/* Each part needs rows that count: weights of 0 throughout would train or choose nothing. */
+static ramify_status check_weights(const session *s, const ramify_column *weight) {
+    const uint32_t *const rows[] = {s->split->train, s->split->select, s->split->report};
+    const size_t counts[] = {s->split->train_count, s->split->select_count, s->split->report_count};
+    static const char *const names[] = {"training", "select", "report"};
+    for (size_t part = 0; weight && part < 3; part++) {
+        double sum = 0;
+        for (size_t i = 0; i < counts[part]; i++)
+            sum += ramify_column_value(weight, rows[part][i]);
+        if (counts[part] > 0 && !(sum > 0))
+            return ramify_fail(s->context, RAMIFY_ERROR_DATA,
+                               "%s: column \"%s\": all %s rows have weight 0: give some of them "
+                               "more, or do without weights",
+                               s->table->source, weight->name, names[part]);
+    }
+    return RAMIFY_OK;
+}
+
 /* Rows (of those given) whose targets are all there; labels for a stratified split. */
 static ramify_status usable_rows(session *s, const uint32_t *given, size_t given_count,
                                  const ramify_column *weight, uint32_t *rows, double *labels,
@@ -135,6 +153,7 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     const ramify_column *weight;
     RAMIFY_TRY(find_column(s, options->weight, &weight));
     RAMIFY_TRY(split_rows(s, given, given_count, weight));
+    RAMIFY_TRY(check_weights(s, weight));
     ramify_rows train = {s->split->train, s->split->train_count};
     ramify_rows select = {s->split->select, s->split->select_count};
     ramify_rows report = {s->split->report, s->split->report_count};
@@ -228,9 +247,8 @@ static ramify_status learn(session *s) {
     if (s->deadline > 0)
         root_deadline =
             s->recipe.tree ? s->started + 0.7 * (s->deadline - s->started) : s->deadline;
-    ramify_status status =
-        ramify_search_root(s->problem, &s->recipe, ramify_seconds(), root_deadline, &s->root,
-                           &s->enlarged);
+    ramify_status status = ramify_search_root(s->problem, &s->recipe, ramify_seconds(),
+                                              root_deadline, &s->root, &s->enlarged);
     if (status == RAMIFY_OK && s->recipe.tree)
         status = grow_tree(s);
     if (status == RAMIFY_STOPPED && s->root) {
@@ -271,14 +289,14 @@ static json_t *config_json(const session *s, const ramify_score *score) {
     char print[16];
     snprintf(print, sizeof print, "%08x", (unsigned)fingerprint(s->problem));
     json_t *json = json_pack(
-        "{s:I, s:s, s:{s:I, s:I, s:I}, s:{s:s, s:b, s:i, s:b, s:i, s:i, s:f, s:f, s:f, s:s}}", "seed",
-        (json_int_t)(options->seed & INT64_MAX), "fingerprint", print, "rows", "train",
+        "{s:I, s:s, s:{s:I, s:I, s:I}, s:{s:s, s:b, s:i, s:b, s:i, s:i, s:f, s:f, s:f, s:s}}",
+        "seed", (json_int_t)(options->seed & INT64_MAX), "fingerprint", print, "rows", "train",
         (json_int_t)s->problem->train.count, "select", (json_int_t)s->problem->select.count,
         "report", (json_int_t)s->problem->report.count, "recipe", "isa", ramify_isa(s->context),
         "bins", (int)design->encoder.bins, "frequencies", (int)design->encoder.frequencies,
-        "distilled", s->enlarged != NULL, "epochs", (int)s->root->plan.epochs, "batch", (int)s->root->plan.batch, "rate",
-        s->root->plan.rate, "decay", s->root->plan.decay, "validation", options->validation, "tree",
-        options->tree);
+        "distilled", s->enlarged != NULL, "epochs", (int)s->root->plan.epochs, "batch",
+        (int)s->root->plan.batch, "rate", s->root->plan.rate, "decay", s->root->plan.decay,
+        "validation", options->validation, "tree", options->tree);
     if (json && s->grown)
         json_object_set_new(json, "splits",
                             json_pack("{s:i, s:i}", "tested", (int)s->grown->tested, "accepted",
@@ -393,6 +411,12 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
     s.started = ramify_seconds();
     s.deadline = options->time_limit > 0 ? s.started + options->time_limit : 0;
     ramify_status status = prepare(&s, rows, row_count);
+    if (status == RAMIFY_OK && test) {
+        /* A test table that does not fit is found before the training, not after it. */
+        ramify_match *match = NULL;
+        status = ramify_match_create(context, s.schema, test, true, &match);
+        ramify_match_destroy(context, &match);
+    }
     if (status == RAMIFY_OK)
         status = learn(&s);
     if (status == RAMIFY_OK)
@@ -407,6 +431,13 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
         training->time_limit_struck = s.deadline > 0 && ramify_seconds() > s.deadline;
         if (options->controls && !s.stopped)
             status = run_controls(&s, *model, test, training->seconds, training);
+        if (status != RAMIFY_OK && status != RAMIFY_STOPPED && training->control_count > 0) {
+            /* A control that fails is no reason to lose the model. */
+            ramify_log(context, RAMIFY_LOG_WARNING, "the other controls are left out: %s",
+                       ramify_message(context));
+            ramify_clear(context);
+            status = RAMIFY_OK;
+        }
         if (s.stopped)
             status = RAMIFY_STOPPED;
         else if (status != RAMIFY_OK && status != RAMIFY_STOPPED)

@@ -84,10 +84,9 @@ ramify_status ramify_train_options_check(ramify_context *context,
         return ramify_fail(context, bad,
                            "decay is %g: use a negative number (by the recipe) or 0 to 10",
                            options->decay);
-    const ramify_choice choices[] = {options->split_test, options->periodic,
-                                     options->bins,       options->gradient_routing,
-                                     options->borrow,     options->averaging,
-                                     options->distillation};
+    const ramify_choice choices[] = {
+        options->split_test, options->periodic,  options->bins,        options->gradient_routing,
+        options->borrow,     options->averaging, options->distillation};
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
         if (!choice_known(choices[i]))
             return ramify_fail(context, bad, "choice %d is neither auto, on nor off",

@@ -7,9 +7,10 @@ import io
 import json
 import math
 import pathlib
+import subprocess
 
 import pytest
-from conftest import QUICK, Made, run_tool
+from conftest import BUILD, QUICK, Made, run_tool
 
 
 def rows_of(path: pathlib.Path) -> list[dict[str, str]]:
@@ -247,3 +248,50 @@ def test_predicting_from_standard_input(made: Made):
     usual = run_tool("predict", made.wave, made.test).out
     done = run_tool("predict", made.wave, "-", stdin=made.test.read_text())
     assert done.out == usual and done.err == ""
+
+
+def test_full_disk(made: Made):
+    """The reason is given, and standard output is watched too."""
+    model, table = made.wave, made.test
+    for words in [
+        ["predict", model, table, "-o", "/dev/full"],
+        ["predict", model, table],
+    ]:
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [BUILD / "ramify", *words],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert "No space left" in done.stderr
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [BUILD / "ramify", "evaluate", model, table],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "standard output" in done.stderr
+
+
+def test_no_targets_to_compare_with(tool, made: Made, tmp_path):
+    model, table = made.wave, made.test
+    lines = pathlib.Path(table).read_text().splitlines()
+    at = lines[0].split(",").index("target")
+    cells = [line.split(",") for line in lines]
+    for row in cells[2:]:
+        row[at] = ""
+    (tmp_path / "some.csv").write_text("\n".join(",".join(row) for row in cells) + "\n")
+    done = tool("evaluate", model, "some.csv")
+    assert done.status == 0
+    assert f"{len(cells) - 2} rows without a target are left out" in done.err
+    cells[1][at] = ""
+    (tmp_path / "none.csv").write_text("\n".join(",".join(row) for row in cells) + "\n")
+    done = tool("evaluate", model, "none.csv")
+    assert done.status == 1
+    assert "no row has a target" in done.err

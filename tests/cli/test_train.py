@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -280,3 +281,103 @@ def test_kill_never_leaves_half_a_model(wave, tmp_path):
             running.wait()
         checked = run_tool("info", "m", "--check", cwd=tmp_path)
         assert checked.status == 0, checked.err
+
+
+def test_outputs_never_replace_what_is_read(tool, wave, tmp_path):
+    """Neither tables nor models nor anything that is no file."""
+    before = (tmp_path / wave).read_bytes()
+    train = ["train", wave, "--target", "target", *QUICK]
+    for output, word in [(wave, "also read"), ("", "empty name"), ("pipe", "regular")]:
+        if output == "pipe":
+            os.mkfifo(tmp_path / "pipe")
+        done = tool(*train, "-o", output)
+        assert done.status == 1
+        assert word in done.err
+    assert tool(*train, "-o", "m.ramify").status == 0
+    model = (tmp_path / "m.ramify").read_bytes()
+    for words in [
+        ["predict", "m.ramify", wave, "-o", wave],
+        ["predict", "m.ramify", wave, "-o", "m.ramify"],
+        ["export", "m.ramify", "--c", "m.ramify"],
+    ]:
+        done = tool(*words)
+        assert done.status == 1
+        assert "also read" in done.err
+    assert (tmp_path / wave).read_bytes() == before
+    assert (tmp_path / "m.ramify").read_bytes() == model
+
+
+def test_a_test_table_that_does_not_fit_is_found_first(tool, wave, tmp_path):
+    (tmp_path / "other.csv").write_text("target\n1\n2\n")
+    words = [
+        "train",
+        wave,
+        "--target",
+        "target",
+        "-o",
+        "m.ramify",
+        "--test",
+        "other.csv",
+    ]
+    done = tool(*words, "--controls", "--verbose", *QUICK)
+    assert done.status == 1
+    assert "missing" in done.err
+    assert "trying" not in done.err
+    assert not (tmp_path / "m.ramify").exists()
+
+
+def test_folds_in_time_order(tool, tmp_path):
+    rows = [f"{i},{i % 7},{i % 7 * 2}" for i in range(600)]
+    (tmp_path / "t.csv").write_text("\n".join(["when,x,y", *rows, ""]))
+    words = ["train", "t.csv", "--target", "y", "--cv", "3", "--time", "when", *QUICK]
+    done = tool(*words)
+    assert done.status == 0
+    assert "nan" not in done.out
+    assert "fold 1: nothing comes before it" in done.out
+    assert "rmse over 2 folds" in done.out
+    folds = read_json(tool(*words, "--json"))["folds"]
+    assert folds[0] == {"rows": 0}
+    assert all("rmse" in fold for fold in folds[1:])
+
+
+def test_weights_of_nothing(tool, tmp_path):
+    rows = [f"{i % 5},{i % 5 * 2},0" for i in range(300)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y,w", *rows, ""]))
+    done = tool("train", "t.csv", "--target", "y", "--weight", "w", "-o", "m", *QUICK)
+    assert done.status == 1
+    assert 'column "w"' in done.err
+    assert "weight 0" in done.err
+
+
+def test_wide_tables_fit_the_usual_bound(tool, tmp_path):
+    """The directions of gradient routing are left out where they would crowd the expert out."""
+    names = ",".join(["y", *(f"x{i}" for i in range(200))])
+    rows = [",".join(str((i * 7 + j * j) % 11) for j in range(201)) for i in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join([names, *rows, ""]))
+    quick = ["--epochs", "1", "--child-epochs", "1", "--distillation", "off"]
+    done = tool("train", "t.csv", "--target", "y", "-o", "m", *quick)
+    assert done.status == 0, done.err
+
+
+@pytest.mark.parametrize("distillation", ["on", "off", "auto"])
+def test_distillation(tool, wave, tmp_path, distillation):
+    words = [
+        "train",
+        wave,
+        "--target",
+        "target",
+        "-o",
+        "m",
+        "--distillation",
+        distillation,
+    ]
+    done = tool(*words, "--verbose", *QUICK)
+    assert done.status == 0, done.err
+    assert ("4 teachers" in done.err) == (distillation != "off")
+    with (tmp_path / "m").open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    distilled = json.loads(header["__metadata__"]["ramify.config"])["recipe"][
+        "distilled"
+    ]
+    if distillation != "auto":
+        assert distilled == (distillation == "on")

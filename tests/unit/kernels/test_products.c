@@ -297,9 +297,12 @@ TEST(nan_shows)
 
 int run_product_tests(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul),    cmocka_unit_test(test_matmul_strided),
-        cmocka_unit_test(test_affine),    cmocka_unit_test(test_dots_and_distances),
-        cmocka_unit_test(test_softmax),   cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_matmul_strided),
+        cmocka_unit_test(test_affine),
+        cmocka_unit_test(test_dots_and_distances),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_cross_entropy_soft),
         cmocka_unit_test(test_nan_shows),
     };

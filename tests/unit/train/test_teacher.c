@@ -57,9 +57,9 @@ static void school_close(school *s) {
 
 static ramify_problem *enlarge(school *s) {
     if (!s->teachers)
-        assert_int_equal(ramify_teachers_fit(s->t.problem, &s->recipe, &s->recipe.stem[0], 0,
-                                             &s->teachers),
-                         RAMIFY_OK);
+        assert_int_equal(
+            ramify_teachers_fit(s->t.problem, &s->recipe, &s->recipe.stem[0], 0, &s->teachers),
+            RAMIFY_OK);
     ramify_problem *made = NULL;
     assert_int_equal(ramify_teachers_enlarge(s->t.problem, s->teachers, &s->recipe, &made),
                      RAMIFY_OK);

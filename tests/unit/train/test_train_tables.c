@@ -161,7 +161,7 @@ static void test_weights_of_zero(void **state) {
     assert_int_equal(ramify_table_add_doubles(d->context, t.table, "w", weight), RAMIFY_OK);
     ramify_train_options options = quick_options();
     options.weight = "w";
-    trained_score(&t, &options);
+    train(d, t.table, &options, RAMIFY_ERROR_DATA, NULL);
     toy_destroy(&t);
 }
 
