@@ -3,6 +3,7 @@
 
 #include "teacher.h"
 #include "memory.h"
+#include "progress.h"
 #include "random.h"
 #include "status.h"
 #include "threads.h"
@@ -267,6 +268,8 @@ static ramify_status make_rows(void *argument, size_t task, uint32_t worker) {
     ramify_problem *made = e->made;
     size_t own = problem->train.count, stride = problem->plain_stride;
     size_t first = task * BLOCK_ROWS, count = block_length(first, made->train.count);
+    if (ramify_cancelled(problem->context))
+        return ramify_fail(problem->context, RAMIFY_STOPPED, "stopped");
     float *answer = ramify_allocate(problem->context, count * problem->outputs, sizeof *answer);
     float *plain = ramify_allocate(problem->context, count * stride, sizeof *plain);
     ramify_status status = answer && plain ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;

@@ -51,6 +51,8 @@ ramify_train_options quick_options(void) {
     options.child_epochs = 3;
     options.smallest_node = 100;
     options.validation = 0.2;
+    /* Teachers are slow under sanitizers: tests that are about them ask for them. */
+    options.distillation = RAMIFY_CHOICE_OFF;
     return options;
 }
 

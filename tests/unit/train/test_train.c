@@ -21,12 +21,13 @@ static double sides(const double *x) {
 }
 
 /* Kinds of models that between them use every part of training. */
-#define VARIANTS 4
-static const char *const variant_names[VARIANTS] = {"defaults", "classes", "all splits", "mlp"};
+#define VARIANTS 6
+static const char *const variant_names[VARIANTS] = {"defaults", "classes",   "all splits",
+                                                    "mlp",      "distilled", "distilled classes"};
 
 static ramify_train_options variant(size_t index) {
     ramify_train_options options = quick_options();
-    if (index == 1)
+    if (index == 1 || index == 5)
         options.task = "classification";
     if (index == 2) {
         options.split_test = RAMIFY_CHOICE_OFF;
@@ -36,11 +37,19 @@ static ramify_train_options variant(size_t index) {
     }
     if (index == 3)
         options.kind = "mlp";
+    if (index >= 4) {
+        options.distillation = RAMIFY_CHOICE_ON;
+        options.epochs = 2;
+        options.hidden = "8";
+        options.split_test = RAMIFY_CHOICE_OFF;
+    }
     return options;
 }
 
 static toy variant_table(desk *d, size_t index) {
-    return toy_create(d->context, 900, 4, index == 1 ? sides : waves, index == 1 ? 0 : 0.05, 2);
+    bool classes = index == 1 || index == 5;
+    return toy_create(d->context, index >= 4 ? 300 : 900, 4, classes ? sides : waves,
+                      classes ? 0 : 0.05, 2);
 }
 
 static void test_threads_change_no_byte(void **state) {
