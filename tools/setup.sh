@@ -17,7 +17,7 @@ for purpose in "$@"; do
     build) ;;
     test) packages="$packages libcmocka-dev python3-venv" python=yes ;;
     lint) packages="$packages clang-format clang-tidy cppcheck python3-venv" python=yes ;;
-    cross) packages="$packages gcc-aarch64-linux-gnu" ;;
+    cross) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
     fuzz) packages="$packages clang libclang-rt-dev" ;;
     *)
         echo "ramify: tools/setup.sh knows build, test, lint, cross and fuzz, not \"$purpose\"" >&2
@@ -42,7 +42,7 @@ check_without_dpkg() {
         zlib1g-dev) probe="pkg-config --exists zlib" ;;
         libcmocka-dev) probe="pkg-config --exists cmocka" ;;
         python3-venv) probe="python3 -m venv --help" ;;
-        libclang-rt-dev) probe=true ;;
+        libclang-rt-dev | libc6-dev-arm64-cross) probe=true ;;
         gcc-aarch64-linux-gnu) probe="aarch64-linux-gnu-gcc --version" ;;
         *) probe="$package --version" ;;
         esac
