@@ -33,7 +33,7 @@
 #define TRIAL_SHARE 0.15
 /* Distillation (study). Ensembles of small nets teach better than one large net in the same time;
  * members help where the target is noisy and cost where it is not, so there are both kinds. */
-#define TEACHER_EPOCHS_SHARE 0.35
+#define TEACHER_EPOCHS_SHARE 0.32
 #define MADE_ROWS_SHARE      6.0
 #define LEAST_MADE_ROWS      20000.0 /* or for few rows: */
 #define MADE_ROWS_SHARE_MAX  24.0
@@ -43,7 +43,7 @@
 #define SPREAD               0.5
 /* Passes in rows seen, in those of the root on the table alone. */
 #define DISTILLED_ROOT_VISITS  1.5
-#define DISTILLED_LEVEL_VISITS 1.4
+#define DISTILLED_LEVEL_VISITS 1.3
 /* A fully grown tree of nodes that halve their rows does not get deeper than this. */
 #define DEPTH_MAX 12
 
