@@ -50,6 +50,7 @@ typedef struct ramify_problem {
 ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,
                                     ramify_rows train, ramify_rows select, ramify_rows report,
                                     const ramify_column *weight, ramify_problem **problem);
+
 /* A copy with `added` further training rows, whose plain features are 0 and whose targets are to be
  * set. In a classification `soft` is made, to be set for every training row. A new row weighs as
  * much as the training row that it is numbered after, in turn. Borrows the schema; free with

@@ -216,21 +216,12 @@ static ramify_status run(search *s, double started, double deadline) {
  * table's rows alone decide for roots that learned from them, even where those are not better yet:
  * it is the tree that gains most. */
 static uint32_t choose_root(const search *s) {
-    uint32_t best = UINT32_MAX, plain = UINT32_MAX, taught = UINT32_MAX;
-    for (uint32_t i = 0; i < s->finals; i++) {
-        const ramify_root *root = s->final[i].root;
-        if (!root || !root->usable)
-            continue;
-        uint32_t *kind = s->final[i].problem == s->enlarged ? &taught : &plain;
-        if (*kind == UINT32_MAX || root->criterion < s->final[*kind].root->criterion)
-            *kind = i;
-        if (best == UINT32_MAX || root->criterion < s->final[best].root->criterion)
-            best = i;
-    }
-    if (s->recipe->tree && taught != UINT32_MAX && plain != UINT32_MAX &&
-        s->teachers <= s->final[plain].root->criterion)
-        return taught;
-    return best;
+    uint32_t best = ramify_root_best(s->final, s->finals);
+    if (best == UINT32_MAX || !s->enlarged || !s->recipe->tree ||
+        s->final[best].problem == s->enlarged || s->teachers > s->final[best].root->criterion)
+        return best;
+    /* The finalist that learned from them comes first; it may have failed. */
+    return ramify_root_best(s->final, 1) == 0 ? 0 : best;
 }
 
 ramify_status ramify_search_root(const ramify_problem *problem, ramify_recipe *recipe,

@@ -250,31 +250,26 @@ def test_predicting_from_standard_input(made: Made):
     assert done.out == usual and done.err == ""
 
 
-def test_full_disk(made: Made):
-    """The reason is given, and standard output is watched too."""
-    model, table = made.wave, made.test
-    for words in [
-        ["predict", model, table, "-o", "/dev/full"],
-        ["predict", model, table],
-    ]:
-        with open("/dev/full", "w") as full:
-            done = subprocess.run(
-                [BUILD / "ramify", *words],
-                stdout=full,
-                stderr=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
-        assert done.returncode == 1
-        assert "No space left" in done.stderr
+def run_into_full(*words: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """Standard output is a disk that is full."""
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [BUILD / "ramify", "evaluate", model, table],
+        return subprocess.run(
+            [BUILD / "ramify", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             check=False,
         )
+
+
+def test_full_disk(made: Made):
+    """The reason is given, and standard output is watched too."""
+    predict = ["predict", made.wave, made.test]
+    for words in [[*predict, "-o", "/dev/full"], predict]:
+        done = run_into_full(*words)
+        assert done.returncode == 1
+        assert "No space left" in done.stderr
+    done = run_into_full("evaluate", made.wave, made.test)
     assert done.returncode == 1
     assert "standard output" in done.stderr
 
