@@ -354,7 +354,8 @@ typedef struct ramify_train_options {
     ramify_choice bins;             /* quantile bins, two numbers per column; AUTO: chosen */
     ramify_choice gradient_routing; /* cells along the root's gradients; AUTO: chosen */
     ramify_choice borrow;           /* children also see siblings' nearest rows; AUTO: on */
-    ramify_choice distillation;     /* experts learn also from larger nets; AUTO: chosen */
+    ramify_choice distillation;     /* experts learn also from larger nets; AUTO: chosen,
+                                       from 1,500 training rows on */
     ramify_choice averaging;        /* averages of weights in fine-tuning; AUTO: on */
     uint32_t epochs;                /* passes over the rows for the root; 0: by the recipe */
     uint32_t child_epochs;          /* passes for each expert below; 0: by the recipe. With

@@ -292,8 +292,8 @@ static ramify_status check(fit *f, ramify_rows select, bool average, snapshot *b
         swap_theta(f, f->average + f->floats);
     ramify_status status = select.count ? score_rows(f, record, select, &score) : RAMIFY_OK;
     double criterion = ramify_fit_criterion(f->problem, score);
-    if (status == RAMIFY_OK && (!best->taken || select.count == 0 || criterion < best->criterion ||
-                                isnan(best->criterion))) {
+    if (status == RAMIFY_OK && (!best->taken || select.count == 0 || f->plan->keep_last ||
+                                criterion < best->criterion || isnan(best->criterion))) {
         memcpy(best->values, record, f->floats * sizeof *record);
         if (f->theta)
             memcpy(best->values + f->floats, f->encoder->theta, f->theta * sizeof *record);

@@ -25,6 +25,7 @@ typedef struct ramify_expert_plan {
     double decay;     /* decoupled weight decay of weight matrices and encodings */
     double smoothing; /* label smoothing */
     double average;   /* keep factor of the moving average of weights per step; 0: none */
+    bool keep_last;   /* the last weights are kept, scored on select rows; else the best snapshot */
     uint32_t checks;  /* how often in all the select rows are scored; at least 1 */
     bool train_slope; /* PReLU slopes are learned; false keeps them (ReLU) */
     uint64_t seed, node;
@@ -43,7 +44,7 @@ typedef struct ramify_fit_score {
 /* features: rows x pad(features) of the whole problem when the encoder is frozen (indexed by row),
  * or NULL when the encoder is trained with the expert. row_weight[i] multiplies the weight of
  * training row i (borrowed rows count less); NULL = 1. record is the start and receives the best
- * snapshot; encoder->theta likewise when it is trained. With keep_start the starting weights are
+ * snapshot (or the last); encoder->theta likewise when it is trained. With keep_start the starting weights are
  * snapshot 0 and win unless beaten on select rows. Empty select rows: the last weights are taken.
  */
 ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_shape *shape,

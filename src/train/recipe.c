@@ -2,6 +2,7 @@
  * training rows. */
 
 #include "recipe.h"
+#include "folds.h"
 #include "tree.h"
 
 #include <math.h>
@@ -39,8 +40,10 @@
 #define MADE_ROWS_SHARE_MAX  24.0
 #define MOST_MADE_ROWS       400000.0
 #define MADE_FLOATS_MAX      2.5e8 /* 1 GiB of plain features, features, points and targets */
-#define TRUST                0.5
-#define SPREAD               0.5
+/* Fewer rows than this are not worth teachers: nothing changes beyond noise (study). */
+#define LEAST_TAUGHT_ROWS 1500
+#define TRUST             0.5
+#define SPREAD            0.5
 /* Passes in rows seen, in those of the root on the table alone. */
 #define DISTILLED_ROOT_VISITS  1.5
 #define DISTILLED_LEVEL_VISITS 1.3
@@ -118,6 +121,8 @@ static void plan_distillation(const ramify_problem *problem, const ramify_train_
     static const ramify_teacher_shape shapes[RAMIFY_TEACHERS_MAX] = {
         {3, 128, 1}, {3, 96, 2}, {3, 128, 1}, {3, 96, 2}};
     recipe->distillation = options->distillation;
+    if (options->distillation == RAMIFY_CHOICE_AUTO && problem->train.count < LEAST_TAUGHT_ROWS)
+        recipe->distillation = RAMIFY_CHOICE_OFF;
     memcpy(recipe->teacher, shapes, sizeof shapes);
     recipe->teacher_count = RAMIFY_TEACHERS_MAX;
     recipe->teaching = recipe->root;
@@ -174,6 +179,7 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
         matrix > ROUTING_SHARE_MAX * (double)options->resident_bytes)
         recipe->gradient_routing = RAMIFY_CHOICE_OFF;
     recipe->trial_share = TRIAL_SHARE;
+    recipe->one_fold = options->group || options->time;
     recipe->tree = strcmp(options->kind, "pathways") == 0 && options->leaves != 1;
     recipe->root = (ramify_expert_plan){
         .epochs = options->epochs ? options->epochs
@@ -185,6 +191,9 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
         .decay = options->decay >= 0 ? options->decay : 0.1,
         .smoothing = classes ? 0.05 : 0.0,
         .checks = 15,
+        /* Few rows cannot tell an annealed fit from an earlier snapshot of it. Classifiers get
+         * overconfident towards the end, and gain by it (study). */
+        .keep_last = !classes && problem->select.count < RAMIFY_SELECT_ENOUGH,
         .train_slope = options->activation == RAMIFY_ACTIVATION_PRELU,
         .seed = options->seed,
     };
@@ -216,6 +225,7 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     grow->expert.rate = recipe->root.rate / 3;
     grow->expert.warm_up = 0;
     grow->expert.cosine = false;
+    grow->expert.keep_last = false;
     grow->expert.average = options->averaging == RAMIFY_CHOICE_OFF ? 0.0 : 0.99;
     grow->expert.checks = 10;
     recipe->usual_child_epochs =

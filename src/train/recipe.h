@@ -39,6 +39,7 @@ typedef struct ramify_recipe {
     float slope;                            /* initial slope: PReLU's, or 0 */
     ramify_expert_plan root;                /* seed, schedule, regularisation */
     double trial_share; /* share of the epochs for which stems, shapes and routings are tried */
+    bool one_fold;      /* rows must not be mixed: compare designs on select rows only */
     ramify_grow_plan grow;
     uint32_t usual_child_epochs; /* without the caller's wish */
 

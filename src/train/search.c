@@ -1,9 +1,11 @@
 #include "search.h"
+#include "folds.h"
 #include "memory.h"
 #include "progress.h"
 #include "status.h"
 #include "teacher.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Widths are tried in steps of whole vectors; wider experts than this overfit small cells and
@@ -55,9 +57,10 @@ static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe
 typedef struct search {
     const ramify_problem *problem;
     ramify_recipe *recipe;
-    ramify_root_request trial[TRIALS_MAX];
-    uint32_t count;
-    uint64_t least; /* smallest need of any design */
+    ramify_folds folds;
+    ramify_root_request trial[TRIALS_MAX * RAMIFY_FOLDS_MAX]; /* a design's folds side by side */
+    uint32_t count;                                           /* designs */
+    uint64_t least;                                           /* smallest need of any design */
     ramify_root_request final[FINALISTS];
     uint32_t finals;
     ramify_problem *enlarged; /* with the teachers' rows, or NULL */
@@ -66,20 +69,58 @@ typedef struct search {
 
 static void search_clear(search *s) {
     ramify_context *context = s->problem->context;
-    for (uint32_t i = 0; i < s->count; i++)
+    for (uint32_t i = 0; i < s->count * s->folds.count; i++)
         ramify_root_destroy(context, &s->trial[i].root);
     for (uint32_t i = 0; i < s->finals; i++)
         ramify_root_destroy(context, &s->final[i].root);
     ramify_problem_destroy(context, &s->enlarged);
+    ramify_folds_destroy(context, &s->folds);
+}
+
+/* What the first fold's fit of a design asks for. */
+static const ramify_root_request *design_at(const search *s, uint32_t i) {
+    return &s->trial[i * s->folds.count];
+}
+
+/* The criterion of a design on the held-out rows of all folds; infinite when one was not fitted. */
+static double criterion_of(const search *s, uint32_t i) {
+    double sum = 0;
+    for (uint32_t f = 0; f < s->folds.count; f++) {
+        const ramify_root *root = design_at(s, i)[f].root;
+        if (!root || !root->usable)
+            return INFINITY;
+        sum += root->criterion;
+    }
+    return sum / s->folds.count;
+}
+
+/* The best design of the first `count` that is not marked, or UINT32_MAX. */
+static uint32_t best_design(const search *s, uint32_t count, const bool *marked) {
+    uint32_t best = UINT32_MAX;
+    double least = INFINITY;
+    for (uint32_t i = 0; i < count; i++)
+        if (!(marked && marked[i]) && criterion_of(s, i) < least) {
+            least = criterion_of(s, i);
+            best = i;
+        }
+    return best;
+}
+
+/* Fits designs from..to-1 on all folds. */
+static ramify_status fit_designs(search *s, uint32_t from, uint32_t to, const char *stage,
+                                 double seconds) {
+    uint32_t folds = s->folds.count;
+    return ramify_root_fit_all(s->problem->context, s->recipe, s->trial + from * folds,
+                               (to - from) * folds, stage, seconds);
 }
 
 /* Adds the design of a stem and a shape if it fits the bound. */
 static ramify_status add_trial(search *s, const ramify_encoder_options *stem,
                                const ramify_shape_choice *shape, bool *fits) {
     const ramify_recipe *recipe = s->recipe;
-    ramify_root_request *t = &s->trial[s->count];
+    ramify_root_request *t = &s->trial[s->count * s->folds.count];
     *t = (ramify_root_request){
-        .problem = s->problem,
+        .problem = &s->folds.fold[0],
         .design = {.encoder = *stem,
                    .hidden_layers = shape->hidden_layers,
                    .members = shape->members},
@@ -93,6 +134,10 @@ static ramify_status add_trial(search *s, const ramify_encoder_options *stem,
     RAMIFY_TRY(ramify_encoder_create(s->problem, stem, &encoder));
     *fits = fit_shape(s->problem, recipe, &t->design, encoder, &t->shape, &s->least);
     ramify_encoder_destroy(s->problem->context, &encoder);
+    for (uint32_t f = 1; f < s->folds.count; f++) {
+        t[f] = *t;
+        t[f].problem = &s->folds.fold[f];
+    }
     if (*fits)
         s->count++;
     return RAMIFY_OK;
@@ -135,11 +180,11 @@ static ramify_status try_designs(search *s, double seconds) {
     if (s->count == 1 && recipe->shape_count == 1)
         return RAMIFY_OK;
     uint32_t stems = s->count;
-    RAMIFY_TRY(ramify_root_fit_all(context, recipe, s->trial, stems, "trying stems", seconds / 2));
-    uint32_t index = ramify_root_best(s->trial, stems);
+    RAMIFY_TRY(fit_designs(s, 0, stems, "trying stems", seconds / 2));
+    uint32_t index = best_design(s, stems, NULL);
     if (index == UINT32_MAX)
         return no_root(s);
-    ramify_design best = s->trial[index].design;
+    ramify_design best = design_at(s, index)->design;
     for (uint32_t k = 0; k < recipe->shape_count; k++) {
         bool same = recipe->shape[k].hidden_layers == best.hidden_layers &&
                     recipe->shape[k].members == best.members;
@@ -147,15 +192,15 @@ static ramify_status try_designs(search *s, double seconds) {
         if (!same)
             RAMIFY_TRY(add_trial(s, &best.encoder, &recipe->shape[k], &fits));
     }
-    return ramify_root_fit_all(context, recipe, s->trial + stems, s->count - stems, "trying shapes",
-                               seconds / 2);
+    return fit_designs(s, stems, s->count, "trying shapes", seconds / 2);
 }
 
 /* Trains the teachers with the stem of the best trial and has them answer. */
 static ramify_status ask_teachers(search *s, double seconds) {
     ramify_context *context = s->problem->context;
-    uint32_t best = ramify_root_best(s->trial, s->count);
-    const ramify_encoder_options *stem = &s->trial[best == UINT32_MAX ? 0 : best].design.encoder;
+    uint32_t best = best_design(s, s->count, NULL);
+    const ramify_encoder_options *stem =
+        &design_at(s, best == UINT32_MAX ? 0 : best)->design.encoder;
     ramify_teachers *teachers = NULL;
     RAMIFY_TRY(ramify_teachers_fit(s->problem, s->recipe, stem, seconds, &teachers));
     ramify_status status = RAMIFY_OK;
@@ -175,18 +220,12 @@ static void choose_finalists(search *s) {
     bool tried[TRIALS_MAX] = {false};
     uint32_t designs = s->enlarged ? 1 : FINALISTS;
     for (uint32_t f = 0; f < designs; f++) {
-        uint32_t best = UINT32_MAX;
-        for (uint32_t i = 0; i < s->count; i++) {
-            const ramify_root *root = s->trial[i].root;
-            bool lone = s->count == 1; /* there was nothing to try */
-            if (!tried[i] && (lone || (root && root->usable)) &&
-                (best == UINT32_MAX || root->criterion < s->trial[best].root->criterion))
-                best = i;
-        }
+        bool lone = s->count == 1 && !tried[0]; /* there was nothing to try */
+        uint32_t best = lone ? 0 : best_design(s, s->count, tried);
         if (best == UINT32_MAX)
             break;
         tried[best] = true;
-        ramify_root_request request = s->trial[best];
+        ramify_root_request request = *design_at(s, best);
         request.root = NULL;
         if (s->enlarged) {
             request.problem = s->enlarged;
@@ -194,7 +233,7 @@ static void choose_finalists(search *s) {
             s->final[s->finals++] = request;
         }
         if (!s->enlarged || recipe->distillation == RAMIFY_CHOICE_AUTO) {
-            request.problem = s->problem;
+            request.problem = s->problem; /* not a fold of it */
             request.plan = recipe->root;
             s->final[s->finals++] = request;
         }
@@ -204,6 +243,7 @@ static void choose_finalists(search *s) {
 static ramify_status run(search *s, double started, double deadline) {
     const ramify_recipe *recipe = s->recipe;
     double whole = deadline > 0 ? deadline - started : 0;
+    RAMIFY_TRY(ramify_folds_create(s->problem, recipe->root.seed, recipe->one_fold, &s->folds));
     RAMIFY_TRY(try_designs(s, whole * TRIALS_SHARE));
     if (recipe->distillation != RAMIFY_CHOICE_OFF)
         RAMIFY_TRY(ask_teachers(s, whole * TEACHERS_SHARE));
@@ -236,7 +276,7 @@ ramify_status ramify_search_root(const ramify_problem *problem, ramify_recipe *r
     uint32_t best = choose_root(&s);
     if (best == UINT32_MAX && status == RAMIFY_STOPPED) {
         from = s.trial;
-        best = ramify_root_best(from, s.count);
+        best = ramify_root_best(from, s.count * s.folds.count);
     }
     if (best != UINT32_MAX && (status == RAMIFY_OK || status == RAMIFY_STOPPED)) {
         *root = from[best].root;

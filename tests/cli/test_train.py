@@ -359,11 +359,25 @@ def test_wide_tables_fit_the_usual_bound(tool, tmp_path):
     assert done.status == 0, done.err
 
 
-@pytest.mark.parametrize("distillation", ["on", "off", "auto"])
-def test_distillation(tool, wave, tmp_path, distillation):
+@pytest.mark.parametrize(
+    ("distillation", "rows", "taught"),
+    [
+        ("on", 500, True),
+        ("off", 2000, False),
+        ("auto", 500, False),
+        ("auto", 2000, True),
+    ],
+)
+def test_distillation(tool, tmp_path, distillation, rows, taught):
+    """Few rows are not worth teachers, unless these are asked for."""
+    lines = ["x1,x2,target"]
+    for i in range(rows):
+        x1, x2 = i * 7 % 101 / 101, i * 13 % 97 / 97
+        lines.append(f"{x1},{x2},{math.sin(6 * x1) * x2}")
+    (tmp_path / "t.csv").write_text("\n".join([*lines, ""]))
     words = [
         "train",
-        wave,
+        "t.csv",
         "--target",
         "target",
         "-o",
@@ -373,7 +387,7 @@ def test_distillation(tool, wave, tmp_path, distillation):
     ]
     done = tool(*words, "--verbose", *QUICK)
     assert done.status == 0, done.err
-    assert ("4 teachers" in done.err) == (distillation != "off")
+    assert ("4 teachers" in done.err) == taught
     with (tmp_path / "m").open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     distilled = json.loads(header["__metadata__"]["ramify.config"])["recipe"][

@@ -293,6 +293,14 @@ static void test_keeps_the_start(void **state) {
     harmful.average = 0.5;
     assert_int_equal(fit(&e, &harmful, true, &after), RAMIFY_OK);
     assert_memory_equal(trained, e.record, e.floats * sizeof *trained);
+    /* The last weights are kept where that is asked for, be they worse. */
+    harmful.average = 0;
+    harmful.keep_last = true;
+    assert_int_equal(fit(&e, &harmful, true, &after), RAMIFY_OK);
+    assert_true(after.loss > best.loss);
+    assert_true(score(&e, e.t.problem->select, true).loss == after.loss);
+    memcpy(e.record, trained, e.floats * sizeof *trained);
+    harmful.keep_last = false;
     assert_int_equal(fit(&e, &harmful, false, &after), RAMIFY_OK);
     assert_memory_not_equal(trained, e.record, e.floats * sizeof *trained);
     assert_true(after.loss > best.loss);
