@@ -324,7 +324,8 @@ static bool set_option(const arguments *list, const argument_option *option, con
         return true;
     case ARGUMENT_SIZE:
         /* 2^63 bytes: beyond every machine, and exact in both types. */
-        if (!read_number(text, size_units, false, &number) || number >= 0x1p63)
+        if (!read_number(text, size_units, false, &number) || number >= 0x1p63 ||
+            (number > 0 && number < 1)) /* 0 is no bound, a part of a byte a slip */
             break;
         *(uint64_t *)option->value = (uint64_t)number;
         return true;

@@ -105,7 +105,8 @@ int session_open(session *run, const char *verb, const context_arguments *wanted
     if (status == RAMIFY_ERROR_UNSUPPORTED)
         return refuse_isa(run, wanted->isa);
     if (status == RAMIFY_ERROR_ARGUMENT)
-        return arguments_refuse(verb, "--threads %u: too many", (unsigned)wanted->threads);
+        return arguments_refuse(verb, "--threads %u: 1,024 are the most",
+                                (unsigned)wanted->threads);
     if (status != RAMIFY_OK)
         return session_error(run, "out of memory");
 

@@ -1,5 +1,6 @@
 /* ramify predict MODEL DATA: one line of predictions per row. */
 
+#include "output.h"
 #include "printing.h"
 #include "session.h"
 #include "verbs.h"
@@ -7,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct predict_request {
     const char *output; /* NULL: stdout */
@@ -81,31 +81,19 @@ static void print_row(FILE *file, const ramify_model *model, const ramify_model_
 /* y: rows x outputs */
 static int write_predictions(session *run, const predict_request *request,
                              const ramify_model *model, const double *y, size_t rows) {
-    const char *name = request->output ? request->output : "standard output";
-    FILE *file = request->output ? fopen(request->output, "w") : stdout;
-    if (!file)
-        return session_error(run, "%s: cannot be written (%s)", name, strerror(errno));
+    output to;
+    if (!output_open(&to, request->output))
+        return session_error(run, "%s: cannot be written (%s)", to.name, strerror(errno));
+    const char *name = to.name;
     ramify_model_info info;
     ramify_model_get_info(model, &info);
-    print_header(file, model, &info, request->proba);
-    errno = 0;
-    for (size_t r = 0; r < rows && !ferror(file); r++)
-        print_row(file, model, &info, y + r * info.outputs, request->proba);
-    bool failed = ferror(file) != 0 || fflush(file) != 0;
-    int reason = errno;
-    struct stat about;
-    bool regular = request->output && fstat(fileno(file), &about) == 0 && S_ISREG(about.st_mode);
-    if (request->output && fclose(file) != 0 && !failed) {
-        failed = true;
-        reason = errno;
-    }
-    if (!failed)
+    print_header(to.file, model, &info, request->proba);
+    for (size_t r = 0; r < rows && !ferror(to.file); r++)
+        print_row(to.file, model, &info, y + r * info.outputs, request->proba);
+    if (output_close(&to, true))
         return EXIT_OK;
-    /* A part of the predictions would look like all of them. */
-    if (regular)
-        (void)remove(request->output);
     return session_error(run, "%s: cannot be written (%s)", name,
-                         reason ? strerror(reason) : "an earlier write failed");
+                         errno ? strerror(errno) : "an earlier write failed");
 }
 
 static int print_cost(const ramify_model *model, size_t rows) {

@@ -318,7 +318,8 @@ typedef enum ramify_activation {
 } ramify_activation;
 
 /* How to train. Fill with ramify_train_options_init, then change what matters. Strings are borrowed
- * during the call. Column lists are names separated by commas. */
+ * during the call. Column lists are names separated by commas; a name that holds a comma stands in
+ * double quotes. */
 typedef struct ramify_train_options {
     const char *kind;   /* "pathways" (default) or "mlp": one expert, no tree */
     const char *target; /* target column, or several separated by commas; required */

@@ -134,6 +134,21 @@ ramify_status ramify_cells_find_delimiter(ramify_cells *cells, const char *optio
     return RAMIFY_OK;
 }
 
+const char *ramify_cells_delimiter_name(const ramify_cells *cells) {
+    switch (cells->delimiter) {
+    case ',':
+        return "commas";
+    case ';':
+        return "semicolons";
+    case '\t':
+        return "tabs";
+    case ' ':
+        return "blanks";
+    default:
+        return "the --delimiter that was given";
+    }
+}
+
 /* ---- records ---- */
 
 ramify_cell_end ramify_cells_skip_empty(ramify_cells *cells) {

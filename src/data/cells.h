@@ -48,6 +48,9 @@ void ramify_cells_close(ramify_cells *cells);
  * stands in line 1 outside quotes; a comma if none does. */
 ramify_status ramify_cells_find_delimiter(ramify_cells *cells, const char *option);
 
+/* What messages call it: "commas", "tabs", ... */
+const char *ramify_cells_delimiter_name(const ramify_cells *cells);
+
 /* Reads more behind the record at cursor. */
 ramify_status ramify_cells_fill(ramify_cells *cells);
 

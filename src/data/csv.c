@@ -106,9 +106,11 @@ static ramify_status fail_mixed(const csv_reader *r, size_t c, uint64_t line, co
 
 static ramify_status fail_ragged(csv_reader *r, uint64_t line, size_t found) {
     return ramify_fail(r->context, RAMIFY_ERROR_DATA,
-                       "%s:%" PRIu64 ": %zu cells, where line %" PRIu64 " has %zu (check the "
-                       "delimiter and the quotes)",
-                       r->cells.input->name, line, found, r->first_line, r->table->column_count);
+                       "%s:%" PRIu64 ": %zu cells, where line %" PRIu64
+                       " has %zu (cells are taken to be "
+                       "separated by %s: give another --delimiter, or check the quotes)",
+                       r->cells.input->name, line, found, r->first_line, r->table->column_count,
+                       ramify_cells_delimiter_name(&r->cells));
 }
 
 /* ---- line 1 ---- */

@@ -61,6 +61,15 @@ const char *ramify_text_excerpt(const char *text, size_t length,
     return excerpt;
 }
 
+/* The closing quote of a name that begins with one, if nothing but the list's next comma follows. */
+static const char *closing_quote(const char *name) {
+    const char *quote = name[0] == '"' ? strchr(name + 1, '"') : NULL;
+    if (!quote)
+        return NULL;
+    const char *behind = quote + 1 + strspn(quote + 1, " ");
+    return *behind == ',' || *behind == '\0' ? quote : NULL;
+}
+
 bool ramify_list_next(const char **list, const char **name, size_t *length) {
     const char *p = *list;
     if (!p)
@@ -69,12 +78,15 @@ bool ramify_list_next(const char **list, const char **name, size_t *length) {
         p++;
     if (*p == '\0')
         return false;
-    const char *end = p + strcspn(p, ",");
+    const char *quote = closing_quote(p);
+    const char *end = quote ? quote + 1 + strspn(quote + 1, " ") : p + strcspn(p, ",");
     *list = end;
-    *name = p;
-    while (end > p && end[-1] == ' ')
+    *name = quote ? p + 1 : p;
+    if (quote)
+        end = quote;
+    while (!quote && end > p && end[-1] == ' ')
         end--;
-    *length = (size_t)(end - p);
+    *length = (size_t)(end - *name);
     return true;
 }
 

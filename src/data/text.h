@@ -18,7 +18,8 @@ bool ramify_text_valid(const char *text, size_t length);
 const char *ramify_text_excerpt(const char *text, size_t length,
                                 char excerpt[RAMIFY_EXCERPT_BYTES]);
 
-/* Takes the next name off a list of names separated by commas, blanks around names left out. `list`
+/* Takes the next name off a list of names separated by commas, blanks around names left out; a name
+ * that holds a comma or a blank end stands in double quotes. `list`
  * is moved on; it may point to NULL. False at the end. The name is not terminated. */
 bool ramify_list_next(const char **list, const char **name, size_t *length);
 

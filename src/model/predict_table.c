@@ -3,6 +3,8 @@
 #include "memory.h"
 #include "predict.h"
 #include "schema.h"
+#include "table.h"
+#include "text.h"
 #include "threads.h"
 
 #include <string.h>
@@ -13,8 +15,8 @@
 
 typedef struct worker {
     ramify_predictor *predictor;
-    double *raw;      /* BLOCK_ROWS x columns */
-    uint64_t outside; /* values outside the training range */
+    double *raw;       /* BLOCK_ROWS x columns */
+    uint64_t *outside; /* columns: values outside the training range */
 } worker;
 
 typedef struct table_job {
@@ -26,16 +28,15 @@ typedef struct table_job {
     uint32_t worker_count;
 } table_job;
 
-static uint64_t count_outside(const ramify_schema *schema, const double *raw, size_t rows) {
-    uint64_t outside = 0;
+static void count_outside(const ramify_schema *schema, const double *raw, size_t rows,
+                          uint64_t *outside) {
     for (size_t row = 0; row < rows; row++)
         for (uint32_t c = 0; c < schema->column_count; c++) {
             const ramify_schema_column *column = &schema->columns[c];
             double value = raw[row * schema->column_count + c];
             if (!column->categorical && (value < column->low || value > column->high))
-                outside++;
+                outside[c]++;
         }
-    return outside;
 }
 
 static ramify_status predict_block(void *argument, size_t task, uint32_t number) {
@@ -45,7 +46,7 @@ static ramify_status predict_block(void *argument, size_t task, uint32_t number)
     size_t first = task * job->block;
     size_t count = job->rows - first < job->block ? job->rows - first : job->block;
     ramify_match_rows(job->match, NULL, first, count, w->raw);
-    w->outside += count_outside(schema, w->raw, count);
+    count_outside(schema, w->raw, count, w->outside);
     uint32_t outputs = job->model->outputs;
     return ramify_predictor_run(w->predictor, count, w->raw, schema->column_count,
                                 job->y + first * outputs, outputs);
@@ -59,7 +60,9 @@ static ramify_status start_workers(ramify_context *context, table_job *job) {
         worker *w = &job->workers[i];
         w->raw =
             ramify_allocate(context, job->block * job->model->schema->column_count, sizeof *w->raw);
-        if (!w->raw)
+        w->outside =
+            ramify_allocate_zeroed(context, job->model->schema->column_count, sizeof *w->outside);
+        if (!w->raw || !w->outside)
             return RAMIFY_ERROR_MEMORY;
         RAMIFY_TRY(ramify_predictor_create_inside(context, job->model, job->block, &w->predictor));
     }
@@ -75,22 +78,43 @@ static ramify_status run_blocks(ramify_context *context, table_job *job) {
     return RAMIFY_OK;
 }
 
-static ramify_status predict_matched(ramify_context *context, table_job *job) {
+/* Says how many values lie outside, and where most of them do. */
+static void warn_outside(ramify_context *context, const table_job *job, const char *source) {
+    const ramify_schema *schema = job->model->schema;
+    uint64_t outside = 0, most = 0;
+    uint32_t worst = 0;
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        uint64_t here = 0;
+        for (uint32_t i = 0; i < job->worker_count; i++)
+            here += job->workers[i].outside[c];
+        outside += here;
+        if (here > most) {
+            most = here;
+            worst = c;
+        }
+    }
+    char name[RAMIFY_EXCERPT_BYTES];
+    if (outside > 0)
+        ramify_log(context, RAMIFY_LOG_WARNING,
+                   "%s: %llu values lie outside the range of the training rows, %llu of them in "
+                   "column \"%s\"; predictions there are extrapolations",
+                   source, (unsigned long long)outside, (unsigned long long)most,
+                   ramify_text_excerpt(schema->columns[worst].name,
+                                       strlen(schema->columns[worst].name), name));
+}
+
+static ramify_status predict_matched(ramify_context *context, table_job *job, const char *source) {
     ramify_status status = start_workers(context, job);
     if (status == RAMIFY_OK)
         status = run_blocks(context, job);
-    uint64_t outside = 0;
+    if (status == RAMIFY_OK)
+        warn_outside(context, job, source);
     for (uint32_t i = 0; job->workers && i < job->worker_count; i++) {
-        outside += job->workers[i].outside;
+        ramify_release(context, job->workers[i].outside);
         ramify_predictor_destroy(&job->workers[i].predictor);
         ramify_release(context, job->workers[i].raw);
     }
     ramify_release(context, job->workers);
-    if (status == RAMIFY_OK && outside > 0)
-        ramify_log(context, RAMIFY_LOG_WARNING,
-                   "%llu values lie outside the range of the training rows; predictions there are "
-                   "extrapolations",
-                   (unsigned long long)outside);
     return status;
 }
 
@@ -121,7 +145,7 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
     /* The bound counts one predictor. */
     if (model->bound > 0)
         job.worker_count = 1;
-    ramify_status status = predict_matched(context, &job);
+    ramify_status status = predict_matched(context, &job, table->source);
     ramify_match_destroy(context, &made);
     return status;
 }

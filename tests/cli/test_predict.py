@@ -46,6 +46,12 @@ def test_output_file(tool, made: Made, tmp_path):
     done = tool("predict", made.wave, made.test, "-o", "p.csv")
     assert (done.status, done.out) == (0, "")
     assert (tmp_path / "p.csv").read_text() == shown.out
+    done = tool("predict", made.wave, made.test, "-o", "p.csv")
+    assert (done.status, sorted(p.name for p in tmp_path.iterdir())) == (0, ["p.csv"])
+    # What is no plain file is written in place.
+    (tmp_path / "link").symlink_to("aim.csv")
+    done = tool("predict", made.wave, made.test, "-o", "link")
+    assert (done.status, (tmp_path / "aim.csv").read_text()) == (0, shown.out)
     done = tool("predict", made.wave, made.test, "-o", "nowhere/p.csv")
     assert (done.status, done.err) == (
         1,

@@ -31,7 +31,7 @@ CASES = {
         b"x,y\n1,2\n2\n",
         "--target y",
         1,
-        "data.csv:3: 1 cells, where line 1 has 2 (check the delimiter and the quotes)",
+        "data.csv:3: 1 cells, where line 1 has 2 (cells are taken to be separated by commas: give another --delimiter, or check the quotes)",
     ),
     "empty": (b"", "--target y", 1, "data.csv: the file is empty"),
     "header only": (

@@ -157,7 +157,12 @@ MISTAKES = [
     ),
     (
         "train a.csv --target y -o m --threads 5000",
-        "ramify train: --threads 5000: too many",
+        "ramify train: --threads 5000: 1,024 are the most",
+    ),
+    (
+        "train a.csv --target y -o m --resident 0.5",
+        'ramify train: --resident "0.5": must be a size (bytes, or with KiB, MiB or GiB, '
+        "as in 32KiB)",
     ),
     (
         "train a.csv --target y -o m --isa sse9",

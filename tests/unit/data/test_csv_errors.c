@@ -83,16 +83,21 @@ static void test_names(void **state) {
 static void test_ragged_rows(void **state) {
     data_world *world = *state;
     data_refuse_text(world, "a,b,c\n1,2,3\n1,2\n", NULL,
-                     "t.csv:3: 2 cells, where line 1 has 3 (check the delimiter and the quotes)");
+                     "t.csv:3: 2 cells, where line 1 has 3 (cells are taken to be separated by "
+                     "commas: give another --delimiter, or check the quotes)");
     data_refuse_text(world, "\n1,2,3\n\n1,2,3,x,\n", NULL,
-                     "t.csv:4: 5 cells, where line 2 has 3 (check the delimiter and the quotes)");
+                     "t.csv:4: 5 cells, where line 2 has 3 (cells are taken to be separated by "
+                     "commas: give another --delimiter, or check the quotes)");
     data_refuse_text(world, "a b\n1 2\n1 2 3", NULL,
-                     "t.csv:3: 3 cells, where line 1 has 2 (check the delimiter and the quotes)");
+                     "t.csv:3: 3 cells, where line 1 has 2 (cells are taken to be separated by "
+                     "blanks: give another --delimiter, or check the quotes)");
     data_refuse_text(world, "a\n1\n2,3\n", NULL,
-                     "t.csv:3: 2 cells, where line 1 has 1 (check the delimiter and the quotes)");
+                     "t.csv:3: 2 cells, where line 1 has 1 (cells are taken to be separated by "
+                     "commas: give another --delimiter, or check the quotes)");
     data_refuse_text(world, "a,b\n1,x\n\"1\n\n\",\"\"\n1,\n3\n",
                      &(ramify_table_options){.categorical = "a"},
-                     "t.csv:7: 1 cells, where line 1 has 2 (check the delimiter and the quotes)");
+                     "t.csv:7: 1 cells, where line 1 has 2 (cells are taken to be separated by "
+                     "commas: give another --delimiter, or check the quotes)");
 }
 
 static void test_empty_files(void **state) {

@@ -69,6 +69,14 @@ static void test_lists(void **state) {
         assert_memory_equal(name, names[i], length);
     }
     assert_false(ramify_list_next(&list, &name, &length));
+    list = "\"a, b\" ,\"c\"d,\" e \"";
+    static const char *const quoted[] = {"a, b", "\"c\"d", " e "};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(ramify_list_next(&list, &name, &length));
+        assert_int_equal(length, strlen(quoted[i]));
+        assert_memory_equal(name, quoted[i], length);
+    }
+    assert_false(ramify_list_next(&list, &name, &length));
     list = NULL;
     assert_false(ramify_list_next(&list, &name, &length));
 }

@@ -70,7 +70,9 @@ static void test_table(void **state) {
         assert_int_equal(ramify_predictor_create(context, model, 1, &predictor), RAMIFY_OK);
         assert_int_equal(ramify_predict_double(predictor, ROWS, rows, 3, expected, 2), RAMIFY_OK);
         assert_memory_equal(y, expected, ROWS * 2 * sizeof *y);
-        assert_non_null(strstr(kept.text, "2 values lie outside the range of the training rows"));
+        assert_non_null(
+            strstr(kept.text, ": 2 values lie outside the range of the training rows, 2 of them in "
+                              "column \"column 2\""));
         assert_non_null(strstr(kept.text, "surplus"));
 
         ramify_predictor_destroy(&predictor);

@@ -1,0 +1,77 @@
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Temporary names tried; each that is taken was left behind by a crash. */
+#define NAMES_TRIED 100
+
+/* What is no plain file is written in place: it cannot be replaced, or should not be. */
+static bool replaceable(const char *path) {
+    struct stat about;
+    return lstat(path, &about) == 0 ? S_ISREG(about.st_mode) : errno == ENOENT;
+}
+
+static FILE *open_temporary(output *to) {
+    size_t room = strlen(to->path) + 48;
+    to->temporary = malloc(room);
+    if (!to->temporary)
+        return NULL;
+    int descriptor = -1;
+    for (int i = 0; i < NAMES_TRIED && descriptor < 0; i++) {
+        snprintf(to->temporary, room, "%s.%ld-%d.tmp", to->path, (long)getpid(), i);
+        descriptor = open(to->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor < 0 && errno != EEXIST)
+            break;
+    }
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "w");
+    if (!file) {
+        int reason = errno;
+        if (descriptor >= 0) {
+            close(descriptor);
+            unlink(to->temporary);
+        }
+        free(to->temporary);
+        to->temporary = NULL;
+        errno = reason;
+    }
+    return file;
+}
+
+bool output_open(output *to, const char *path) {
+    *to = (output){.path = path, .name = path ? path : "standard output"};
+    /* A file that may not be written is not to be replaced either. */
+    if (!path)
+        to->file = stdout;
+    else if (replaceable(path) && (access(path, W_OK) == 0 || errno == ENOENT))
+        to->file = open_temporary(to);
+    else
+        to->file = fopen(path, "w");
+    return to->file != NULL;
+}
+
+bool output_close(output *to, bool whole) {
+    errno = 0;
+    bool written = !ferror(to->file) && fflush(to->file) == 0;
+    int reason = errno;
+    if (to->path && fclose(to->file) != 0 && written) {
+        written = false;
+        reason = errno;
+    }
+    if (to->temporary) {
+        if (whole && written && rename(to->temporary, to->path) != 0) {
+            written = false;
+            reason = errno;
+        }
+        if (!whole || !written)
+            unlink(to->temporary);
+        free(to->temporary);
+    }
+    *to = (output){0};
+    errno = reason;
+    return whole && written;
+}
