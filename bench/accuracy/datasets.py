@@ -17,6 +17,9 @@ Splits, all reproducible:
 - letter, magic, krkopt, fried, california, sgemm, grid, grid-class: 20 % of the rows at
   random, ``numpy.random.default_rng(seed).permutation``.
 
+Comparisons of recipes may not read test rows. With ``--held-out`` the training rows are
+divided again, 15 % of them at random into the test table, and the test rows stay away.
+
 Errors (``score``): RMSE of the target standardised by the mean and standard deviation
 of the training rows, or the share of wrong classes in percent.
 """
@@ -40,6 +43,8 @@ Rows = np.ndarray  # row numbers, int64
 
 TARGET = "target"
 TEST_SHARE = 0.2  # of the sets that publish no split
+HELD_OUT_SHARE = 0.15  # of the training rows
+HELD_OUT_SEED = 777  # plus the split's seed
 SATIMAGE_TRAIN_ROWS = 4435  # the source's split
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -239,18 +244,25 @@ def cells(name: str) -> pd.DataFrame:
     return SETS[name].read()
 
 
-def split_rows(name: str, seed: int) -> tuple[Rows, Rows]:
-    """Training and test rows of one set and seed; together every row once."""
+def split_rows(name: str, seed: int, *, held_out: bool = False) -> tuple[Rows, Rows]:
+    """Training and test rows of one set and seed; together every row once.
+
+    With `held_out`, a division of the training rows alone.
+    """
     rows = len(cells(name))
     train, test = SETS[name].split(rows, seed)
     if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(rows)):
         raise SystemExit(
             f"{name}, seed {seed}: the split does not hold every row exactly once"
         )
+    if held_out:
+        order = np.random.default_rng(HELD_OUT_SEED + seed).permutation(len(train))
+        count = round(len(train) * HELD_OUT_SHARE)
+        train, test = train[order[count:]], train[order[:count]]
     return train, test
 
 
-def load(name: str, seed: int) -> Split:
+def load(name: str, seed: int, *, held_out: bool = False) -> Split:
     """Rows of one set and seed as numbers.
 
     Features are float64 with NaN where a cell is missing; categorical ones have the
@@ -259,7 +271,7 @@ def load(name: str, seed: int) -> Split:
     """
     source = SETS[name]
     table = cells(name)
-    train, test = split_rows(name, seed)
+    train, test = split_rows(name, seed, held_out=held_out)
     features = table.drop(columns=TARGET)
     numeric = (
         features.drop(columns=list(source.categorical))
@@ -293,13 +305,15 @@ def score(
     return float(np.sqrt(np.mean((truth - predicted) ** 2)) / np.std(y_train))
 
 
-def write_split(name: str, seed: int, folder: pathlib.Path) -> tuple[int, int]:
+def write_split(
+    name: str, seed: int, folder: pathlib.Path, *, held_out: bool = False
+) -> tuple[int, int]:
     """Write both tables of one set and seed; returns their numbers of rows.
 
     A reader never sees half a file.
     """
     table = cells(name)
-    parts = split_rows(name, seed)
+    parts = split_rows(name, seed, held_out=held_out)
     for part, rows in zip(("train", "test"), parts, strict=True):
         path = folder / f"{name}-{seed}.{part}.csv"
         unfinished = path.with_suffix(".partial")
@@ -330,12 +344,17 @@ def main() -> None:
     parser.add_argument(
         "--seed", dest="seeds", nargs="+", type=int, choices=SEEDS, default=list(SEEDS)
     )
+    parser.add_argument(
+        "--held-out", action="store_true", help="divide the training rows instead"
+    )
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     print("set seed task rows_train rows_test features")
     for name in arguments.sets:
         for seed in arguments.seeds:
-            train, test = write_split(name, seed, arguments.out)
+            train, test = write_split(
+                name, seed, arguments.out, held_out=arguments.held_out
+            )
             print(
                 name,
                 seed,

@@ -2,10 +2,12 @@
 
     python3 bench/accuracy/run.py [--tool build/ramify] [--resident 128KiB] [--controls]
                                   [--set NAME ...] [--seed S ...] [--csv FILE]
+                                  [--held-out] [-- OPTION OF TRAIN ...]
 
 Every model is one row of ``bench/accuracy/ramify.csv``; rows that are there are not run
 again, so an interrupted run goes on where it stopped. Nothing is chosen on test rows:
-they are read by ``--test``, which only scores.
+they are read by ``--test``, which only scores. To compare recipes, ``--held-out`` scores on
+a part of the training rows; it needs a ``--csv`` of its own, and so do further options.
 """
 
 from __future__ import annotations
@@ -60,18 +62,18 @@ def standardised(score: dict, y_train: np.ndarray, task: str) -> float:
     return score["rmse"] / float(np.std(y_train))
 
 
-def train(
-    tool: str, name: str, seed: int, resident: str, controls: bool
-) -> tuple[dict, str]:
+def train(chosen: argparse.Namespace, name: str, seed: int) -> tuple[dict, str]:
     """Run the tool on one split and return its JSON and the version."""
-    task = datasets.load(name, seed).task
+    tool = chosen.tool
     with tempfile.TemporaryDirectory() as folder:
-        datasets.write_split(name, seed, pathlib.Path(folder))
+        datasets.write_split(name, seed, pathlib.Path(folder), held_out=chosen.held_out)
         prefix = f"{folder}/{name}-{seed}"
         words = [tool, "train", f"{prefix}.train.csv", "--target", "target"]
         words += ["-o", f"{prefix}.ramify", "--test", f"{prefix}.test.csv", "--json"]
-        words += ["--task", task, "--seed", str(seed), "--resident", resident]
-        words += ["--controls"] if controls else []
+        words += ["--task", datasets.SETS[name].task, "--seed", str(seed)]
+        words += ["--resident", chosen.resident]
+        words += ["--controls"] if chosen.controls else []
+        words += chosen.options
         run = subprocess.run(words, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise SystemExit(f"{name}, seed {seed}: {run.stderr}")
@@ -90,17 +92,19 @@ def main() -> int:
     parser.add_argument("--set", nargs="+", default=sorted(datasets.SETS))
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--csv", type=pathlib.Path, default=HERE / "ramify.csv")
+    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("options", nargs="*", help="further options of train, after --")
     chosen = parser.parse_args()
+    if (chosen.held_out or chosen.options) and chosen.csv == HERE / "ramify.csv":
+        parser.error("--held-out and further options need a --csv of their own")
     done = read_done(chosen.csv)
     for seed in chosen.seed:
         for name in chosen.set:
             key = (name, seed, chosen.resident)
             if (*key, True) in done or (not chosen.controls and (*key, False) in done):
                 continue
-            result, version = train(
-                chosen.tool, name, seed, chosen.resident, chosen.controls
-            )
-            split = datasets.load(name, seed)
+            result, version = train(chosen, name, seed)
+            split = datasets.load(name, seed, held_out=chosen.held_out)
             whole = {
                 **result,
                 **result["test"],
