@@ -10,13 +10,18 @@
 /* Temporary names tried; each that is taken was left behind by a crash. */
 #define NAMES_TRIED 100
 
-/* What is no plain file is written in place: it cannot be replaced, or should not be. */
-static bool replaceable(const char *path) {
+/* What is no plain file is written in place: it cannot be replaced, or should not be. A file that
+ * may not be written is not to be replaced either. *mode: of the file that is there, or 0. */
+static bool replaceable(const char *path, mode_t *mode) {
     struct stat about;
-    return lstat(path, &about) == 0 ? S_ISREG(about.st_mode) : errno == ENOENT;
+    *mode = 0;
+    if (lstat(path, &about) != 0)
+        return errno == ENOENT;
+    *mode = about.st_mode & 07777;
+    return S_ISREG(about.st_mode) && access(path, W_OK) == 0;
 }
 
-static FILE *open_temporary(output *to) {
+static FILE *open_temporary(output *to, mode_t mode) {
     size_t room = strlen(to->path) + 48;
     to->temporary = malloc(room);
     if (!to->temporary)
@@ -28,6 +33,8 @@ static FILE *open_temporary(output *to) {
         if (descriptor < 0 && errno != EEXIST)
             break;
     }
+    if (descriptor >= 0 && mode != 0)
+        (void)fchmod(descriptor, mode); /* where modes are kept */
     FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "w");
     if (!file) {
         int reason = errno;
@@ -44,20 +51,23 @@ static FILE *open_temporary(output *to) {
 
 bool output_open(output *to, const char *path) {
     *to = (output){.path = path, .name = path ? path : "standard output"};
-    /* A file that may not be written is not to be replaced either. */
+    mode_t mode;
     if (!path)
         to->file = stdout;
-    else if (replaceable(path) && (access(path, W_OK) == 0 || errno == ENOENT))
-        to->file = open_temporary(to);
+    else if (replaceable(path, &mode))
+        to->file = open_temporary(to, mode);
     else
+        to->file = fopen(path, "w");
+    /* A file that may be written in a folder that may not. */
+    if (!to->file && errno == EACCES && access(path, W_OK) == 0)
         to->file = fopen(path, "w");
     return to->file != NULL;
 }
 
 bool output_close(output *to, bool whole) {
-    errno = 0;
+    /* The caller stops at the first failed write, whose reason is still there. */
     bool written = !ferror(to->file) && fflush(to->file) == 0;
-    int reason = errno;
+    int reason = written ? 0 : errno;
     if (to->path && fclose(to->file) != 0 && written) {
         written = false;
         reason = errno;

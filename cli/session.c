@@ -164,15 +164,14 @@ int session_open_model(session *run, const char *path, const model_arguments *wa
     return status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);
 }
 
-int session_check_output(session *run, const char *output, const char *first, const char *second) {
+int session_check_output(session *run, const char *output, const char *const *inputs) {
     if (output[0] == '\0')
         return session_error(run, "the file to write has an empty name: give it one");
     struct stat about, input;
-    const char *const inputs[] = {first, second};
-    for (size_t i = 0; i < 2; i++)
-        if (inputs[i] && stat(output, &about) == 0 && stat(inputs[i], &input) == 0 &&
+    for (; *inputs; inputs++)
+        if (stat(output, &about) == 0 && stat(*inputs, &input) == 0 &&
             about.st_dev == input.st_dev && about.st_ino == input.st_ino)
             return session_error(run, "%s: is also read, as %s: write to another file", output,
-                                 inputs[i]);
+                                 *inputs);
     return EXIT_OK;
 }

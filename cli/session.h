@@ -42,9 +42,9 @@ __attribute__((format(printf, 2, 3)))
 #endif
 void session_warning(session *run, const char *format, ...);
 
-/* Refuses an empty name, and one that is the file of an input (NULL: none), which writing would
- * destroy. Returns EXIT_OK, or the exit status after one sentence. */
-int session_check_output(session *run, const char *output, const char *first, const char *second);
+/* Refuses an empty name, and one that is the file of an input, which writing would destroy. inputs:
+ * ends with NULL. Returns EXIT_OK, or the exit status after one sentence. */
+int session_check_output(session *run, const char *output, const char *const *inputs);
 
 /* The signal that asked to stop, or 0; and its name. */
 int session_signal(void);

@@ -40,7 +40,8 @@ int verb_export(int argc, char **argv) {
     if (exit_status != EXIT_OK)
         return exit_status;
 
-    exit_status = session_check_output(&run, request.c_path, list.positional[0], NULL);
+    exit_status =
+        session_check_output(&run, request.c_path, (const char *const[]){list.positional[0], NULL});
     if (exit_status != EXIT_OK) {
         session_close(&run);
         return exit_status;

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Names of classes are shorter than this in every model file. */
+#define NAME_ROOM 2048
+
 typedef struct predict_request {
     const char *output; /* NULL: stdout */
     bool proba, json;
@@ -48,14 +51,10 @@ static void print_header(FILE *file, const ramify_model *model, const ramify_mod
     for (uint32_t c = 0; proba && c < info->classes; c++) {
         const char *name = ramify_model_class(model, c);
         /* The prefix inside the quotes, where quotes are needed. */
-        char *cell = malloc(strlen(name) + 3);
+        char cell[NAME_ROOM];
         fputc(',', file);
-        if (cell) {
-            memcpy(cell, "p_", 2);
-            memcpy(cell + 2, name, strlen(name) + 1);
-            print_cell(file, cell);
-        }
-        free(cell);
+        snprintf(cell, sizeof cell, "p_%s", name);
+        print_cell(file, cell);
     }
     fputc('\n', file);
 }
@@ -92,8 +91,7 @@ static int write_predictions(session *run, const predict_request *request,
         print_row(to.file, model, &info, y + r * info.outputs, request->proba);
     if (output_close(&to, true))
         return EXIT_OK;
-    return session_error(run, "%s: cannot be written (%s)", name,
-                         errno ? strerror(errno) : "an earlier write failed");
+    return session_error(run, "%s: cannot be written (%s)", name, strerror(errno));
 }
 
 static int print_cost(const ramify_model *model, size_t rows) {
@@ -161,8 +159,10 @@ int verb_predict(int argc, char **argv) {
         if (exit_status == EXIT_OK) {
             ramify_model *model = NULL;
             if (request.output)
-                exit_status = session_check_output(&run, request.output, list.positional[0],
-                                                   list.positional[1]);
+                exit_status = session_check_output(
+                    &run, request.output,
+                    (const char *const[]){list.positional[0], list.positional[1],
+                                          request.table.options.labels, NULL});
             if (exit_status == EXIT_OK)
                 exit_status = session_open_model(&run, list.positional[0], &request.model, &model);
             if (exit_status == EXIT_OK)

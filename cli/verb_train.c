@@ -229,12 +229,22 @@ static int check_request(const train_request *request) {
         return arguments_refuse("train", "--test-labels needs --test");
     if (request->test && !request->output)
         return arguments_refuse("train", "--test needs -o MODEL: a model to score");
+    if (request->options.controls && !request->output)
+        return arguments_refuse("train", "--controls needs -o MODEL: a model to compare with");
     return EXIT_OK;
 }
 
 /* Finds out before hours of training whether the model can be written after them. */
-static int check_output(session *run, const char *path, const char *data, const char *test) {
-    int problem = session_check_output(run, path, data, test);
+static int check_output(session *run, const train_request *request, const char *data) {
+    const char *path = request->output;
+    const char *inputs[5] = {data};
+    size_t count = 1;
+    const char *const others[] = {request->test, request->table.options.labels,
+                                  request->test_labels};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i])
+            inputs[count++] = others[i];
+    int problem = session_check_output(run, path, inputs);
     if (problem != EXIT_OK)
         return problem;
     struct stat about;
@@ -248,7 +258,9 @@ static int check_output(session *run, const char *path, const char *data, const 
     if (slash)
         folder[slash == path ? 1 : slash - path] = '\0';
     int exit_status = EXIT_OK;
-    if (access(folder, W_OK | X_OK) != 0)
+    if (access(path, F_OK) == 0 && access(path, W_OK) != 0)
+        exit_status = session_error(run, "%s: cannot be written (%s)", path, strerror(errno));
+    else if (access(folder, W_OK | X_OK) != 0)
         exit_status =
             session_error(run, "%s: the folder cannot be written to (%s)", path, strerror(errno));
     free(folder);
@@ -404,7 +416,7 @@ static bool print_result_json(const train_request *request, const train_result *
  * Training
  * --------------------------------------------------------------------------------------------- */
 
-/* Saves what a stopped training has brought. */
+/* Saves what a stopped training has brought; a file that is there may be better and stays. */
 static int save_stopped(session *run, const train_request *request, const ramify_model *model) {
     int exit_status = EXIT_SIGNAL + session_signal();
     if (!model) {
@@ -412,11 +424,22 @@ static int save_stopped(session *run, const train_request *request, const ramify
                       session_signal_name());
         return exit_status;
     }
-    ramify_status status = ramify_save(run->context, model, request->output);
+    static const char ending[] = ".stopped";
+    struct stat about;
+    bool there = stat(request->output, &about) == 0;
+    char *beside = malloc(strlen(request->output) + sizeof ending);
+    if (!beside)
+        return session_error(run, "out of memory");
+    strcpy(beside, request->output);
+    if (there)
+        strcat(beside, ending);
+    ramify_status status = ramify_save(run->context, model, beside);
     if (status != RAMIFY_OK)
-        return session_failed(run, status);
-    session_error(run, "stopped by %s; the best model so far is written to %s",
-                  session_signal_name(), request->output);
+        exit_status = session_failed(run, status);
+    else
+        session_error(run, "stopped by %s; the best model so far is written to %s",
+                      session_signal_name(), beside);
+    free(beside);
     return exit_status;
 }
 
@@ -476,7 +499,7 @@ static int read_and_train(session *run, const train_request *request, const char
     ramify_table *table = NULL, *test = NULL;
     ramify_status status = ramify_train_options_check(run->context, &request->options);
     if (status == RAMIFY_OK && request->output) {
-        int exit_status = check_output(run, request->output, data, request->test);
+        int exit_status = check_output(run, request, data);
         if (exit_status != EXIT_OK)
             return exit_status;
     }

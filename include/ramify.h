@@ -378,7 +378,7 @@ typedef struct ramify_score {
     double rmse, mae, r2;
     double accuracy, log_loss;
     double error_low, error_high; /* 90 % bootstrap interval over rows of rmse, or of 1 - accuracy;
-                                     NaN if not computed */
+                                     NaN if not computed, or of less than 20 rows */
 } ramify_score;
 
 /* One line of the table that compares a model with its controls. */

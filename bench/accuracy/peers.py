@@ -47,7 +47,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"  # one thread: results and times must not depend on load
@@ -404,24 +404,21 @@ def result_row(name: str, seed: int, model: str, version: str | None) -> dict[st
     }
 
 
-def read_done(path: pathlib.Path, available: set[str]) -> set[tuple[str, int, str]]:
-    """Results already in the file.
+def read_done(file: TextIO, available: set[str]) -> set[tuple[str, int, str]]:
+    """Results already in the file, which is open for reading and appending, and locked.
 
     Drops the rows that call a package absent which is available now; writes the header
     of a new file.
     """
-    rows: list[dict[str, str]] = []
-    if path.exists():
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+    file.seek(0)
+    rows = list(csv.DictReader(file))
     kept = [r for r in rows if r["error"] != ABSENT or r["model"] not in available]
-    if len(kept) < len(rows) or not path.exists():
-        unfinished = path.with_suffix(".partial")
-        with unfinished.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept)
-        unfinished.replace(path)
+    if len(kept) < len(rows) or file.tell() == 0:
+        file.truncate(0)
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        file.flush()
     return {(r["set"], int(r["seed"]), r["model"]) for r in kept}
 
 
@@ -439,13 +436,13 @@ def main() -> int:
     models = arguments.models or list(MODELS)
     versions = {model: package_version(MODELS[model][0]) for model in MODELS}
 
-    done = read_done(arguments.out, {m for m, v in versions.items() if v is not None})
     failures = 0
-    with arguments.out.open("a", newline="") as file:
+    with arguments.out.open("a+", newline="") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             parser.error(f"{arguments.out}: another run is writing this file")
+        done = read_done(file, {m for m, v in versions.items() if v is not None})
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         for seed in arguments.seeds or datasets.SEEDS:
             for name in arguments.sets or datasets.SETS:

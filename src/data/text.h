@@ -18,9 +18,10 @@ bool ramify_text_valid(const char *text, size_t length);
 const char *ramify_text_excerpt(const char *text, size_t length,
                                 char excerpt[RAMIFY_EXCERPT_BYTES]);
 
-/* Takes the next name off a list of names separated by commas, blanks around names left out; a name
- * that holds a comma or a blank end stands in double quotes. `list`
- * is moved on; it may point to NULL. False at the end. The name is not terminated. */
+/* Takes the next name off a list of names separated by commas, blanks around names left out. A name
+ * that holds a comma or has blank ends stands in double quotes; one that holds a quote as well cannot
+ * be written. `list` is moved on; it may point to NULL. False at the end. The name is not
+ * terminated. */
 bool ramify_list_next(const char **list, const char **name, size_t *length);
 
 /* A name and where it came from. Sorted arrays of these find duplicates and answer look-ups in

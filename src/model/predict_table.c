@@ -2,7 +2,9 @@
 
 #include "memory.h"
 #include "predict.h"
+#include "progress.h"
 #include "schema.h"
+#include "status.h"
 #include "table.h"
 #include "text.h"
 #include "threads.h"
@@ -20,6 +22,7 @@ typedef struct worker {
 } worker;
 
 typedef struct table_job {
+    ramify_context *context;
     ramify_model *model;
     const ramify_match *match;
     size_t rows, block;
@@ -41,6 +44,8 @@ static void count_outside(const ramify_schema *schema, const double *raw, size_t
 
 static ramify_status predict_block(void *argument, size_t task, uint32_t number) {
     table_job *job = argument;
+    if (ramify_cancelled(job->context))
+        return ramify_fail(job->context, RAMIFY_STOPPED, "stopped");
     worker *w = &job->workers[number];
     const ramify_schema *schema = job->model->schema;
     size_t first = task * job->block;
@@ -94,7 +99,9 @@ static void warn_outside(ramify_context *context, const table_job *job, const ch
         }
     }
     char name[RAMIFY_EXCERPT_BYTES];
-    if (outside > 0)
+    /* Of many rows a few lie outside by chance alone. */
+    uint64_t values = (uint64_t)job->rows * schema->column_count;
+    if (outside > values / 1000)
         ramify_log(context, RAMIFY_LOG_WARNING,
                    "%s: %llu values lie outside the range of the training rows, %llu of them in "
                    "column \"%s\"; predictions there are extrapolations",
@@ -133,7 +140,8 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
     ramify_match *made = NULL;
     if (!match)
         RAMIFY_TRY(ramify_match_create(context, model->schema, table, false, &made));
-    table_job job = {.model = model,
+    table_job job = {.context = context,
+                     .model = model,
                      .match = match ? match : made,
                      .rows = ramify_table_rows(table),
                      .y = y,

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Names tried for the temporary file; each that is taken was left behind by a crash. */
@@ -30,7 +32,33 @@ static void forget(ramify_context *context, ramify_replacement *replacement) {
     *replacement = (ramify_replacement){.descriptor = -1};
 }
 
-static ramify_status create_temporary(ramify_context *context, ramify_replacement *replacement) {
+/* Sets the path: of what a link leads to. A file that is there must be one that may be written, and
+ * gives its mode to the new one. */
+static ramify_status find_place(ramify_context *context, const char *path,
+                                ramify_replacement *replacement, mode_t *mode) {
+    struct stat about;
+    *mode = 0;
+    bool there = lstat(path, &about) == 0;
+    char *aim = there && S_ISLNK(about.st_mode) ? realpath(path, NULL) : NULL;
+    if (there && S_ISLNK(about.st_mode) && !aim)
+        return io_failure(context, path, "follow the link", errno);
+    replacement->path = ramify_copy_text(context, aim ? aim : path);
+    free(aim);
+    if (!replacement->path)
+        return RAMIFY_ERROR_MEMORY;
+    if (!there || stat(replacement->path, &about) != 0)
+        return RAMIFY_OK;
+    if (!S_ISREG(about.st_mode))
+        return ramify_fail(context, RAMIFY_ERROR_IO, "%s: is %s; name a file", path,
+                           S_ISDIR(about.st_mode) ? "a folder" : "not a regular file");
+    if (access(replacement->path, W_OK) != 0)
+        return io_failure(context, path, "replace the file", errno);
+    *mode = about.st_mode & 07777;
+    return RAMIFY_OK;
+}
+
+static ramify_status create_temporary(ramify_context *context, mode_t mode,
+                                      ramify_replacement *replacement) {
     size_t size = strlen(replacement->path) + 48;
     replacement->temporary = ramify_allocate(context, size, 1);
     if (!replacement->temporary)
@@ -45,15 +73,18 @@ static ramify_status create_temporary(ramify_context *context, ramify_replacemen
     }
     if (replacement->descriptor < 0)
         return io_failure(context, replacement->path, "create a temporary file beside it", errno);
+    if (mode != 0)
+        (void)fchmod(replacement->descriptor, mode); /* where modes are kept */
     return RAMIFY_OK;
 }
 
 ramify_status ramify_replacement_begin(ramify_context *context, const char *path,
                                        ramify_replacement *replacement) {
     *replacement = (ramify_replacement){.descriptor = -1};
-    replacement->path = ramify_copy_text(context, path);
-    ramify_status status =
-        replacement->path ? create_temporary(context, replacement) : RAMIFY_ERROR_MEMORY;
+    mode_t mode;
+    ramify_status status = find_place(context, path, replacement, &mode);
+    if (status == RAMIFY_OK)
+        status = create_temporary(context, mode, replacement);
     if (status != RAMIFY_OK)
         forget(context, replacement);
     return status;

@@ -13,7 +13,9 @@ typedef struct ramify_replacement {
     int descriptor;  /* of the temporary file, open for writing */
 } ramify_replacement;
 
-/* Creates the temporary file, with the permissions that the umask gives. End with
+/* Creates the temporary file, with the mode of the file that it is to replace, or what the umask
+ * gives. A link is followed; a folder, a device, a pipe and a file that may not be written are
+ * refused. End with
  * ramify_replacement_commit or ramify_replacement_abandon; on failure neither is needed. */
 ramify_status ramify_replacement_begin(ramify_context *context, const char *path,
                                        ramify_replacement *replacement);

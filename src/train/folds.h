@@ -16,9 +16,9 @@ typedef struct ramify_folds {
 } ramify_folds;
 
 /* Divides training and select rows anew, as often as it takes until enough rows have been held out
- * once: a fifth of them per fold at most. Where the select rows are enough, or `one` is asked for
- * (rows that must not be mixed: groups, times), or a fold would have rows of weight 0 only, the only fold is the problem as it is. Borrows the
- * problem. Free with ramify_folds_destroy. */
+ * once: a fifth of them per fold at most. The only fold is the problem as it is where the select
+ * rows are enough, where `one` is asked for (rows that must not be mixed: groups, times), and where
+ * a fold would have rows of weight 0 only. Borrows the problem. Free with ramify_folds_destroy. */
 ramify_status ramify_folds_create(const ramify_problem *problem, uint64_t seed, bool one,
                                   ramify_folds *folds);
 void ramify_folds_destroy(ramify_context *context, ramify_folds *folds);

@@ -13,6 +13,8 @@
  * their width between 500 and more. */
 #define INTERVAL   0.9
 #define REPLICATES 500
+/* The bootstrap of fewer rows is too narrow by far: of one it has no width at all. */
+#define INTERVAL_LEAST 20
 /* From so many rows on the mean is normal to a fraction of the interval's width. */
 #define NORMAL_ROWS 20000
 #define NORMAL_90   1.6448536269514722
@@ -141,7 +143,7 @@ ramify_status ramify_score_rows(ramify_context *context, const ramify_match *mat
         score->rmse = sqrt(squares);
     }
     ramify_status status = RAMIFY_OK;
-    if (interval) {
+    if (interval && count >= INTERVAL_LEAST) {
         status = mean_interval(context, loss, count, &score->error_low, &score->error_high);
         if (!classes) {
             score->error_low = sqrt(score->error_low);

@@ -50,7 +50,7 @@ static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe
 /* Designs that are tried at most. */
 #define TRIALS_MAX (RAMIFY_STEMS_MAX + RAMIFY_SHAPES_MAX)
 
-/* Shares of a time limit: trials, teachers (0.35), and the rest for the full fits. */
+/* Shares of the search's time limit; the full fits have what is left. */
 #define TRIALS_SHARE   0.2
 #define TEACHERS_SHARE 0.45
 
@@ -110,8 +110,18 @@ static uint32_t best_design(const search *s, uint32_t count, const bool *marked)
 static ramify_status fit_designs(search *s, uint32_t from, uint32_t to, const char *stage,
                                  double seconds) {
     uint32_t folds = s->folds.count;
-    return ramify_root_fit_all(s->problem->context, s->recipe, s->trial + from * folds,
-                               (to - from) * folds, stage, seconds);
+    ramify_context *context = s->problem->context;
+    RAMIFY_TRY(ramify_root_fit_all(context, s->recipe, s->trial + from * folds, (to - from) * folds,
+                                   stage, seconds));
+    for (uint32_t i = from; folds > 1 && i < to; i++) {
+        const ramify_design *design = &design_at(s, i)->design;
+        ramify_log(context, RAMIFY_LOG_INFO,
+                   "%s: %s%s, %u hidden layers, %u members: mean loss of %u folds %.4g", stage,
+                   design->encoder.bins ? "bins" : "plain",
+                   design->encoder.frequencies ? " and periodic" : "", design->hidden_layers,
+                   design->members, folds, criterion_of(s, i));
+    }
+    return RAMIFY_OK;
 }
 
 /* Adds the design of a stem and a shape if it fits the bound. */

@@ -11,6 +11,7 @@
 #include "search.h"
 #include "split.h"
 #include "status.h"
+#include "text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -57,9 +58,21 @@ static ramify_status find_column(session *s, const char *name, const ramify_colu
     *column = NULL;
     if (!name)
         return RAMIFY_OK;
-    size_t index = ramify_table_find(s->table, name);
+    /* A name is written as in a list of one. */
+    const char *list = name, *first, *second;
+    size_t length, more, index = SIZE_MAX;
+    if (ramify_list_next(&list, &first, &length) && !ramify_list_next(&list, &second, &more)) {
+        char *copy = ramify_allocate(s->context, length + 1, 1);
+        if (!copy)
+            return RAMIFY_ERROR_MEMORY;
+        memcpy(copy, first, length);
+        copy[length] = '\0';
+        index = ramify_table_find(s->table, copy);
+        ramify_release(s->context, copy);
+    }
     if (index == SIZE_MAX)
-        return ramify_fail(s->context, RAMIFY_ERROR_DATA, "%s: there is no column \"%s\"",
+        return ramify_fail(s->context, RAMIFY_ERROR_DATA,
+                           "%s: %s names no column, or several where one is needed",
                            s->table->source, name);
     *column = &s->table->columns[index];
     return RAMIFY_OK;

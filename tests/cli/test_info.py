@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import ctypes
 import json
+import os
 import subprocess
 
 import pytest
@@ -111,6 +112,31 @@ def side_category(made: Made, text: str) -> int:
         colours = [row["colour"] for row in csv.DictReader(file)]
     order = sorted(set(colours), key=lambda c: (-colours.count(c), c))
     return order.index(text)
+
+
+def test_export_replaces_nothing_but_files(tool, made: Made, tmp_path):
+    """Links lead to what is replaced; its mode stays; pipes and folders are refused."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "aim.c").write_text("old")
+    (tmp_path / "aim.c").chmod(0o640)
+    (tmp_path / "link.c").symlink_to("aim.c")
+    for place, kind in (("folder", "a folder"), ("pipe", "not a regular file")):
+        done = tool("export", made.wave, "--c", place)
+        assert (done.status, done.err) == (
+            1,
+            f"ramify: {place}: is {kind}; name a file\n",
+        )
+    assert tool("export", made.wave, "--c", "link.c").status == 0
+    assert (tmp_path / "link.c").is_symlink()
+    assert (tmp_path / "aim.c").read_text() != "old"
+    assert (tmp_path / "aim.c").stat().st_mode & 0o777 == 0o640
+    (tmp_path / "lost.c").symlink_to("nowhere/x")
+    done = tool("export", made.wave, "--c", "lost.c")
+    assert (done.status, done.err) == (
+        1,
+        "ramify: lost.c: cannot follow the link: No such file or directory\n",
+    )
 
 
 def test_export_refuses_bad_names_and_places(tool, made: Made):

@@ -7,6 +7,8 @@ import io
 import json
 import math
 import pathlib
+import resource
+import signal
 import subprocess
 
 import pytest
@@ -266,6 +268,39 @@ def run_into_full(*words: str | pathlib.Path) -> subprocess.CompletedProcess[str
             text=True,
             check=False,
         )
+
+
+def test_full_disk_behind_the_buffer(tool, made: Made, tmp_path):
+    """The reason of the write that failed, not of a later one; nothing is left."""
+    lines = pathlib.Path(made.test).read_text().splitlines()
+    table = tmp_path / "long.csv"
+    table.write_text("\n".join([lines[0], *lines[1:] * 200]) + "\n")
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = subprocess.run(
+        [BUILD / "ramify", "predict", made.wave, table, "-o", "p.csv"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        preexec_fn=limit,
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "ramify: p.csv: cannot be written (File too large)\n",
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["long.csv"]
+
+
+def test_keeps_the_mode(tool, made: Made, tmp_path):
+    (tmp_path / "p.csv").write_text("old")
+    (tmp_path / "p.csv").chmod(0o600)
+    assert tool("predict", made.wave, made.test, "-o", "p.csv").status == 0
+    assert (tmp_path / "p.csv").read_text() != "old"
+    assert (tmp_path / "p.csv").stat().st_mode & 0o777 == 0o600
 
 
 def test_full_disk(made: Made):

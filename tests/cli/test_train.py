@@ -235,7 +235,11 @@ def test_signal_while_the_root_is_trained(wave, tmp_path, number, name, status):
 @pytest.mark.parametrize(("number", "name", "status"), SIGNALS)
 def test_signal_keeps_the_best_model(wave, tmp_path, number, name, status):
     """The root is trained in a blink, its children would take hours. How long a blink is depends on
-    the machine: wait longer until there was a model."""
+    the machine: wait longer until there was a model. What was there before stays."""
+    good = number == signal.SIGTERM
+    if good:
+        (tmp_path / "m").write_text("a good model")
+    written = "m.stopped" if good else "m"
     for patience in (0.25, 1, 4, 16, 64):
         running = subprocess.Popen(
             [
@@ -252,12 +256,34 @@ def test_signal_keeps_the_best_model(wave, tmp_path, number, name, status):
             running.wait(timeout=patience)
         running.send_signal(number)
         out, err = running.communicate(timeout=60)
-        if (tmp_path / "m").exists():
+        if (tmp_path / written).exists():
             break
     assert (running.returncode, out) == (status, "")
-    assert err == f"ramify: stopped by {name}; the best model so far is written to m\n"
-    assert run_tool("info", "m", "--check", cwd=tmp_path).status == 0
-    assert {p.name for p in tmp_path.iterdir()} == {"m", "wave.csv", "more.csv"}
+    assert (
+        err
+        == f"ramify: stopped by {name}; the best model so far is written to {written}\n"
+    )
+    assert run_tool("info", written, "--check", cwd=tmp_path).status == 0
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "m",
+        written,
+        "wave.csv",
+        "more.csv",
+    }
+    assert not good or (tmp_path / "m").read_text() == "a good model"
+
+
+@pytest.mark.parametrize("option", ["--weight", "--group", "--time"])
+def test_a_column_whose_name_holds_a_comma(tool, tmp_path, option):
+    lines = ['x,"w, kg",y']
+    lines += [f"{i % 17},{i % 5 + 1},{i % 17 * 2}" for i in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join([*lines, ""]))
+    train = ["train", "t.csv", "--target", "y", "-o", "m", *QUICK]
+    done = tool(*train, option, '"w, kg"')
+    assert done.status == 0, done.err
+    assert '"w, kg"' not in tool("info", "m").out
+    done = tool(*train, option, 'x,"w, kg"')
+    assert (done.status, "several" in done.err) == (1, True)
 
 
 def test_kill_never_leaves_half_a_model(wave, tmp_path):
@@ -304,6 +330,10 @@ def test_outputs_never_replace_what_is_read(tool, wave, tmp_path):
         done = tool(*words)
         assert done.status == 1
         assert "also read" in done.err
+    (tmp_path / "labels.csv").write_text("l\n" + "1\n2\n" * 500)
+    labels = ["train", wave, "--drop", "target", "--labels", "labels.csv", *QUICK]
+    done = tool(*labels, "-o", "labels.csv")
+    assert (done.status, "also read" in done.err) == (1, True)
     assert (tmp_path / wave).read_bytes() == before
     assert (tmp_path / "m.ramify").read_bytes() == model
 

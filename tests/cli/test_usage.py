@@ -160,6 +160,10 @@ MISTAKES = [
         "ramify train: --threads 5000: 1,024 are the most",
     ),
     (
+        "train a.csv --target y --cv 2 --controls",
+        "ramify train: --controls needs -o MODEL: a model to compare with",
+    ),
+    (
         "train a.csv --target y -o m --resident 0.5",
         'ramify train: --resident "0.5": must be a size (bytes, or with KiB, MiB or GiB, '
         "as in 32KiB)",

@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-#define ROWS 5000
+#define OUTSIDE 20
+#define ROWS    5000
 
 typedef struct messages {
     char text[4096];
@@ -57,8 +58,9 @@ static void test_table(void **state) {
             }
             values[row * 4 + 3] = 1.0;
         }
-        values[4 * 77] = rows[3 * 77 + 2] = 3.51; /* twice out of range */
-        values[4 * 4000] = rows[3 * 4000 + 2] = -99.0;
+        /* Out of range, more often than by chance. */
+        for (size_t row = 0; row < OUTSIDE; row++)
+            values[4 * row] = rows[3 * row + 2] = row % 2 ? 3.51 : -99.0;
         static const char *const names[] = {"column 2", "column 1", "column 0", "surplus"};
         ramify_table *table = NULL;
         assert_int_equal(ramify_table_from_doubles(context, values, ROWS, 4, 4, names, &table),
@@ -70,9 +72,9 @@ static void test_table(void **state) {
         assert_int_equal(ramify_predictor_create(context, model, 1, &predictor), RAMIFY_OK);
         assert_int_equal(ramify_predict_double(predictor, ROWS, rows, 3, expected, 2), RAMIFY_OK);
         assert_memory_equal(y, expected, ROWS * 2 * sizeof *y);
-        assert_non_null(
-            strstr(kept.text, ": 2 values lie outside the range of the training rows, 2 of them in "
-                              "column \"column 2\""));
+        assert_non_null(strstr(
+            kept.text, ": 20 values lie outside the range of the training rows, 20 of them in "
+                       "column \"column 2\""));
         assert_non_null(strstr(kept.text, "surplus"));
 
         ramify_predictor_destroy(&predictor);
@@ -87,7 +89,46 @@ static void test_table(void **state) {
     }
 }
 
+static bool after_some(void *user) {
+    return ++*(int *)user > 3;
+}
+
+/* A table of many blocks is not predicted to its end when a stop is asked for. */
+static void test_cancelled(void **state) {
+    (void)state;
+    int questions = 0;
+    ramify_context_options context_options;
+    ramify_context_options_init(&context_options);
+    context_options.threads = 1;
+    context_options.cancel = after_some;
+    context_options.user = &questions;
+    ramify_context *context = NULL;
+    assert_int_equal(ramify_context_create(&context_options, &context), RAMIFY_OK);
+    random_model_options options = random_model_defaults();
+    random_model *twin = random_model_create(context, &options);
+    ramify_model *model = random_model_open(twin);
+    uint32_t columns = options.numeric + options.categorical;
+    size_t rows = 20 * ROWS;
+    double *values = calloc(rows * columns, sizeof *values);
+    double *y = malloc(rows * options.outputs * sizeof *y);
+    ramify_table *table = NULL;
+    questions = 0;
+    assert_int_equal(
+        ramify_table_from_doubles(context, values, rows, columns, columns, NULL, &table),
+        RAMIFY_OK);
+    questions = 0;
+    assert_int_equal(ramify_predict_table(context, model, table, y), RAMIFY_STOPPED);
+    assert_int_equal(questions, 4);
+    ramify_table_destroy(&table);
+    ramify_close(&model);
+    random_model_destroy(twin);
+    ramify_context_destroy(&context);
+    free(values);
+    free(y);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table),
+                                       cmocka_unit_test(test_cancelled)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
