@@ -424,15 +424,13 @@ static int save_stopped(session *run, const train_request *request, const ramify
                       session_signal_name());
         return exit_status;
     }
-    static const char ending[] = ".stopped";
     struct stat about;
-    bool there = stat(request->output, &about) == 0;
-    char *beside = malloc(strlen(request->output) + sizeof ending);
+    const char *ending = stat(request->output, &about) == 0 ? ".stopped" : "";
+    size_t room = strlen(request->output) + strlen(ending) + 1;
+    char *beside = malloc(room);
     if (!beside)
         return session_error(run, "out of memory");
-    strcpy(beside, request->output);
-    if (there)
-        strcat(beside, ending);
+    snprintf(beside, room, "%s%s", request->output, ending);
     ramify_status status = ramify_save(run->context, model, beside);
     if (status != RAMIFY_OK)
         exit_status = session_failed(run, status);

@@ -275,8 +275,8 @@ def test_signal_keeps_the_best_model(wave, tmp_path, number, name, status):
 
 @pytest.mark.parametrize("option", ["--weight", "--group", "--time"])
 def test_a_column_whose_name_holds_a_comma(tool, tmp_path, option):
-    lines = ['x,"w, kg",y']
-    lines += [f"{i % 17},{i % 5 + 1},{i % 17 * 2}" for i in range(200)]
+    lines = ['x,z,"w, kg",y']
+    lines += [f"{i % 17},{i % 3},{i % 5 + 1},{i % 17 * 2}" for i in range(200)]
     (tmp_path / "t.csv").write_text("\n".join([*lines, ""]))
     train = ["train", "t.csv", "--target", "y", "-o", "m", *QUICK]
     done = tool(*train, option, '"w, kg"')
