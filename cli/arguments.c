@@ -135,7 +135,7 @@ void arguments_add_context(arguments *list, context_arguments *context) {
                                           .value = &context->memory_bytes,
                                           .placeholder = "SIZE",
                                           .unset = "what the machine has free",
-                                          .help = "bound on tables and training"});
+                                          .help = "bound on a table that is read"});
     arguments_add(list, (argument_option){.name = "verbose",
                                           .kind = ARGUMENT_NONE,
                                           .value = &context->verbose,

@@ -97,7 +97,9 @@ typedef struct ramify_context_options {
 
     uint32_t threads;      /* threads a call may use, its own included; 0: one per processor */
     const char *isa;       /* "baseline", "avx2", "avx512", "neon"; NULL: the best there is */
-    uint64_t memory_limit; /* bytes that tables and training may take; 0: what is free */
+    uint64_t memory_limit; /* bytes that a table may take; 0: what is free. Training
+                              needs about its rows as float32 again, with teachers seven times
+                              that, at most 1 GiB more */
 } ramify_context_options;
 
 RAMIFY_API void ramify_context_options_init(ramify_context_options *options);
