@@ -99,9 +99,7 @@ static void warn_outside(ramify_context *context, const table_job *job, const ch
         }
     }
     char name[RAMIFY_EXCERPT_BYTES];
-    /* Of many rows a few lie outside by chance alone. */
-    uint64_t values = (uint64_t)job->rows * schema->column_count;
-    if (outside > values / 1000)
+    if (outside > 0)
         ramify_log(context, RAMIFY_LOG_WARNING,
                    "%s: %llu values lie outside the range of the training rows, %llu of them in "
                    "column \"%s\"; predictions there are extrapolations",

@@ -58,7 +58,6 @@ static void test_table(void **state) {
             }
             values[row * 4 + 3] = 1.0;
         }
-        /* Out of range, more often than by chance. */
         for (size_t row = 0; row < OUTSIDE; row++)
             values[4 * row] = rows[3 * row + 2] = row % 2 ? 3.51 : -99.0;
         static const char *const names[] = {"column 2", "column 1", "column 0", "surplus"};
