@@ -319,7 +319,9 @@ static ramify_status row_losses(const growth *g, const float *record, ramify_row
         ramify_expert_losses(problem, rows, outputs, parts, parts + rows.count);
         for (size_t i = 0; i < rows.count; i++) {
             ramify_fit_score score = {.loss = parts[i], .error = parts[rows.count + i]};
-            loss[i] = ramify_fit_criterion(problem, score);
+            /* Experts that learn the teachers' soft answers do not grow overconfident, and the loss
+             * tells of a gain from far fewer rows than wrong classes do (study). */
+            loss[i] = problem->soft ? score.loss : ramify_fit_criterion(problem, score);
             if (problem->weight)
                 loss[i] *= problem->weight[rows.row[i]];
         }
