@@ -52,7 +52,8 @@ def main() -> None:
             f"{folder}/model.ramify",
             "--json",
         ]
-        words += ["--resident", chosen.resident, "--seed", chosen.seed, "--controls"]
+        words += ["--task", "classification", "--controls"]
+        words += ["--resident", chosen.resident, "--seed", chosen.seed]
         run = subprocess.run(words, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise SystemExit(run.stderr)
