@@ -52,19 +52,18 @@ static FILE *open_temporary(output *to, mode_t mode) {
 bool output_open(output *to, const char *path) {
     *to = (output){.path = path, .name = path ? path : "standard output"};
     mode_t mode;
+    bool replaced = path && replaceable(path, &mode);
     if (!path)
         to->file = stdout;
-    else if (replaceable(path, &mode))
+    else if (replaced)
         to->file = open_temporary(to, mode);
-    else
-        to->file = fopen(path, "w");
-    /* A file that may be written in a folder that may not. */
-    if (!to->file && errno == EACCES && access(path, W_OK) == 0)
+    /* In place: also a file that may be written in a folder that may not. */
+    if (!to->file && (!replaced || errno == EACCES))
         to->file = fopen(path, "w");
     return to->file != NULL;
 }
 
-bool output_close(output *to, bool whole) {
+bool output_close(output *to) {
     /* The caller stops at the first failed write, whose reason is still there. */
     bool written = !ferror(to->file) && fflush(to->file) == 0;
     int reason = written ? 0 : errno;
@@ -73,15 +72,15 @@ bool output_close(output *to, bool whole) {
         reason = errno;
     }
     if (to->temporary) {
-        if (whole && written && rename(to->temporary, to->path) != 0) {
+        if (written && rename(to->temporary, to->path) != 0) {
             written = false;
             reason = errno;
         }
-        if (!whole || !written)
+        if (!written)
             unlink(to->temporary);
         free(to->temporary);
     }
     *to = (output){0};
     errno = reason;
-    return whole && written;
+    return written;
 }

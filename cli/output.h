@@ -16,8 +16,8 @@ typedef struct output {
 /* path: NULL for standard output. False, with errno, when it cannot be opened. */
 bool output_open(output *to, const char *path);
 
-/* Puts the file in place if `whole` and everything was written. False otherwise, with errno; then
+/* Puts the file in place if everything was written. False otherwise, with errno; then
  * nothing new is left behind. To be called right after a write that failed. */
-bool output_close(output *to, bool whole);
+bool output_close(output *to);
 
 #endif

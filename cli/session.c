@@ -168,9 +168,11 @@ int session_check_output(session *run, const char *output, const char *const *in
     if (output[0] == '\0')
         return session_error(run, "the file to write has an empty name: give it one");
     struct stat about, input;
+    if (stat(output, &about) != 0)
+        return EXIT_OK;
     for (; *inputs; inputs++)
-        if (stat(output, &about) == 0 && stat(*inputs, &input) == 0 &&
-            about.st_dev == input.st_dev && about.st_ino == input.st_ino)
+        if (stat(*inputs, &input) == 0 && about.st_dev == input.st_dev &&
+            about.st_ino == input.st_ino)
             return session_error(run, "%s: is also read, as %s: write to another file", output,
                                  *inputs);
     return EXIT_OK;

@@ -89,7 +89,7 @@ static int write_predictions(session *run, const predict_request *request,
     print_header(to.file, model, &info, request->proba);
     for (size_t r = 0; r < rows && !ferror(to.file); r++)
         print_row(to.file, model, &info, y + r * info.outputs, request->proba);
-    if (output_close(&to, true))
+    if (output_close(&to))
         return EXIT_OK;
     return session_error(run, "%s: cannot be written (%s)", name, strerror(errno));
 }

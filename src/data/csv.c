@@ -227,18 +227,9 @@ static ramify_status mark_categorical(csv_reader *r, const char *list) {
     const char *name;
     size_t length;
     while (ramify_list_next(&list, &name, &length)) {
-        bool found = false;
-        for (size_t c = 0; c < r->table->column_count; c++) {
-            const char *column = r->table->columns[c].name;
-            if (strlen(column) == length && memcmp(column, name, length) == 0)
-                found = r->columns[c].forced = true;
-        }
-        if (!found) {
-            char excerpt[RAMIFY_EXCERPT_BYTES];
-            return ramify_fail(r->context, RAMIFY_ERROR_DATA,
-                               "%s: there is no column \"%s\" to treat as a category",
-                               r->cells.input->name, ramify_text_excerpt(name, length, excerpt));
-        }
+        size_t c;
+        RAMIFY_TRY(ramify_table_find_categorical(r->table, name, length, &c));
+        r->columns[c].forced = true;
     }
     return RAMIFY_OK;
 }

@@ -30,16 +30,8 @@ static ramify_status make_categorical(ramify_table *table, ramify_budget *budget
     const char *name;
     size_t length;
     while (ramify_list_next(&list, &name, &length)) {
-        size_t c = 0;
-        while (c < table->column_count && (strlen(table->columns[c].name) != length ||
-                                           memcmp(table->columns[c].name, name, length) != 0))
-            c++;
-        if (c == table->column_count) {
-            char excerpt[RAMIFY_EXCERPT_BYTES];
-            return ramify_fail(table->context, RAMIFY_ERROR_DATA,
-                               "%s: there is no column \"%s\" to treat as a category",
-                               table->source, ramify_text_excerpt(name, length, excerpt));
-        }
+        size_t c;
+        RAMIFY_TRY(ramify_table_find_categorical(table, name, length, &c));
         if (!table->columns[c].text)
             RAMIFY_TRY(ramify_table_make_text(table, budget, c));
     }

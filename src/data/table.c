@@ -192,11 +192,23 @@ const char *ramify_table_column(const ramify_table *table, size_t column) {
     return column < table->column_count ? table->columns[column].name : NULL;
 }
 
-size_t ramify_table_find(const ramify_table *table, const char *name) {
+size_t ramify_table_find(const ramify_table *table, const char *name, size_t length) {
     for (size_t c = 0; c < table->column_count; c++)
-        if (strcmp(table->columns[c].name, name) == 0)
+        if (strlen(table->columns[c].name) == length &&
+            memcmp(table->columns[c].name, name, length) == 0)
             return c;
     return SIZE_MAX;
+}
+
+ramify_status ramify_table_find_categorical(const ramify_table *table, const char *name,
+                                            size_t length, size_t *column) {
+    *column = ramify_table_find(table, name, length);
+    if (*column != SIZE_MAX)
+        return RAMIFY_OK;
+    char excerpt[RAMIFY_EXCERPT_BYTES];
+    return ramify_fail(table->context, RAMIFY_ERROR_DATA,
+                       "%s: there is no column \"%s\" to treat as a category", table->source,
+                       ramify_text_excerpt(name, length, excerpt));
 }
 
 /* ---- arrays of the caller ---- */
@@ -263,7 +275,7 @@ ramify_status ramify_table_from_doubles(ramify_context *context, const double *v
 /* Makes room for one more column, which is zeroed and not yet counted. Whatever of it is set when
  * a later step fails must be taken back by the caller. */
 static ramify_status prepare_column(ramify_table *table, const char *name) {
-    if (ramify_table_find(table, name) != SIZE_MAX) {
+    if (ramify_table_find(table, name, strlen(name)) != SIZE_MAX) {
         char excerpt[RAMIFY_EXCERPT_BYTES];
         return ramify_fail(table->context, RAMIFY_ERROR_DATA,
                            "%s: there is a column \"%s\" already (rename one of the two)",

@@ -95,8 +95,12 @@ static inline bool ramify_column_missing(const ramify_column *column, size_t row
                         : isnan(ramify_column_value(column, row)) != 0;
 }
 
-/* Index of the column named `name`, or SIZE_MAX. */
-size_t ramify_table_find(const ramify_table *table, const char *name);
+/* Index of the column with this name (not terminated), or SIZE_MAX. */
+size_t ramify_table_find(const ramify_table *table, const char *name, size_t length);
+
+/* The same for a column that --categorical names: one that is not there is an error. */
+ramify_status ramify_table_find_categorical(const ramify_table *table, const char *name,
+                                            size_t length, size_t *column);
 
 /* As ramify_table_read, from `size` bytes in memory (a file's content, gzip included), which
  * messages call `name`. The bytes may go when it returns. */

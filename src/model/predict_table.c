@@ -57,7 +57,8 @@ static ramify_status predict_block(void *argument, size_t task, uint32_t number)
                                 job->y + first * outputs, outputs);
 }
 
-static ramify_status start_workers(ramify_context *context, table_job *job) {
+static ramify_status start_workers(table_job *job) {
+    ramify_context *context = job->context;
     job->workers = ramify_allocate_zeroed(context, job->worker_count, sizeof *job->workers);
     if (!job->workers)
         return RAMIFY_ERROR_MEMORY;
@@ -74,17 +75,17 @@ static ramify_status start_workers(ramify_context *context, table_job *job) {
     return RAMIFY_OK;
 }
 
-static ramify_status run_blocks(ramify_context *context, table_job *job) {
+static ramify_status run_blocks(table_job *job) {
     size_t tasks = (job->rows + job->block - 1) / job->block;
     if (job->worker_count > 1)
-        return ramify_parallel(context, tasks, predict_block, job);
+        return ramify_parallel(job->context, tasks, predict_block, job);
     for (size_t task = 0; task < tasks; task++)
         RAMIFY_TRY(predict_block(job, task, 0));
     return RAMIFY_OK;
 }
 
 /* Says how many values lie outside, and where most of them do. */
-static void warn_outside(ramify_context *context, const table_job *job, const char *source) {
+static void warn_outside(const table_job *job, const char *source) {
     const ramify_schema *schema = job->model->schema;
     uint64_t outside = 0, most = 0;
     uint32_t worst = 0;
@@ -100,7 +101,7 @@ static void warn_outside(ramify_context *context, const table_job *job, const ch
     }
     char name[RAMIFY_EXCERPT_BYTES];
     if (outside > 0)
-        ramify_log(context, RAMIFY_LOG_WARNING,
+        ramify_log(job->context, RAMIFY_LOG_WARNING,
                    "%s: %llu values lie outside the range of the training rows, %llu of them in "
                    "column \"%s\"; predictions there are extrapolations",
                    source, (unsigned long long)outside, (unsigned long long)most,
@@ -108,12 +109,13 @@ static void warn_outside(ramify_context *context, const table_job *job, const ch
                                        strlen(schema->columns[worst].name), name));
 }
 
-static ramify_status predict_matched(ramify_context *context, table_job *job, const char *source) {
-    ramify_status status = start_workers(context, job);
+static ramify_status predict_matched(table_job *job, const char *source) {
+    ramify_context *context = job->context;
+    ramify_status status = start_workers(job);
     if (status == RAMIFY_OK)
-        status = run_blocks(context, job);
+        status = run_blocks(job);
     if (status == RAMIFY_OK)
-        warn_outside(context, job, source);
+        warn_outside(job, source);
     for (uint32_t i = 0; job->workers && i < job->worker_count; i++) {
         ramify_release(context, job->workers[i].outside);
         ramify_predictor_destroy(&job->workers[i].predictor);
@@ -151,7 +153,7 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
     /* The bound counts one predictor. */
     if (model->bound > 0)
         job.worker_count = 1;
-    ramify_status status = predict_matched(context, &job, table->source);
+    ramify_status status = predict_matched(&job, table->source);
     ramify_match_destroy(context, &made);
     return status;
 }

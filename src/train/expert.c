@@ -352,7 +352,8 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
                 RAMIFY_TRY(check(f, select, f->average != NULL, best));
                 return ramify_fail(f->problem->context, RAMIFY_STOPPED, "stopped");
             }
-            if (done * plan->checks >= checks + 1 || step == steps || late) {
+            bool due = !plan->keep_last && done * plan->checks >= checks + 1;
+            if (due || step == steps || late) {
                 checks = (uint32_t)(done * plan->checks);
                 RAMIFY_TRY(check(f, select, f->average != NULL, best));
             }

@@ -25,7 +25,8 @@ typedef struct ramify_expert_plan {
     double decay;     /* decoupled weight decay of weight matrices and encodings */
     double smoothing; /* label smoothing */
     double average;   /* keep factor of the moving average of weights per step; 0: none */
-    bool keep_last;   /* the last weights are kept, scored on select rows; else the best snapshot */
+    bool
+        keep_last; /* the last weights are kept, and only they are scored; else the best snapshot */
     uint32_t checks;  /* how often in all the select rows are scored; at least 1 */
     bool train_slope; /* PReLU slopes are learned; false keeps them (ReLU) */
     uint64_t seed, node;

@@ -4,10 +4,9 @@
 
 #include <string.h>
 
-/* Rows that are held out in all, and of one fold at most: designs are to be trained on nearly all
- * rows. */
-#define HELD_OUT  1000
-#define FOLD_MOST 500
+/* Rows that are held out in all; of one fold as many as would be enough at most, for designs are to
+ * be trained on nearly all rows. */
+#define HELD_OUT 1000
 
 /* Rows that weigh nothing would choose nothing. */
 static bool weigh(const ramify_problem *problem, ramify_rows rows) {
@@ -26,12 +25,14 @@ ramify_status ramify_folds_create(const ramify_problem *problem, uint64_t seed, 
     size_t rows = problem->train.count + problem->select.count;
     if (one || problem->select.count >= RAMIFY_SELECT_ENOUGH)
         return RAMIFY_OK;
-    size_t held = rows / RAMIFY_FOLDS_MAX < FOLD_MOST ? rows / RAMIFY_FOLDS_MAX : FOLD_MOST;
-    uint32_t count = RAMIFY_FOLDS_MAX;
-    while (count > 1 && (count - 1) * held >= HELD_OUT)
-        count--;
+    size_t held = rows / RAMIFY_FOLDS_MAX;
+    if (held > RAMIFY_SELECT_ENOUGH)
+        held = RAMIFY_SELECT_ENOUGH;
     if (held == 0)
         return RAMIFY_OK;
+    size_t count = (HELD_OUT + held - 1) / held;
+    if (count > RAMIFY_FOLDS_MAX)
+        count = RAMIFY_FOLDS_MAX;
     ramify_context *context = problem->context;
     uint32_t *order = ramify_allocate(context, rows, sizeof *order);
     folds->memory = ramify_allocate(context, count * rows, sizeof *folds->memory);
@@ -45,7 +46,7 @@ ramify_status ramify_folds_create(const ramify_problem *problem, uint64_t seed, 
            problem->select.count * sizeof *order);
     ramify_random random = ramify_random_stream(seed, RAMIFY_PURPOSE_FOLDS, 0, 0);
     ramify_random_shuffle(&random, order, rows);
-    for (uint32_t f = 0; f < count; f++) {
+    for (size_t f = 0; f < count; f++) {
         /* Training rows in front, the held-out ones behind. */
         uint32_t *row = folds->memory + f * rows;
         size_t before = f * held, after = rows - held - before;
@@ -58,8 +59,8 @@ ramify_status ramify_folds_create(const ramify_problem *problem, uint64_t seed, 
         fold->observed = fold->train;
         fold->select = (ramify_rows){row + rows - held, held};
     }
-    folds->count = count;
-    for (uint32_t f = 0; f < count; f++)
+    folds->count = (uint32_t)count;
+    for (size_t f = 0; f < count; f++)
         if (!weigh(problem, folds->fold[f].train) || !weigh(problem, folds->fold[f].select)) {
             folds->fold[0] = *problem;
             folds->count = 1;

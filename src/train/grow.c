@@ -360,11 +360,9 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     plan.node = c->node.key;
     plan.meter = &g->meter;
     plan.rate *= pow(g->plan->rate_share, (double)g->level - 1);
-    if (g->plan->last_weights)
-        select.count = 0;
     if (status == RAMIFY_OK)
         status = ramify_expert_fit(g->problem, g->shape, &plan, NULL, g->features, train, weights,
-                                   select, !g->plan->last_weights, c->record, NULL);
+                                   select, !plan.keep_last, c->record, NULL);
     ramify_release(context, rows);
     ramify_release(context, weights);
     if (status != RAMIFY_OK)

@@ -21,7 +21,6 @@ typedef struct ramify_grow_plan {
     bool permute; /* rows go to children by a random permutation: measures false acceptance */
     double level_threshold; /* standard errors by which a level's splits must win together */
     double split_threshold; /* and one split, in a level that does not */
-    bool last_weights;      /* children keep their last weights, whatever the select rows say */
     double borrow;          /* rows borrowed from siblings as a share of own rows; 0: none */
     double borrow_weight;
     double rate_share;         /* rate of level d: expert.rate * rate_share^(d-1) */

@@ -159,7 +159,7 @@ ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
     grow->expert.rate = recipe->root.rate / 2;
     /* There are rows enough: none need be borrowed, and the last weights are the best. */
     grow->borrow = 0;
-    grow->last_weights = true;
+    grow->expert.keep_last = true;
     grow->smallest_node = (uint32_t)(recipe->grow.smallest_node * all / own);
     return plans;
 }

@@ -45,6 +45,13 @@ uint64_t ramify_root_resident(const ramify_problem *problem, const ramify_recipe
     return ramify_resident_need(&of).total;
 }
 
+const char *ramify_design_stem(const ramify_design *design) {
+    const ramify_encoder_options *stem = &design->encoder;
+    if (stem->bins)
+        return stem->frequencies ? "bins and periodic" : "bins";
+    return stem->frequencies ? "plain and periodic" : "plain";
+}
+
 ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe *recipe,
                               const ramify_design *design, const ramify_mlp_shape *shape,
                               const ramify_expert_plan *plan, ramify_root **root) {
@@ -93,10 +100,9 @@ static ramify_status fit_request(void *argument, size_t task, uint32_t worker) {
     r->plan.deadline = b->seconds != 0 ? r->plan.started + b->seconds : 0;
     RAMIFY_TRY(ramify_root_fit(r->problem, b->recipe, &r->design, &r->shape, &r->plan, &r->root));
     ramify_log(r->problem->context, RAMIFY_LOG_INFO,
-               "%s: %s%s, %u hidden layers of %u, %u members, %u epochs of %zu rows: select loss "
+               "%s: %s, %u hidden layers of %u, %u members, %u epochs of %zu rows: select loss "
                "%.4g",
-               b->meter->stage, r->design.encoder.bins ? "bins" : "plain",
-               r->design.encoder.frequencies ? " and periodic" : "", r->shape.layers - 1,
+               b->meter->stage, ramify_design_stem(&r->design), r->shape.layers - 1,
                r->shape.width[1], r->shape.members, r->plan.epochs, r->problem->train.count,
                r->root->criterion);
     return RAMIFY_OK;

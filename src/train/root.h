@@ -17,6 +17,9 @@ typedef struct ramify_root {
     bool usable;             /* a snapshot was taken */
 } ramify_root;
 
+/* What the log calls the stem of a design: "bins and periodic", "plain", ... */
+const char *ramify_design_stem(const ramify_design *design);
+
 /* Trains one design with a shape and plan. shape->width[0] is set to what the encoder makes. A fit
  * that is stopped and has a snapshot sets *root too. Free with ramify_root_destroy. */
 ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe *recipe,

@@ -98,11 +98,13 @@ static double criterion_of(const search *s, uint32_t i) {
 static uint32_t best_design(const search *s, uint32_t count, const bool *marked) {
     uint32_t best = UINT32_MAX;
     double least = INFINITY;
-    for (uint32_t i = 0; i < count; i++)
-        if (!(marked && marked[i]) && criterion_of(s, i) < least) {
-            least = criterion_of(s, i);
+    for (uint32_t i = 0; i < count; i++) {
+        double criterion = marked && marked[i] ? INFINITY : criterion_of(s, i);
+        if (criterion < least) {
+            least = criterion;
             best = i;
         }
+    }
     return best;
 }
 
@@ -116,10 +118,9 @@ static ramify_status fit_designs(search *s, uint32_t from, uint32_t to, const ch
     for (uint32_t i = from; folds > 1 && i < to; i++) {
         const ramify_design *design = &design_at(s, i)->design;
         ramify_log(context, RAMIFY_LOG_INFO,
-                   "%s: %s%s, %u hidden layers, %u members: mean loss of %u folds %.4g", stage,
-                   design->encoder.bins ? "bins" : "plain",
-                   design->encoder.frequencies ? " and periodic" : "", design->hidden_layers,
-                   design->members, folds, criterion_of(s, i));
+                   "%s: %s, %u hidden layers, %u members: mean loss of %u folds %.4g", stage,
+                   ramify_design_stem(design), design->hidden_layers, design->members, folds,
+                   criterion_of(s, i));
     }
     return RAMIFY_OK;
 }

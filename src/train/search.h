@@ -1,8 +1,9 @@
 #ifndef RAMIFY_TRAIN_SEARCH_H
 #define RAMIFY_TRAIN_SEARCH_H
 /* Finding the root: designs that fit the memory bound are tried for a share of the epochs, on folds
- * where select rows are few; teachers learn the rows with the best of their stems; the best designs are trained in full, on the table's
- * rows and on those that the teachers answer; the best of these on select rows is the root. */
+ * where select rows are few; teachers learn the rows with the best of their stems; the best designs
+ * are trained in full, on the table's rows and on those that the teachers answer; the best of these
+ * on select rows is the root. */
 
 #include "root.h"
 

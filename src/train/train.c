@@ -59,18 +59,11 @@ static ramify_status find_column(session *s, const char *name, const ramify_colu
     if (!name)
         return RAMIFY_OK;
     /* A name is written as in a list of one. */
-    const char *list = name, *first, *second;
-    size_t length, more, index = SIZE_MAX;
-    if (ramify_list_next(&list, &first, &length) && !ramify_list_next(&list, &second, &more)) {
-        char *copy = ramify_allocate(s->context, length + 1, 1);
-        if (!copy)
-            return RAMIFY_ERROR_MEMORY;
-        memcpy(copy, first, length);
-        copy[length] = '\0';
-        index = ramify_table_find(s->table, copy);
-        ramify_release(s->context, copy);
-    }
-    if (index == SIZE_MAX)
+    const char *list = name, *first = "", *second;
+    size_t length = 0, more;
+    ramify_list_next(&list, &first, &length);
+    size_t index = ramify_table_find(s->table, first, length);
+    if (index == SIZE_MAX || ramify_list_next(&list, &second, &more))
         return ramify_fail(s->context, RAMIFY_ERROR_DATA,
                            "%s: %s names no column, or several where one is needed",
                            s->table->source, name);

@@ -34,8 +34,8 @@ static void test_from_doubles(void **state) {
     assert_int_equal(ramify_table_from_doubles(world->context, values, 2, 2, 2, names, &table),
                      RAMIFY_OK);
     assert_true(table->named);
-    assert_int_equal(ramify_table_find(table, "b"), 1);
-    assert_true(ramify_table_find(table, "c") == SIZE_MAX);
+    assert_int_equal(ramify_table_find(table, "b", strlen("b")), 1);
+    assert_true(ramify_table_find(table, "c", strlen("c")) == SIZE_MAX);
     assert_true(data_value(table, 1, 1) == 4);
     ramify_table_destroy(&table);
 }

@@ -19,19 +19,6 @@
 /* Columns of the mixed table. */
 enum { SMOOTH, FEW, TWO, HEAVY, GAPS, CONSTANT, NUMERIC };
 
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
-
 static double zero(const double *x) {
     (void)x;
     return 0;
@@ -41,7 +28,7 @@ static double zero(const double *x) {
 static toy mixed(void) {
     static const char *const words[] = {"red", "green", "blue", NULL};
     const char *color[ROWS];
-    toy t = toy_create(context, ROWS, NUMERIC, zero, 1.0, 3);
+    toy t = toy_create(toy_context, ROWS, NUMERIC, zero, 1.0, 3);
     for (size_t row = 0; row < ROWS; row++) {
         double *x = t.values + row * (NUMERIC + 1);
         x[FEW] = floor(5 * x[FEW]);
@@ -54,7 +41,7 @@ static toy mixed(void) {
             x[SMOOTH] *= 50; /* select rows move no knot */
         color[row] = words[(row * row / 3) % 4];
     }
-    assert_int_equal(ramify_table_add_texts(context, t.table, "color", color), RAMIFY_OK);
+    assert_int_equal(ramify_table_add_texts(toy_context, t.table, "color", color), RAMIFY_OK);
     toy_problem(&t, TRAIN, 100, NULL, NULL);
     return t;
 }
@@ -132,9 +119,9 @@ static void test_knots(void **state) {
         for (uint32_t b = 0; b < BINS; b++)
             assert_true(inside[b] <= total / BINS + largest[b] + 1e-9);
     }
-    ramify_encoder_destroy(context, &encoder);
+    ramify_encoder_destroy(toy_context, &encoder);
     assert_null(encoder);
-    ramify_encoder_destroy(context, &encoder);
+    ramify_encoder_destroy(toy_context, &encoder);
     toy_destroy(&t);
 }
 
@@ -142,7 +129,7 @@ static void test_knots(void **state) {
 static void test_knots_at_the_border(void **state) {
     (void)state;
     for (size_t distinct = BINS; distinct <= BINS + 2; distinct++) {
-        toy t = toy_create(context, ROWS, 1, zero, 1.0, 4);
+        toy t = toy_create(toy_context, ROWS, 1, zero, 1.0, 4);
         /* All values once, the highest three over and over: quantiles would pass the low ones by. */
         for (size_t row = 0; row < ROWS; row++) {
             double value = (double)(row < distinct ? row : distinct - 1 - row % 3);
@@ -154,7 +141,7 @@ static void test_knots_at_the_border(void **state) {
             assert_int_equal(encoder->column[0].knots, distinct);
         else
             assert_true(encoder->column[0].knots < BINS);
-        ramify_encoder_destroy(context, &encoder);
+        ramify_encoder_destroy(toy_context, &encoder);
         toy_destroy(&t);
     }
 }
@@ -281,7 +268,7 @@ static void test_forward(void **state) {
             free(stem);
             free(expected);
             free(theta);
-            ramify_encoder_destroy(context, &encoder);
+            ramify_encoder_destroy(toy_context, &encoder);
         }
     toy_destroy(&t);
 }
@@ -346,7 +333,7 @@ static void test_backward(void **state) {
             free(weights);
             free(gradient);
             free(theta);
-            ramify_encoder_destroy(context, &encoder);
+            ramify_encoder_destroy(toy_context, &encoder);
         }
     toy_destroy(&t);
 }
@@ -357,7 +344,7 @@ static void test_nothing_to_learn(void **state) {
     ramify_encoder *encoder = encode(&t, false, 0);
     assert_int_equal(encoder->parameters, 0);
     assert_int_equal(encoder->stem.features, t.problem->stem.plain);
-    ramify_encoder_destroy(context, &encoder);
+    ramify_encoder_destroy(toy_context, &encoder);
     toy_destroy(&t);
 }
 
@@ -372,9 +359,9 @@ static void test_deterministic(void **state) {
     ramify_encoder *other = NULL;
     assert_int_equal(ramify_encoder_create(t.problem, &options, &other), RAMIFY_OK);
     assert_memory_not_equal(a->theta, other->theta, a->frequency_at * sizeof *a->theta);
-    ramify_encoder_destroy(context, &a);
-    ramify_encoder_destroy(context, &b);
-    ramify_encoder_destroy(context, &other);
+    ramify_encoder_destroy(toy_context, &a);
+    ramify_encoder_destroy(toy_context, &b);
+    ramify_encoder_destroy(toy_context, &other);
     toy_destroy(&t);
 }
 
@@ -395,7 +382,7 @@ static void test_most_bins(void **state) {
         assert_true(fabs((double)(features[i] - stem[i])) <= 1e-5 * (1 + fabs((double)stem[i])));
     free(features);
     free(stem);
-    ramify_encoder_destroy(context, &encoder);
+    ramify_encoder_destroy(toy_context, &encoder);
     toy_destroy(&t);
 }
 
@@ -409,5 +396,5 @@ int main(void) {
         cmocka_unit_test(test_deterministic),
         cmocka_unit_test(test_most_bins),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, toy_open_context, toy_close_context);
 }

@@ -10,19 +10,6 @@
 
 #include <cmocka.h>
 
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
-
 static double flat(const double *x) {
     return x[0];
 }
@@ -30,7 +17,7 @@ static double flat(const double *x) {
 /* Every fold has each training and select row once, no report row, and holds out rows that no
  * other fold holds out. */
 static void check_folds(size_t rows, uint32_t count, size_t held) {
-    toy t = toy_create(context, rows, 1, flat, 0, 1);
+    toy t = toy_create(toy_context, rows, 1, flat, 0, 1);
     size_t select = rows / 20, train = rows - 2 * select;
     toy_problem(&t, train, select, NULL, NULL);
     ramify_folds folds;
@@ -57,7 +44,7 @@ static void check_folds(size_t rows, uint32_t count, size_t held) {
         assert_true(out[row] <= 1);
     free(seen);
     free(out);
-    ramify_folds_destroy(context, &folds);
+    ramify_folds_destroy(toy_context, &folds);
     toy_destroy(&t);
 }
 
@@ -72,10 +59,10 @@ static void test_rows_of_folds(void **state) {
 /* Folds that are not wanted, or would choose by nothing. */
 static void test_one_fold(void **state) {
     (void)state;
-    toy t = toy_create(context, 100, 1, flat, 0, 1);
+    toy t = toy_create(toy_context, 100, 1, flat, 0, 1);
     double weight[100] = {0};
     weight[3] = weight[85] = weight[95] = 1;
-    assert_int_equal(ramify_table_add_doubles(context, t.table, "w", weight), RAMIFY_OK);
+    assert_int_equal(ramify_table_add_doubles(toy_context, t.table, "w", weight), RAMIFY_OK);
     toy_problem(&t, 80, 10, NULL, "w");
     for (int wanted = 0; wanted < 2; wanted++) {
         ramify_folds folds;
@@ -83,7 +70,7 @@ static void test_one_fold(void **state) {
         assert_int_equal(folds.count, 1);
         assert_ptr_equal(folds.fold[0].train.row, t.problem->train.row);
         assert_ptr_equal(folds.fold[0].select.row, t.problem->select.row);
-        ramify_folds_destroy(context, &folds);
+        ramify_folds_destroy(toy_context, &folds);
     }
     toy_destroy(&t);
 }
@@ -93,5 +80,5 @@ int main(void) {
         cmocka_unit_test(test_rows_of_folds),
         cmocka_unit_test(test_one_fold),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, toy_open_context, toy_close_context);
 }

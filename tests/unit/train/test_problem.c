@@ -13,19 +13,6 @@
 #define ROWS  300
 #define TRAIN 200
 
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
-
 static double wave(const double *x) {
     return 7 + sin(3 * x[0]);
 }
@@ -47,7 +34,7 @@ static void moments(const toy *t, size_t column, long double *mean, long double 
 static void test_moments_of_training_rows(void **state) {
     (void)state;
     enum { INPUTS = 8 };
-    toy t = toy_create(context, ROWS, INPUTS, wave, 0, 1);
+    toy t = toy_create(toy_context, ROWS, INPUTS, wave, 0, 1);
     for (size_t row = 0; row < ROWS; row++) {
         double *x = t.values + row * (INPUTS + 1);
         x[1] *= pow(1.1, (double)row);
@@ -90,7 +77,7 @@ static void test_moments_of_training_rows(void **state) {
 
 static void test_targets_at_both_ends(void **state) {
     (void)state;
-    toy t = toy_create(context, ROWS, 1, wave, 0, 1);
+    toy t = toy_create(toy_context, ROWS, 1, wave, 0, 1);
     for (size_t row = 0; row < ROWS; row++)
         t.values[row * 2 + 1] = row % 3 ? 1.7e308 : -1.7e308;
     toy_problem(&t, TRAIN, 50, NULL, NULL);
@@ -103,11 +90,11 @@ static void test_targets_at_both_ends(void **state) {
 
 static void test_parts_and_weights(void **state) {
     (void)state;
-    toy t = toy_create(context, ROWS, 2, wave, 0, 1);
+    toy t = toy_create(toy_context, ROWS, 2, wave, 0, 1);
     double weight[ROWS];
     for (size_t row = 0; row < ROWS; row++)
         weight[row] = (double)(row % 5);
-    assert_int_equal(ramify_table_add_doubles(context, t.table, "w", weight), RAMIFY_OK);
+    assert_int_equal(ramify_table_add_doubles(toy_context, t.table, "w", weight), RAMIFY_OK);
     toy_problem(&t, TRAIN, 50, NULL, "w");
     const ramify_problem *problem = t.problem;
     assert_int_equal(problem->rows, ROWS);
@@ -131,5 +118,5 @@ int main(void) {
         cmocka_unit_test(test_targets_at_both_ends),
         cmocka_unit_test(test_parts_and_weights),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, toy_open_context, toy_close_context);
 }

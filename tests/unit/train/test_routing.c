@@ -12,19 +12,6 @@
 
 #include <cmocka.h>
 
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
-
 static void test_known_matrices(void **state) {
     (void)state;
     double values[3], vectors[9];
@@ -118,7 +105,7 @@ static void learn(const ramify_problem *problem, const ramify_mlp_shape *shape,
 
 static void check_direction(toy_function *function, const char *task, bool bins, uint32_t members,
                             uint32_t outputs) {
-    toy t = toy_create(context, 2000, 5, function, 0.01, 6);
+    toy t = toy_create(toy_context, 2000, 5, function, 0.01, 6);
     if (task)
         for (size_t row = 0; row < t.rows; row++) {
             double *y = &t.values[row * 6 + 5];
@@ -160,13 +147,13 @@ static void check_direction(toy_function *function, const char *task, bool bins,
                 sum += (double)route[d * stride + c] * (double)t.problem->plain[row * stride + c];
             assert_true(fabs(sum - (double)points[row * ramify_pad(dims) + d]) < 1e-5);
         }
-    ramify_release(context, points);
+    ramify_release(toy_context, points);
     assert_int_equal(ramify_routing_points(t.problem, NULL, 5, &points), RAMIFY_OK);
     assert_memory_equal(points, t.problem->plain, t.rows * stride * sizeof *points);
-    ramify_release(context, points);
-    ramify_release(context, route);
+    ramify_release(toy_context, points);
+    ramify_release(toy_context, route);
     free(record);
-    ramify_encoder_destroy(context, &encoder);
+    ramify_encoder_destroy(toy_context, &encoder);
     toy_destroy(&t);
 }
 
@@ -184,7 +171,7 @@ static void test_ridge_of_classes(void **state) {
 /* A second column that matters gets a second direction. */
 static void test_second_direction(void **state) {
     (void)state;
-    toy t = toy_create(context, 2000, 5, two_ridges, 0, 6);
+    toy t = toy_create(toy_context, 2000, 5, two_ridges, 0, 6);
     toy_problem(&t, 1600, 200, NULL, NULL);
     ramify_encoder_options options = {0};
     ramify_encoder *encoder = NULL;
@@ -201,16 +188,16 @@ static void test_second_direction(void **state) {
     for (size_t d = 0; d < 2; d++)
         in_plane += (double)route[d * stride + 1] * (double)route[d * stride + 1];
     assert_true(dims >= 2 && in_plane > 0.2);
-    ramify_release(context, route);
+    ramify_release(toy_context, route);
     free(record);
-    ramify_encoder_destroy(context, &encoder);
+    ramify_encoder_destroy(toy_context, &encoder);
     toy_destroy(&t);
 }
 
 /* y = sin(2 pi f z_0) + 2 z_1: the mean outer product of its gradient by hand. */
 static void test_against_a_known_gradient(void **state) {
     (void)state;
-    toy t = toy_create(context, 500, 5, ridge, 0, 6);
+    toy t = toy_create(toy_context, 500, 5, ridge, 0, 6);
     toy_problem(&t, 400, 50, NULL, NULL);
     ramify_encoder_options options = {.frequencies = 1, .frequency_deviation = 0.3, .seed = 2};
     ramify_encoder *encoder = NULL;
@@ -245,16 +232,16 @@ static void test_against_a_known_gradient(void **state) {
         for (size_t c = 0; c < 2; c++)
             assert_true(fabs(image[c] - value * (double)v[c]) < 1e-3);
     }
-    ramify_release(context, route);
+    ramify_release(toy_context, route);
     free(record);
-    ramify_encoder_destroy(context, &encoder);
+    ramify_encoder_destroy(toy_context, &encoder);
     toy_destroy(&t);
 }
 
 /* Where nothing changes there is no direction. */
 static void test_constant_output(void **state) {
     (void)state;
-    toy t = toy_create(context, 300, 5, ridge, 0, 6);
+    toy t = toy_create(toy_context, 300, 5, ridge, 0, 6);
     toy_problem(&t, 200, 50, NULL, NULL);
     ramify_encoder_options options = {0};
     ramify_encoder *encoder = NULL;
@@ -268,7 +255,7 @@ static void test_constant_output(void **state) {
     assert_null(route);
     assert_int_equal(dims, 0);
     free(record);
-    ramify_encoder_destroy(context, &encoder);
+    ramify_encoder_destroy(toy_context, &encoder);
     toy_destroy(&t);
 }
 
@@ -282,5 +269,5 @@ int main(void) {
         cmocka_unit_test(test_constant_output),
         cmocka_unit_test(test_against_a_known_gradient),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, toy_open_context, toy_close_context);
 }

@@ -8,6 +8,19 @@
 
 #include <cmocka.h>
 
+ramify_context *toy_context;
+
+int toy_open_context(void **state) {
+    (void)state;
+    return ramify_context_create(NULL, &toy_context) == RAMIFY_OK ? 0 : 1;
+}
+
+int toy_close_context(void **state) {
+    (void)state;
+    ramify_context_destroy(&toy_context);
+    return 0;
+}
+
 float *toy_floats(size_t count) {
     size_t bytes = ramify_pad(count + 1) * sizeof(float);
     float *memory = aligned_alloc(RAMIFY_ALIGNMENT, bytes);
@@ -57,7 +70,7 @@ void toy_problem(toy *t, size_t train, size_t select, const char *task, const ch
     for (size_t i = 0; i < t->rows; i++)
         row[i] = (uint32_t)i;
     const ramify_column *column =
-        weight ? &t->table->columns[ramify_table_find(t->table, weight)] : NULL;
+        weight ? &t->table->columns[ramify_table_find(t->table, weight, strlen(weight))] : NULL;
     ramify_rows rest = {row + train + select, t->rows - train - select};
     assert_int_equal(ramify_problem_create(t->context, t->match, (ramify_rows){row, train},
                                            (ramify_rows){row + train, select}, rest, column,

@@ -6,6 +6,11 @@
 #include "problem.h"
 #include "random.h"
 
+/* A context with the usual options, for a whole group of tests. */
+extern ramify_context *toy_context;
+int toy_open_context(void **state);
+int toy_close_context(void **state);
+
 /* A table of columns x1 .. xN and y, uniform on -1 .. 1, with y = function(x) + noise * normal. */
 typedef struct toy {
     ramify_context *context;
