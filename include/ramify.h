@@ -122,6 +122,9 @@ RAMIFY_API const char *ramify_message(const ramify_context *context);
 /* The instruction set in use: "baseline", "avx2", ... Lives as long as the library. */
 RAMIFY_API const char *ramify_isa(const ramify_context *context);
 
+/* Threads that a call may use, its own included; at least 1. */
+RAMIFY_API uint32_t ramify_threads(const ramify_context *context);
+
 /* ------------------------------------------------------------------------------------------------
  * 2. Opening a model and predicting
  * --------------------------------------------------------------------------------------------- */
@@ -137,8 +140,14 @@ typedef struct ramify_open_options {
     ramify_access access; /* default RAMIFY_ACCESS_READ */
 
     /* Bound on all bytes that the model and its predictors hold once it is open; 0: none, what was
-     * read is kept. Opening itself briefly needs memory for the file's header. */
+     * read is kept. Opening itself briefly needs memory for the file's header. What the bound leaves
+     * beside one row's path is a cache of tree nodes and experts. With RAMIFY_ACCESS_MMAP, records
+     * are mapped one by one and whole pages are counted. */
     uint64_t resident_bytes;
+
+    /* Under a bound: predictors that will be alive at the same time, one per thread; 0: 1. Where the
+     * bound has no room for so many, fewer can be created. */
+    uint32_t predictors;
 } ramify_open_options;
 
 RAMIFY_API void ramify_open_options_init(ramify_open_options *options);
@@ -206,7 +215,10 @@ RAMIFY_API ramify_status ramify_model_check(ramify_context *context, ramify_mode
 typedef struct ramify_predictor ramify_predictor;
 
 /* Creates a predictor for up to `rows` rows at a time (larger requests are cut into such pieces); 0
- * = 1 row. Destroy with ramify_predictor_destroy, before ramify_close. */
+ * = 1 row. Rows of a piece that lead to the same expert are predicted together, so that each expert
+ * is read at most once per piece. Under a resident bound the pieces are as large as it allows, and
+ * RAMIFY_ERROR_LIMIT says that it has no room for a further predictor. Destroy with
+ * ramify_predictor_destroy, before ramify_close. */
 RAMIFY_API ramify_status ramify_predictor_create(ramify_context *context, ramify_model *model,
                                                  size_t rows, ramify_predictor **predictor);
 RAMIFY_API void ramify_predictor_destroy(ramify_predictor **predictor);

@@ -110,7 +110,7 @@ static struct ramify_pool *pool_create(ramify_context *context) {
     return pool;
 }
 
-uint32_t ramify_thread_count(const ramify_context *context) {
+uint32_t ramify_threads(const ramify_context *context) {
     return context->threads;
 }
 

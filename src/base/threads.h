@@ -8,12 +8,9 @@
 
 #include "ramify.h"
 
-/* One task. worker is in 0 .. ramify_thread_count-1 and names scratch memory that no other running
+/* One task. worker is in 0 .. ramify_threads(context)-1 and names scratch memory that no other running
  * task uses. A task that fails calls ramify_fail and returns the status. */
 typedef ramify_status (*ramify_task_run)(void *argument, size_t task, uint32_t worker);
-
-/* Threads that ramify_parallel may use; at least 1. */
-uint32_t ramify_thread_count(const ramify_context *context);
 
 /* Runs task 0 .. tasks-1, handed out in order, on the pool and the calling thread, and returns when
  * all have ended. After the first failure no new task is started, and the status of the failed task

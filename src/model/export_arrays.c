@@ -168,7 +168,7 @@ static void fill_child(ramify_exporter *e) {
 static ramify_status put_node(ramify_exporter *e, uint32_t index) {
     const void *record;
     uint32_t slot;
-    RAMIFY_TRY(ramify_store_acquire(e->context, e->model, &e->model->nodes, &e->node[index],
+    RAMIFY_TRY(ramify_store_acquire(e->context, e->model, &e->model->nodes, &e->node[index], false,
                                     &e->traffic, &record, &slot));
     const ramify_node_header *header = record;
     ramify_status status = RAMIFY_OK;
@@ -220,7 +220,7 @@ static void put_layer(ramify_exporter *e, const ramify_mlp_layer *at, const floa
 static ramify_status put_module(ramify_exporter *e, const ramify_reference *reference) {
     const void *record;
     uint32_t slot;
-    RAMIFY_TRY(ramify_store_acquire(e->context, e->model, &e->model->experts, reference,
+    RAMIFY_TRY(ramify_store_acquire(e->context, e->model, &e->model->experts, reference, false,
                                     &e->traffic, &record, &slot));
     for (uint32_t l = 0; l < e->mlp->layers; l++)
         put_layer(e, &e->layer[l], record);

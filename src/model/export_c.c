@@ -157,8 +157,8 @@ static ramify_status walk_node(ramify_exporter *e, uint32_t index, uint64_t room
     const ramify_reference reference = e->node[index];
     const void *record;
     uint32_t slot;
-    RAMIFY_TRY(ramify_store_acquire(e->context, model, &model->nodes, &reference, &e->traffic,
-                                    &record, &slot));
+    RAMIFY_TRY(ramify_store_acquire(e->context, model, &model->nodes, &reference, false,
+                                    &e->traffic, &record, &slot));
     uint32_t depth = e->depth[index];
     ramify_status status =
         ramify_node_check_place(e->context, &model->source, &reference, record, depth);

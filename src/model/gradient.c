@@ -17,7 +17,7 @@ static uint64_t aligned(uint64_t bytes) {
 static ramify_status take_memory(ramify_predictor *p) {
     const ramify_module_shape *shape = &p->model->shape;
     /* Of the predictor's piece; under a bound, one row. */
-    size_t rows = p->model->predictor_allowance > 0 ? 1 : p->rows;
+    size_t rows = p->model->bound > 0 ? 1 : p->rows;
     gradient_sizes sizes = {.feature = rows * p->ldf * sizeof(float),
                             .group = rows * p->ldf * sizeof(float),
                             .plain = rows * p->ldp * sizeof(float),

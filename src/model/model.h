@@ -34,12 +34,16 @@ struct ramify_model {
     uint64_t resident_bytes;      /* of the tensors that are always resident, from data_start on */
     unsigned char *resident;      /* our copy of them, or NULL where they are used in place */
     uint64_t bound;               /* options.resident_bytes; 0: none */
-    uint64_t predictor_allowance; /* with a bound: bytes that a predictor may take */
+    bool maps_records;            /* with a bound: mapped, not read */
+    uint32_t predictors;          /* with a bound: how many it counts */
+    uint32_t kept_levels;         /* of the tree, from the root: nodes that stay in the cache */
+    uint64_t predictor_allowance; /* with a bound: bytes that each of them may take */
     uint64_t
         fixed_bytes; /* held since open: everything but predictors and parts filled on demand */
 
-    pthread_mutex_t lock; /* guards the stores where they need it */
-    pthread_cond_t unpinned;
+    pthread_mutex_t lock;        /* guards the stores where they need it */
+    pthread_cond_t changed;      /* a record was read or is no longer used */
+    uint32_t predictors_alive;   /* with a bound; under the lock */
     _Atomic uint64_t part_bytes; /* filled on demand, or of a borrowed buffer or map, touched */
     _Atomic uint64_t predictor_bytes; /* of all predictors alive */
     _Atomic uint64_t peak_bytes, hits, misses, bytes_read;

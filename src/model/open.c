@@ -15,6 +15,10 @@
  * the bound leaves; the rest is cache. */
 #define PREDICTOR_ROWS 256
 
+/* Linux allows a process 65,530 mappings by default (vm.max_map_count); the rest of the program
+ * needs some, and so may another model. */
+#define MAPPED_SLOTS_MAX 16384
+
 void ramify_open_options_init(ramify_open_options *options) {
     *options = (ramify_open_options){.access = RAMIFY_ACCESS_READ};
 }
@@ -223,26 +227,9 @@ static ramify_status read_resident(ramify_context *context, ramify_model *model,
     return RAMIFY_OK;
 }
 
-/* Pages that a range of this many bytes may touch, in bytes. */
-static uint64_t page_bytes(uint64_t bytes) {
-    return (bytes + RAMIFY_DATA_ALIGNMENT - 1) / RAMIFY_DATA_ALIGNMENT * RAMIFY_DATA_ALIGNMENT +
-           RAMIFY_DATA_ALIGNMENT;
-}
-
-/* Under a bound with a mapped file: whole pages, and the bits that say what has been checked. */
-static uint64_t mapped_need(const ramify_model *model) {
-    const ramify_need *need = &model->need;
-    uint64_t bits = 0;
-    if (model->nodes.bytes > 0)
-        bits += model->nodes.bytes / 64 / 4 + ramify_block_bytes(2 * RAMIFY_ALIGNMENT);
-    bits += model->experts.bytes / model->experts.unit / 4 + ramify_block_bytes(128);
-    return need->handle + need->scratch + bits + page_bytes(model->resident_bytes) +
-           model->limits.depth * page_bytes(model->nodes.slot_bytes) + page_bytes(need->module);
-}
-
 static ramify_status check_bound(ramify_context *context, const ramify_model *model,
                                  uint64_t need) {
-    if (model->bound == 0 || need <= model->bound)
+    if (need <= model->bound)
         return RAMIFY_OK;
     return ramify_fail(context, RAMIFY_ERROR_LIMIT,
                        "%s: one row needs %llu bytes in memory, %llu are allowed: allow more, or "
@@ -251,38 +238,92 @@ static ramify_status check_bound(ramify_context *context, const ramify_model *mo
                        (unsigned long long)model->bound);
 }
 
-/* Divides what the bound leaves: up to a quarter for larger predictors, then nodes, as every row
- * needs some of them, up to another quarter, then modules. */
+/* A store whose slots are being counted: how many, and what they take. */
+typedef struct slot_plan {
+    uint64_t slot_bytes, records, slots;
+    bool mapped;
+} slot_plan;
+
+static uint64_t plan_bytes(const slot_plan *plan) {
+    return plan->slots > 0 ? ramify_store_cache_bytes(plan->slot_bytes, plan->mapped, plan->slots)
+                           : 0;
+}
+
+/* Adds as many slots as `spare` bytes more allow and there are records for. Sizes go up in steps
+ * (buckets are a power of two), so the number is searched for. Returns the bytes used of spare. */
+static uint64_t add_slots(slot_plan *plan, uint64_t spare) {
+    uint64_t before = plan_bytes(plan);
+    uint64_t low = plan->slots, high = plan->records > low ? plan->records : low;
+    if (plan->mapped && high > MAPPED_SLOTS_MAX && low < MAPPED_SLOTS_MAX)
+        high = MAPPED_SLOTS_MAX;
+    while (low < high) {
+        plan->slots = low + (high - low + 1) / 2;
+        if (plan_bytes(plan) - before <= spare)
+            low = plan->slots;
+        else
+            high = plan->slots - 1;
+    }
+    plan->slots = low;
+    return plan_bytes(plan) - before;
+}
+
+/* Levels from the root whose nodes all stay, in at most half of the slots that one path leaves. */
+static uint32_t plan_kept_levels(const ramify_model *model, uint64_t slots, uint32_t *kept) {
+    uint64_t room = (slots - model->limits.depth) / 2, nodes = 1, all = 0;
+    uint32_t levels = 0;
+    for (; levels < model->limits.depth && all + nodes <= room; levels++) {
+        all += nodes;
+        nodes *= model->limits.arity;
+    }
+    *kept = (uint32_t)all;
+    return levels;
+}
+
+/* Divides what the bound leaves: a further predictor for every further thread that may predict; up
+ * to a quarter for larger predictors; then nodes, as every row needs some of them, up to another
+ * third; then modules. */
 static ramify_status open_caches(ramify_context *context, ramify_model *model) {
-    RAMIFY_TRY(check_bound(context, model, model->need.total));
-    uint64_t spare = model->bound - model->need.total;
+    bool mapped = model->maps_records;
+    slot_plan nodes = {.slot_bytes = model->nodes.slot_bytes,
+                       .records = model->limits.nodes,
+                       .slots = model->limits.depth,
+                       .mapped = mapped};
+    slot_plan experts = {.slot_bytes = model->experts.slot_bytes,
+                         .records = model->limits.modules,
+                         .slots = 1,
+                         .mapped = mapped};
+    uint64_t need = model->need.total;
+    if (mapped) {
+        need += plan_bytes(&nodes) + plan_bytes(&experts);
+        nodes.mapped = experts.mapped = false;
+        need -= plan_bytes(&nodes) + plan_bytes(&experts);
+        nodes.mapped = experts.mapped = true;
+    }
+    RAMIFY_TRY(check_bound(context, model, need));
+    uint64_t spare = model->bound - need;
+    uint64_t further = spare / model->need.scratch;
+    if (model->predictors - 1 > further)
+        model->predictors = 1 + (uint32_t)further;
+    spare -= (model->predictors - 1) * model->need.scratch;
+
     uint64_t most =
         ramify_predictor_bytes(&model->stem, &model->shape, model->limits.arity, PREDICTOR_ROWS) -
         model->need.scratch;
-    uint64_t predictor = most < spare / 4 ? most : spare / 4;
-    model->predictor_allowance = model->need.scratch + predictor;
-    spare -= predictor;
+    uint64_t share = spare / 4 / model->predictors;
+    uint64_t larger = most < share ? most : share;
+    model->predictor_allowance = model->need.scratch + larger;
+    spare -= larger * model->predictors;
 
-    /* A slot's bookkeeping: itself and, as buckets are rounded up, at most two of them. */
-    uint64_t overhead = sizeof(ramify_slot) + 2 * sizeof(uint32_t);
-    uint64_t extra_nodes = 0, extra_modules = 0;
-    uint64_t alignment = 4 * RAMIFY_ALIGNMENT; /* rounding of the two parts of each cache */
-    spare = spare > alignment ? spare - alignment : 0;
-    if (model->limits.nodes > model->limits.depth) {
-        uint64_t wanted = model->limits.nodes - model->limits.depth;
-        uint64_t room = spare / 3 / (model->nodes.slot_bytes + overhead);
-        extra_nodes = wanted < room ? wanted : room;
-        spare -= extra_nodes * (model->nodes.slot_bytes + overhead);
-    }
-    if (model->limits.modules > 1) {
-        uint64_t wanted = model->limits.modules - 1;
-        uint64_t room = spare / (model->experts.slot_bytes + overhead);
-        extra_modules = wanted < room ? wanted : room;
-    }
     if (model->limits.nodes > 0)
-        RAMIFY_TRY(ramify_store_open_cache(context, &model->nodes,
-                                           (uint32_t)(model->limits.depth + extra_nodes)));
-    return ramify_store_open_cache(context, &model->experts, (uint32_t)(1 + extra_modules));
+        spare -= add_slots(&nodes, spare / 3);
+    add_slots(&experts, spare);
+    uint32_t kept = 0;
+    if (model->limits.nodes > 0) {
+        model->kept_levels = plan_kept_levels(model, nodes.slots, &kept);
+        RAMIFY_TRY(
+            ramify_store_open_cache(context, &model->nodes, (uint32_t)nodes.slots, kept, mapped));
+    }
+    return ramify_store_open_cache(context, &model->experts, (uint32_t)experts.slots, 0, mapped);
 }
 
 static ramify_status open_stores(ramify_context *context, ramify_model *model) {
@@ -294,10 +335,8 @@ static ramify_status open_stores(ramify_context *context, ramify_model *model) {
                          .depth = model->limits.depth,
                          .arity = model->limits.arity};
     model->need = ramify_resident_need(&of);
-    if (model->source.kind == RAMIFY_SOURCE_FILE && model->bound > 0)
+    if (model->bound > 0)
         return open_caches(context, model);
-    if (model->source.kind == RAMIFY_SOURCE_MAP)
-        RAMIFY_TRY(check_bound(context, model, mapped_need(model)));
     unsigned char *bytes = model->source.bytes;
     if (model->nodes.bytes > 0)
         RAMIFY_TRY(ramify_store_open_in_place(context, &model->nodes,
@@ -316,15 +355,7 @@ static uint64_t count_fixed(const ramify_model *model) {
         bytes += ramify_block_bytes(model->resident_bytes);
     if (model->source.kind == RAMIFY_SOURCE_OWNED)
         bytes += ramify_block_bytes(model->source.size);
-    const ramify_store *stores[] = {&model->nodes, &model->experts};
-    for (size_t i = 0; i < 2; i++) {
-        const ramify_store *store = stores[i];
-        if (!store->memory)
-            continue;
-        bytes += store->base ? ramify_block_bytes((store->bytes / store->unit / 32 + 16) / 16 * 128)
-                             : ramify_store_cache_bytes(store->slot_bytes, store->slot_count);
-    }
-    return bytes;
+    return bytes + ramify_store_held(&model->nodes) + ramify_store_held(&model->experts);
 }
 
 static ramify_status read_root(ramify_context *context, ramify_model *model) {
@@ -333,8 +364,8 @@ static ramify_status read_root(ramify_context *context, ramify_model *model) {
     ramify_traffic traffic = {0};
     const void *record;
     uint32_t slot;
-    RAMIFY_TRY(ramify_store_acquire(context, model, &model->nodes, &model->root, &traffic, &record,
-                                    &slot));
+    RAMIFY_TRY(ramify_store_acquire(context, model, &model->nodes, &model->root,
+                                    model->kept_levels > 0, &traffic, &record, &slot));
     ramify_status status =
         ramify_node_check_place(context, &model->source, &model->root, record, 0);
     ramify_store_release(model, &model->nodes, slot);
@@ -362,8 +393,8 @@ static ramify_status open_parts(ramify_context *context, ramify_model *model) {
 }
 
 /* Takes over the source. */
-static ramify_status open_source(ramify_context *context, ramify_source *source, uint64_t bound,
-                                 ramify_model **model) {
+static ramify_status open_source(ramify_context *context, ramify_source *source,
+                                 const ramify_open_options *options, ramify_model **model) {
     ramify_model *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (!made) {
         ramify_source_close(context, source);
@@ -371,9 +402,11 @@ static ramify_status open_source(ramify_context *context, ramify_source *source,
     }
     made->context = context;
     made->source = *source;
-    made->bound = bound;
+    made->bound = options->resident_bytes;
+    made->predictors = options->predictors > 0 ? options->predictors : 1;
+    made->maps_records = made->bound > 0 && options->access == RAMIFY_ACCESS_MMAP;
     pthread_mutex_init(&made->lock, NULL);
-    pthread_cond_init(&made->unpinned, NULL);
+    pthread_cond_init(&made->changed, NULL);
     ramify_status status = open_parts(context, made);
     if (status != RAMIFY_OK)
         ramify_close(&made);
@@ -394,10 +427,14 @@ ramify_status ramify_open(ramify_context *context, const char *path,
     if (chosen.access != RAMIFY_ACCESS_READ && chosen.access != RAMIFY_ACCESS_MMAP)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "ramify_open: unknown access %d",
                            (int)chosen.access);
+    /* Under a bound a file is mapped record by record. */
+    ramify_access access = chosen.resident_bytes > 0 ? RAMIFY_ACCESS_READ : chosen.access;
     ramify_source source;
-    RAMIFY_TRY(ramify_source_open(context, path, chosen.access, &source));
-    return open_source(context, &source, chosen.resident_bytes, model);
+    RAMIFY_TRY(ramify_source_open(context, path, access, &source));
+    return open_source(context, &source, &chosen, model);
 }
+
+static const ramify_open_options unbounded = {.access = RAMIFY_ACCESS_READ};
 
 ramify_status ramify_open_buffer(ramify_context *context, const void *bytes, size_t size,
                                  ramify_model **model) {
@@ -407,14 +444,14 @@ ramify_status ramify_open_buffer(ramify_context *context, const void *bytes, siz
                            "ramify_open_buffer: bytes or model is NULL");
     ramify_source source;
     RAMIFY_TRY(ramify_source_memory(context, bytes, size, false, &source));
-    return open_source(context, &source, 0, model);
+    return open_source(context, &source, &unbounded, model);
 }
 
 ramify_status ramify_open_owned(ramify_context *context, void *bytes, size_t size,
                                 ramify_model **model) {
     ramify_source source;
     RAMIFY_TRY(ramify_source_memory(context, bytes, size, true, &source));
-    return open_source(context, &source, 0, model);
+    return open_source(context, &source, &unbounded, model);
 }
 
 void ramify_close(ramify_model **model) {
@@ -429,7 +466,7 @@ void ramify_close(ramify_model **model) {
     ramify_release(context, old->resident);
     ramify_release(context, old->config);
     ramify_source_close(context, &old->source);
-    pthread_cond_destroy(&old->unpinned);
+    pthread_cond_destroy(&old->changed);
     pthread_mutex_destroy(&old->lock);
     ramify_release(context, old);
 }

@@ -63,6 +63,27 @@ uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_sha
     return ramify_block_bytes(lay_out(&counted, NULL, stem, shape, arity, rows));
 }
 
+/* Counts a predictor, if the bound allows for one more. */
+static ramify_status admit_predictor(ramify_context *context, ramify_model *model) {
+    pthread_mutex_lock(&model->lock);
+    bool fits = model->bound == 0 || model->predictors_alive < model->predictors;
+    model->predictors_alive += fits;
+    pthread_mutex_unlock(&model->lock);
+    if (fits)
+        return RAMIFY_OK;
+    return ramify_fail(context, RAMIFY_ERROR_LIMIT,
+                       "%s: the bound of %llu bytes was divided among %u predictors, which are all "
+                       "there: destroy one, or open the model for more (predictors) or with a "
+                       "larger bound (resident_bytes)",
+                       model->source.name, (unsigned long long)model->bound, model->predictors);
+}
+
+static void dismiss_predictor(ramify_model *model) {
+    pthread_mutex_lock(&model->lock);
+    model->predictors_alive--;
+    pthread_mutex_unlock(&model->lock);
+}
+
 ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_model *model,
                                              size_t rows, ramify_predictor **predictor) {
     const ramify_kernels *kernels = ramify_kernels_select(ramify_isa(context));
@@ -74,7 +95,7 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
     rows = rows > 0 ? rows : 1;
     uint32_t arity = model->limits.arity;
     uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, rows);
-    while (model->predictor_allowance > 0 && rows > 1 && bytes > model->predictor_allowance) {
+    while (model->bound > 0 && rows > 1 && bytes > model->predictor_allowance) {
         rows -= rows > 16 ? rows / 16 : 1;
         bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, rows);
     }
@@ -82,9 +103,12 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
         return ramify_fail(context, RAMIFY_ERROR_MEMORY,
                            "a predictor of %llu bytes cannot be addressed",
                            (unsigned long long)bytes);
+    RAMIFY_TRY(admit_predictor(context, model));
     ramify_predictor *made = ramify_allocate(context, (size_t)(bytes - ramify_block_bytes(0)), 1);
-    if (!made)
+    if (!made) {
+        dismiss_predictor(model);
         return RAMIFY_ERROR_MEMORY;
+    }
     memset(made, 0, sizeof *made);
     lay_out(made, (unsigned char *)made, &model->stem, &model->shape, arity, rows);
     made->context = context;
@@ -110,6 +134,7 @@ void ramify_predictor_destroy(ramify_predictor **predictor) {
         return;
     ramify_predictor *old = *predictor;
     *predictor = NULL;
+    dismiss_predictor(old->model);
     ramify_model_hold(old->model, &old->model->predictor_bytes, -(int64_t)old->bytes);
     ramify_release(old->context, old->gradient_memory);
     ramify_release(old->context, old);
@@ -183,7 +208,8 @@ static ramify_status descend(ramify_predictor *p, const ramify_row_group *group,
     const void *record;
     uint32_t slot;
     RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->nodes, &group->reference,
-                                    &p->traffic, &record, &slot));
+                                    group->depth < model->kept_levels, &p->traffic, &record,
+                                    &slot));
     const ramify_node_header *node = record;
     ramify_status status =
         ramify_node_check_place(p->context, &model->source, &group->reference, node, group->depth);
@@ -253,7 +279,7 @@ static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first
         batch.count = count;
     }
     uint32_t slot;
-    RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &leaf->reference,
+    RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &leaf->reference, false,
                                     &p->traffic, &batch.record, &slot));
     bool in_order = leaf->count == rows; /* sorting into one group keeps the order */
     batch.features = gather(p, p->features, p->ldf, batch.rows, batch.count, in_order);
@@ -262,16 +288,35 @@ static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first
     return RAMIFY_OK;
 }
 
+/* Takes a piece of raw rows to their leaves. */
+static ramify_status sink(ramify_predictor *p, size_t rows, const double *x, size_t x_stride) {
+    const ramify_model *model = p->model;
+    ramify_stem_plain(&model->stem, rows, x, x_stride, p->plain, p->ldp);
+    if (p->point != p->plain && model->limits.nodes > 0)
+        ramify_stem_route(p->kernels, &model->stem, rows, p->plain, p->ldp, p->point, p->ldt);
+    return route(p, rows);
+}
+
+ramify_status ramify_predictor_find_experts(ramify_predictor *predictor, size_t rows,
+                                            const double *x, size_t x_stride, uint32_t *experts) {
+    ramify_predictor *p = predictor;
+    for (size_t first = 0; first < rows; first += p->rows) {
+        size_t count = rows - first < p->rows ? rows - first : p->rows;
+        RAMIFY_TRY(sink(p, count, x + first * x_stride, x_stride));
+        for (size_t i = 0; i < p->leaf_count; i++)
+            for (uint32_t r = 0; r < p->leaves[i].count; r++)
+                experts[first + p->order[p->leaves[i].start + r]] = p->leaves[i].reference.id;
+    }
+    ramify_predictor_report(p);
+    return RAMIFY_OK;
+}
+
 ramify_status ramify_predictor_visit(ramify_predictor *predictor, size_t rows, const double *x,
                                      size_t x_stride, ramify_batch_run run, void *argument) {
     ramify_predictor *p = predictor;
-    const ramify_model *model = p->model;
-    ramify_stem_plain(&model->stem, rows, x, x_stride, p->plain, p->ldp);
+    RAMIFY_TRY(sink(p, rows, x, x_stride));
     if (p->features != p->plain)
-        ramify_stem_features(&model->stem, rows, p->plain, p->ldp, p->features, p->ldf);
-    if (p->point != p->plain && model->limits.nodes > 0)
-        ramify_stem_route(p->kernels, &model->stem, rows, p->plain, p->ldp, p->point, p->ldt);
-    RAMIFY_TRY(route(p, rows));
+        ramify_stem_features(&p->model->stem, rows, p->plain, p->ldp, p->features, p->ldf);
     for (size_t i = 0; i < p->leaf_count; i++)
         p->visits[i] = (ramify_visit){.offset = p->leaves[i].reference.offset, .leaf = (uint32_t)i};
     sort_visits(p->visits, p->leaf_count);

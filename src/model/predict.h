@@ -73,6 +73,10 @@ typedef void (*ramify_batch_run)(ramify_predictor *predictor, const ramify_batch
 ramify_status ramify_predictor_visit(ramify_predictor *predictor, size_t rows, const double *x,
                                      size_t x_stride, ramify_batch_run run, void *argument);
 
+/* Numbers of the modules that rows lead to, without running them: experts[rows]. */
+ramify_status ramify_predictor_find_experts(ramify_predictor *predictor, size_t rows,
+                                            const double *x, size_t x_stride, uint32_t *experts);
+
 /* As the public functions, for code that runs inside a public call: the context's message stays. */
 ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_model *model,
                                              size_t rows, ramify_predictor **predictor);

@@ -1,4 +1,7 @@
-/* Predicting a whole table: blocks of rows, each on one thread. */
+/* Predicting a whole table: blocks of rows, each on one thread.
+ *
+ * Where the experts do not all fit the memory bound, the rows are first taken to their leaves and
+ * ordered by expert: each expert is then read once for the whole table, in the order of the file. */
 
 #include "memory.h"
 #include "predict.h"
@@ -17,7 +20,8 @@
 
 typedef struct worker {
     ramify_predictor *predictor;
-    double *raw;       /* BLOCK_ROWS x columns */
+    double *raw;       /* block x columns */
+    double *predicted; /* block x outputs, if rows are ordered by expert */
     uint64_t *outside; /* columns: values outside the training range */
 } worker;
 
@@ -29,6 +33,9 @@ typedef struct table_job {
     double *y; /* rows x outputs */
     worker *workers;
     uint32_t worker_count;
+    bool by_expert;
+    uint32_t *expert; /* rows: number of each row's module */
+    uint32_t *order;  /* rows, ordered by it; NULL: as they are */
 } table_job;
 
 static void count_outside(const ramify_schema *schema, const double *raw, size_t rows,
@@ -42,46 +49,107 @@ static void count_outside(const ramify_schema *schema, const double *raw, size_t
         }
 }
 
-static ramify_status predict_block(void *argument, size_t task, uint32_t number) {
+typedef struct row_block {
+    size_t first, count;
+} row_block;
+
+/* The rows of a task, their raw values on the worker. */
+static row_block take_block(const table_job *job, size_t task, uint32_t number) {
+    row_block block = {.first = task * job->block};
+    block.count = job->rows - block.first < job->block ? job->rows - block.first : job->block;
+    ramify_match_rows(job->match, job->order ? job->order + block.first : NULL, block.first,
+                      block.count, job->workers[number].raw);
+    return block;
+}
+
+/* Task */
+static ramify_status find_experts(void *argument, size_t task, uint32_t number) {
     table_job *job = argument;
     if (ramify_cancelled(job->context))
         return ramify_fail(job->context, RAMIFY_STOPPED, "stopped");
+    row_block block = take_block(job, task, number);
+    return ramify_predictor_find_experts(job->workers[number].predictor, block.count,
+                                         job->workers[number].raw, job->model->schema->column_count,
+                                         job->expert + block.first);
+}
+
+/* Task */
+static ramify_status predict_block(void *argument, size_t task, uint32_t number) {
+    table_job *job = argument;
     worker *w = &job->workers[number];
     const ramify_schema *schema = job->model->schema;
-    size_t first = task * job->block;
-    size_t count = job->rows - first < job->block ? job->rows - first : job->block;
-    ramify_match_rows(job->match, NULL, first, count, w->raw);
-    count_outside(schema, w->raw, count, w->outside);
     uint32_t outputs = job->model->outputs;
-    return ramify_predictor_run(w->predictor, count, w->raw, schema->column_count,
-                                job->y + first * outputs, outputs);
+    if (ramify_cancelled(job->context))
+        return ramify_fail(job->context, RAMIFY_STOPPED, "stopped");
+    row_block block = take_block(job, task, number);
+    count_outside(schema, w->raw, block.count, w->outside);
+    double *to = job->order ? w->predicted : job->y + block.first * outputs;
+    RAMIFY_TRY(
+        ramify_predictor_run(w->predictor, block.count, w->raw, schema->column_count, to, outputs));
+    for (size_t i = 0; job->order && i < block.count; i++)
+        memcpy(job->y + (size_t)job->order[block.first + i] * outputs, to + i * outputs,
+               outputs * sizeof *to);
+    return RAMIFY_OK;
 }
 
 static ramify_status start_workers(table_job *job) {
     ramify_context *context = job->context;
+    size_t columns = job->model->schema->column_count, outputs = job->model->outputs;
     job->workers = ramify_allocate_zeroed(context, job->worker_count, sizeof *job->workers);
     if (!job->workers)
         return RAMIFY_ERROR_MEMORY;
     for (uint32_t i = 0; i < job->worker_count; i++) {
         worker *w = &job->workers[i];
-        w->raw =
-            ramify_allocate(context, job->block * job->model->schema->column_count, sizeof *w->raw);
-        w->outside =
-            ramify_allocate_zeroed(context, job->model->schema->column_count, sizeof *w->outside);
-        if (!w->raw || !w->outside)
-            return RAMIFY_ERROR_MEMORY;
         RAMIFY_TRY(ramify_predictor_create_inside(context, job->model, job->block, &w->predictor));
+        job->block = w->predictor->rows; /* the same for all */
+        w->raw = ramify_allocate(context, job->block * columns, sizeof *w->raw);
+        w->outside = ramify_allocate_zeroed(context, columns, sizeof *w->outside);
+        if (job->by_expert)
+            w->predicted = ramify_allocate(context, job->block * outputs, sizeof *w->predicted);
+        if (!w->raw || !w->outside || (job->by_expert && !w->predicted))
+            return RAMIFY_ERROR_MEMORY;
     }
     return RAMIFY_OK;
 }
 
-static ramify_status run_blocks(table_job *job) {
+static ramify_status run_blocks(table_job *job, ramify_task_run run) {
     size_t tasks = (job->rows + job->block - 1) / job->block;
     if (job->worker_count > 1)
-        return ramify_parallel(job->context, tasks, predict_block, job);
+        return ramify_parallel(job->context, tasks, run, job);
     for (size_t task = 0; task < tasks; task++)
-        RAMIFY_TRY(predict_block(job, task, 0));
+        RAMIFY_TRY(run(job, task, 0));
     return RAMIFY_OK;
+}
+
+/* Orders the rows by expert: a radix sort by bytes of the module's number, lowest first, that skips
+ * the bytes which all numbers share. Rows of one expert keep their order. */
+static ramify_status order_rows(table_job *job) {
+    ramify_context *context = job->context;
+    job->expert = ramify_allocate(context, job->rows, sizeof *job->expert);
+    uint32_t *order = ramify_allocate(context, job->rows, sizeof *order);
+    uint32_t *next = ramify_allocate(context, job->rows, sizeof *next);
+    ramify_status status = job->expert && order && next ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = run_blocks(job, find_experts);
+    for (size_t i = 0; status == RAMIFY_OK && i < job->rows; i++)
+        order[i] = (uint32_t)i;
+    for (uint32_t shift = 0; status == RAMIFY_OK && shift < 32; shift += 8) {
+        if (job->model->limits.modules <= (uint64_t)1 << shift)
+            break;
+        size_t start[257] = {0};
+        for (size_t i = 0; i < job->rows; i++)
+            start[1 + (job->expert[i] >> shift & 255)]++;
+        for (size_t digit = 0; digit < 256; digit++)
+            start[digit + 1] += start[digit];
+        for (size_t i = 0; i < job->rows; i++)
+            next[start[job->expert[order[i]] >> shift & 255]++] = order[i];
+        uint32_t *sorted = next;
+        next = order;
+        order = sorted;
+    }
+    ramify_release(context, next);
+    job->order = order; /* released with the job */
+    return status;
 }
 
 /* Says how many values lie outside, and where most of them do. */
@@ -112,16 +180,21 @@ static void warn_outside(const table_job *job, const char *source) {
 static ramify_status predict_matched(table_job *job, const char *source) {
     ramify_context *context = job->context;
     ramify_status status = start_workers(job);
+    if (status == RAMIFY_OK && job->by_expert && job->rows > job->block)
+        status = order_rows(job);
     if (status == RAMIFY_OK)
-        status = run_blocks(job);
+        status = run_blocks(job, predict_block);
     if (status == RAMIFY_OK)
         warn_outside(job, source);
     for (uint32_t i = 0; job->workers && i < job->worker_count; i++) {
         ramify_release(context, job->workers[i].outside);
+        ramify_release(context, job->workers[i].predicted);
         ramify_predictor_destroy(&job->workers[i].predictor);
         ramify_release(context, job->workers[i].raw);
     }
     ramify_release(context, job->workers);
+    ramify_release(context, job->expert);
+    ramify_release(context, job->order);
     return status;
 }
 
@@ -140,19 +213,20 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
     ramify_match *made = NULL;
     if (!match)
         RAMIFY_TRY(ramify_match_create(context, model->schema, table, false, &made));
+    uint32_t slots = model->experts.cache.slot_count;
     table_job job = {.context = context,
                      .model = model,
                      .match = match ? match : made,
                      .rows = ramify_table_rows(table),
                      .y = y,
-                     .worker_count = ramify_thread_count(context)};
+                     .worker_count = ramify_threads(context),
+                     .by_expert = slots > 0 && slots < model->limits.modules};
     job.block = job.rows < BLOCK_ROWS ? (job.rows > 0 ? job.rows : 1) : BLOCK_ROWS;
     size_t tasks = (job.rows + job.block - 1) / job.block;
     if (job.worker_count > tasks)
         job.worker_count = tasks > 0 ? (uint32_t)tasks : 1;
-    /* The bound counts one predictor. */
-    if (model->bound > 0)
-        job.worker_count = 1;
+    if (model->bound > 0 && job.worker_count > model->predictors)
+        job.worker_count = model->predictors;
     ramify_status status = predict_matched(&job, table->source);
     ramify_match_destroy(context, &made);
     return status;

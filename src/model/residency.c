@@ -24,9 +24,9 @@ ramify_need ramify_resident_need(const ramify_need_of *of) {
     need.handle = ramify_block_bytes(sizeof(ramify_model)) + ramify_block_bytes(NAME_BYTES) +
                   ramify_block_bytes(of->config_bytes + 1) + ramify_block_bytes(of->schema_bytes) +
                   ramify_block_bytes(resident);
-    need.handle += ramify_store_cache_bytes(module, 1) - module;
+    need.handle += ramify_store_cache_bytes(module, false, 1) - module;
     if (of->depth > 0)
-        need.handle += ramify_store_cache_bytes(node, of->depth) - need.path;
+        need.handle += ramify_store_cache_bytes(node, false, of->depth) - need.path;
     need.total = need.handle + need.path + need.module + need.scratch;
     return need;
 }
@@ -43,26 +43,23 @@ void ramify_model_hold(ramify_model *model, _Atomic uint64_t *what, int64_t byte
         continue;
 }
 
-/* Smallest power of 2 that is at least `slots`. */
-static uint64_t buckets_for(uint64_t slots) {
-    uint64_t buckets = 1;
-    while (buckets < slots)
-        buckets *= 2;
-    return buckets;
-}
-
 static uint64_t aligned(uint64_t bytes) {
     return (bytes + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
 }
 
-uint64_t ramify_store_cache_bytes(uint64_t slot_bytes, uint64_t slots) {
-    return ramify_block_bytes(aligned(slots * sizeof(ramify_slot)) +
-                              aligned(buckets_for(slots) * sizeof(uint32_t)) + slots * slot_bytes);
+uint64_t ramify_store_cache_bytes(uint64_t slot_bytes, bool mapped, uint64_t slots) {
+    uint64_t bytes = ramify_block_bytes(ramify_cache_bytes(slots));
+    if (mapped)
+        return bytes + aligned(slots * sizeof(ramify_mapping)) +
+               slots * ramify_source_span(slot_bytes);
+    return bytes + slots * slot_bytes;
 }
 
-ramify_status ramify_store_open_cache(ramify_context *context, ramify_store *store,
-                                      uint32_t slots) {
-    uint64_t bytes = ramify_store_cache_bytes(store->slot_bytes, slots) - ramify_block_bytes(0);
+ramify_status ramify_store_open_cache(ramify_context *context, ramify_store *store, uint32_t slots,
+                                      uint32_t kept_most, bool mapped) {
+    uint64_t bookkeeping = ramify_cache_bytes(slots);
+    uint64_t bytes =
+        bookkeeping + (mapped ? slots * sizeof(ramify_mapping) : slots * store->slot_bytes);
     if (bytes > SIZE_MAX)
         return ramify_fail(context, RAMIFY_ERROR_MEMORY,
                            "a cache of %llu bytes cannot be addressed", (unsigned long long)bytes);
@@ -70,29 +67,25 @@ ramify_status ramify_store_open_cache(ramify_context *context, ramify_store *sto
     if (!memory)
         return RAMIFY_ERROR_MEMORY;
     store->memory = memory;
-    store->slot_count = slots;
-    store->bucket_count = (uint32_t)buckets_for(slots);
-    store->slots = (ramify_slot *)memory;
-    memory += aligned(slots * sizeof(ramify_slot));
-    store->buckets = (uint32_t *)memory;
-    store->slot_memory = memory + aligned(store->bucket_count * sizeof(uint32_t));
-    for (uint32_t i = 0; i < store->bucket_count; i++)
-        store->buckets[i] = RAMIFY_NO_SLOT;
-    for (uint32_t i = 0; i < slots; i++)
-        store->slots[i] = (ramify_slot){.offset = UINT64_MAX,
-                                        .newer = i > 0 ? i - 1 : RAMIFY_NO_SLOT,
-                                        .older = i + 1 < slots ? i + 1 : RAMIFY_NO_SLOT,
-                                        .chain = RAMIFY_NO_SLOT};
-    store->newest = 0;
-    store->oldest = slots - 1;
+    ramify_cache_create(&store->cache, memory, slots, kept_most);
+    memory += bookkeeping;
+    if (mapped) {
+        store->mappings = (ramify_mapping *)memory;
+        memset(store->mappings, 0, slots * sizeof *store->mappings);
+    } else {
+        store->slot_memory = memory;
+    }
     return RAMIFY_OK;
+}
+
+/* One word for every 32 units, checked or filled; a fraction of the tensor's bytes. */
+static uint64_t bitmap_bytes(const ramify_store *store) {
+    return aligned((store->bytes / store->unit / 32 + 1) * sizeof(uint32_t));
 }
 
 ramify_status ramify_store_open_in_place(ramify_context *context, ramify_store *store,
                                          unsigned char *base) {
-    /* One word for every 32 units, checked and filled; a fraction of the tensor's bytes. */
-    uint64_t words = store->bytes / store->unit / 32 + 1;
-    uint64_t maps = aligned(words * sizeof(uint32_t));
+    uint64_t maps = bitmap_bytes(store);
     uint64_t bytes = 2 * maps + (base ? 0 : store->bytes);
     if (bytes > SIZE_MAX)
         return ramify_fail(context, RAMIFY_ERROR_MEMORY, "%llu bytes cannot be addressed",
@@ -109,7 +102,21 @@ ramify_status ramify_store_open_in_place(ramify_context *context, ramify_store *
     return RAMIFY_OK;
 }
 
+uint64_t ramify_store_held(const ramify_store *store) {
+    const ramify_cache *cache = &store->cache;
+    if (!store->memory)
+        return 0;
+    if (cache->slot_count == 0)
+        return ramify_block_bytes(2 * bitmap_bytes(store)); /* records count as they are filled */
+    if (store->mappings)
+        return ramify_block_bytes(ramify_cache_bytes(cache->slot_count) +
+                                  cache->slot_count * sizeof *store->mappings);
+    return ramify_store_cache_bytes(store->slot_bytes, false, cache->slot_count);
+}
+
 void ramify_store_close(ramify_context *context, ramify_store *store) {
+    for (uint32_t i = 0; store->mappings && i < store->cache.slot_count; i++)
+        ramify_source_unmap(&store->mappings[i]);
     ramify_release(context, store->memory);
     *store = (ramify_store){0};
 }
@@ -172,95 +179,65 @@ static ramify_status first_touch(ramify_context *context, ramify_model *model, r
     return RAMIFY_OK;
 }
 
-static uint32_t *bucket_of(const ramify_store *store, uint64_t offset) {
-    return &store->buckets[offset / store->unit & (store->bucket_count - 1)];
+/* Brings a record into its slot, which is nobody else's meanwhile. Without the lock. */
+static ramify_status load(ramify_context *context, ramify_model *model, ramify_store *store,
+                          const ramify_reference *reference, uint32_t slot) {
+    uint64_t offset = store->begin + reference->offset;
+    const void *record;
+    if (store->mappings) {
+        ramify_mapping *mapping = &store->mappings[slot];
+        ramify_model_hold(model, &model->part_bytes, -(int64_t)mapping->span);
+        ramify_source_unmap(mapping);
+        RAMIFY_TRY(ramify_source_map(context, &model->source, offset, reference->length, mapping));
+        ramify_model_hold(model, &model->part_bytes, (int64_t)mapping->span);
+        record = mapping->record;
+    } else {
+        unsigned char *memory = store->slot_memory + slot * store->slot_bytes;
+        RAMIFY_TRY(ramify_source_read(context, &model->source, offset, reference->length, memory));
+        record = memory;
+    }
+    return check_record(context, model, reference, record);
 }
 
-static void unlink_from_bucket(ramify_store *store, uint32_t slot) {
-    ramify_slot *gone = &store->slots[slot];
-    if (gone->offset == UINT64_MAX)
-        return;
-    uint32_t *link = bucket_of(store, gone->offset);
-    while (*link != slot)
-        link = &store->slots[*link].chain;
-    *link = gone->chain;
-    gone->offset = UINT64_MAX;
-}
-
-static void make_newest(ramify_store *store, uint32_t slot) {
-    ramify_slot *slots = store->slots;
-    ramify_slot *used = &slots[slot];
-    if (store->newest == slot)
-        return;
-    slots[used->newer].older = used->older;
-    if (used->older != RAMIFY_NO_SLOT)
-        slots[used->older].newer = used->newer;
-    else
-        store->oldest = used->newer;
-    used->newer = RAMIFY_NO_SLOT;
-    used->older = store->newest;
-    slots[store->newest].newer = slot;
-    store->newest = slot;
-}
-
-static uint32_t find(const ramify_store *store, uint64_t offset) {
-    uint32_t slot = *bucket_of(store, offset);
-    while (slot != RAMIFY_NO_SLOT && store->slots[slot].offset != offset)
-        slot = store->slots[slot].chain;
-    return slot;
-}
-
-/* The least recently used slot that nobody uses, or RAMIFY_NO_SLOT. */
-static uint32_t find_victim(const ramify_store *store) {
-    uint32_t slot = store->oldest;
-    while (slot != RAMIFY_NO_SLOT && store->slots[slot].pins > 0)
-        slot = store->slots[slot].newer;
-    return slot;
-}
-
-/* Reads and checks a record into a slot. Under the lock. */
-static ramify_status admit(ramify_context *context, ramify_model *model, ramify_store *store,
-                           const ramify_reference *reference, uint32_t slot) {
-    unlink_from_bucket(store, slot);
-    unsigned char *memory = store->slot_memory + slot * store->slot_bytes;
-    RAMIFY_TRY(ramify_source_read(context, &model->source, store->begin + reference->offset,
-                                  reference->length, memory));
-    RAMIFY_TRY(check_record(context, model, reference, memory));
-    uint32_t *bucket = bucket_of(store, reference->offset);
-    store->slots[slot].offset = reference->offset;
-    store->slots[slot].chain = *bucket;
-    *bucket = slot;
-    return RAMIFY_OK;
-}
-
+/* Under the lock, which is given up while the record is read. */
 static ramify_status acquire_cached(ramify_context *context, ramify_model *model,
                                     ramify_store *store, const ramify_reference *reference,
-                                    ramify_traffic *traffic, uint32_t *slot) {
-    /* Every holder of a pin gives it back without waiting for another record, so waiting for a free
-     * slot ends. */
+                                    bool keep, ramify_traffic *traffic, uint32_t *slot) {
+    ramify_cache *cache = &store->cache;
+    /* Every holder of a pin gives it back without waiting for another record, and every reader ends,
+     * so waiting for either ends. */
     for (;;) {
-        *slot = find(store, reference->offset);
-        if (*slot != RAMIFY_NO_SLOT) {
+        *slot = ramify_cache_find(cache, reference->offset);
+        if (*slot != RAMIFY_NO_SLOT && cache->slots[*slot].state != RAMIFY_SLOT_LOADING) {
             traffic->hits++;
-            break;
+            ramify_cache_use(cache, *slot);
+            cache->slots[*slot].pins++;
+            return RAMIFY_OK;
         }
-        *slot = find_victim(store);
-        if (*slot != RAMIFY_NO_SLOT) {
-            traffic->misses++;
-            traffic->bytes_read += reference->length;
-            RAMIFY_TRY(admit(context, model, store, reference, *slot));
-            break;
+        if (*slot == RAMIFY_NO_SLOT) {
+            *slot = ramify_cache_take(cache, reference->offset);
+            if (*slot != RAMIFY_NO_SLOT)
+                break;
         }
-        pthread_cond_wait(&model->unpinned, &model->lock);
+        pthread_cond_wait(&model->changed, &model->lock);
     }
-    make_newest(store, *slot);
-    store->slots[*slot].pins++;
-    return RAMIFY_OK;
+    traffic->misses++;
+    traffic->bytes_read += reference->length;
+    pthread_mutex_unlock(&model->lock);
+    ramify_status status = load(context, model, store, reference, *slot);
+    pthread_mutex_lock(&model->lock);
+    if (status == RAMIFY_OK)
+        ramify_cache_admit(cache, *slot, keep);
+    else
+        ramify_cache_refuse(cache, *slot);
+    pthread_cond_broadcast(&model->changed);
+    return status;
 }
 
 ramify_status ramify_store_acquire(ramify_context *context, ramify_model *model,
                                    ramify_store *store, const ramify_reference *reference,
-                                   ramify_traffic *traffic, const void **record, uint32_t *slot) {
+                                   bool keep, ramify_traffic *traffic, const void **record,
+                                   uint32_t *slot) {
     *slot = RAMIFY_NO_SLOT;
     if (store->base) {
         uint64_t unit = reference->offset / store->unit;
@@ -273,10 +250,11 @@ ramify_status ramify_store_acquire(ramify_context *context, ramify_model *model,
         return RAMIFY_OK;
     }
     pthread_mutex_lock(&model->lock);
-    ramify_status status = acquire_cached(context, model, store, reference, traffic, slot);
+    ramify_status status = acquire_cached(context, model, store, reference, keep, traffic, slot);
     pthread_mutex_unlock(&model->lock);
     if (status == RAMIFY_OK)
-        *record = store->slot_memory + *slot * store->slot_bytes;
+        *record = store->mappings ? store->mappings[*slot].record
+                                  : store->slot_memory + *slot * store->slot_bytes;
     return status;
 }
 
@@ -284,7 +262,7 @@ void ramify_store_release(ramify_model *model, ramify_store *store, uint32_t slo
     if (slot == RAMIFY_NO_SLOT)
         return;
     pthread_mutex_lock(&model->lock);
-    if (--store->slots[slot].pins == 0)
-        pthread_cond_broadcast(&model->unpinned);
+    if (--store->cache.slots[slot].pins == 0)
+        pthread_cond_broadcast(&model->changed);
     pthread_mutex_unlock(&model->lock);
 }

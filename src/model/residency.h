@@ -3,16 +3,22 @@
 /* What of a model is in memory: the one accounting of resident bytes, and the stores that hold node
  * records and modules.
  *
- * A store serves one tensor of records, in one of two ways:
- *   in place  the whole tensor has an address (a buffer, a mapped file, or memory that is filled
- *             from the file as records are first needed). A bit per record says that it has been
- *             checked; from then on a record is taken without a lock.
- *   cache     a fixed number of slots, allocated at open inside the caller's bound. The least
- *             recently used slot that nobody has pinned makes room. Under a lock.
- * Either way a record is checked before anyone sees it, and nothing is allocated after open. */
+ * A store serves one tensor of records, in one of three ways:
+ *   in place      the whole tensor has an address (a buffer, a mapped file, or memory that is filled
+ *                 from the file as records are first needed). A bit per record says that it has been
+ *                 checked; from then on a record is taken without a lock.
+ *   cache         a fixed number of slots inside the caller's bound, allocated at open; cache.h says
+ *                 which records stay.
+ *   mapped cache  the same with slots that are mappings of the file's pages, made for a record and
+ *                 undone before the next one's, so that the bound counts whole pages.
+ * Either way a record is checked before anyone sees it, and nothing is allocated after open. Records
+ * are read without the lock: threads that miss different records read side by side, and of several
+ * that miss the same one reads and the others wait. */
 
+#include "cache.h"
 #include "module.h"
 #include "ramify.h"
+#include "source.h"
 #include "stem.h"
 #include "tree.h"
 
@@ -43,16 +49,6 @@ typedef struct ramify_need_of {
 
 ramify_need ramify_resident_need(const ramify_need_of *of);
 
-/* No record: what a pin of an in-place record is. */
-#define RAMIFY_NO_SLOT UINT32_MAX
-
-typedef struct ramify_slot {
-    uint64_t offset;       /* of the record it holds; UINT64_MAX: empty */
-    uint32_t newer, older; /* in order of use */
-    uint32_t chain;        /* next slot of the same bucket */
-    uint32_t pins;         /* users right now */
-} ramify_slot;
-
 typedef struct ramify_store {
     uint64_t begin;      /* the tensor's first byte in the source */
     uint64_t bytes;      /* of the tensor; 0: there is none */
@@ -66,12 +62,10 @@ typedef struct ramify_store {
     uint32_t *filled;          /* a bit per unit: base holds these bytes; under the lock */
 
     /* cache */
-    uint32_t slot_count, bucket_count; /* bucket_count: a power of 2 */
-    ramify_slot *slots;                /* slot_count */
-    uint32_t *buckets;                 /* bucket_count: first slot of the chain */
-    unsigned char *slot_memory;        /* slot_count x slot_bytes */
-    uint32_t newest, oldest;
-    void *memory; /* what all of it was carved from */
+    ramify_cache cache;         /* slot_count 0: in place */
+    unsigned char *slot_memory; /* slot_count x slot_bytes; NULL for a mapped cache */
+    ramify_mapping *mappings;   /* slot_count of a mapped cache */
+    void *memory;               /* what all of it was carved from */
 } ramify_store;
 
 /* Counts of one predictor, added to the model's after each call. */
@@ -79,22 +73,28 @@ typedef struct ramify_traffic {
     uint64_t hits, misses, bytes_read;
 } ramify_traffic;
 
-/* Bytes of memory that a cache of `slots` slots takes. */
-uint64_t ramify_store_cache_bytes(uint64_t slot_bytes, uint64_t slots);
+/* Bytes that a cache of `slots` slots takes at most, pages of mappings included. */
+uint64_t ramify_store_cache_bytes(uint64_t slot_bytes, bool mapped, uint64_t slots);
 
-/* The store's begin, bytes, unit and slot_bytes are set. Release with ramify_store_close. */
-ramify_status ramify_store_open_cache(ramify_context *context, ramify_store *store, uint32_t slots);
+/* The store's begin, bytes, unit and slot_bytes are set. kept_most: records that may stay for good,
+ * below `slots`. Release with ramify_store_close. */
+ramify_status ramify_store_open_cache(ramify_context *context, ramify_store *store, uint32_t slots,
+                                      uint32_t kept_most, bool mapped);
 /* base: where the tensor lies, or NULL for memory of our own that is filled on demand. */
 ramify_status ramify_store_open_in_place(ramify_context *context, ramify_store *store,
                                          unsigned char *base);
+/* Bytes of the store's own memory, without the pages of mappings. */
+uint64_t ramify_store_held(const ramify_store *store);
 void ramify_store_close(ramify_context *context, ramify_store *store);
 
 /* Gets the record of a reference that has been checked: reads and checks it if need be. It stays
- * until it is released with the same *slot. At most one record of a store may be held by a
- * predictor at a time. Any number of threads. */
+ * until it is released with the same *slot; with `keep`, for good, while there is room for such
+ * records. At most one record of a store may be held by a predictor at a time. Any number of
+ * threads. */
 ramify_status ramify_store_acquire(ramify_context *context, ramify_model *model,
                                    ramify_store *store, const ramify_reference *reference,
-                                   ramify_traffic *traffic, const void **record, uint32_t *slot);
+                                   bool keep, ramify_traffic *traffic, const void **record,
+                                   uint32_t *slot);
 void ramify_store_release(ramify_model *model, ramify_store *store, uint32_t slot);
 
 #endif

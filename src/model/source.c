@@ -28,6 +28,8 @@ static ramify_status map_file(ramify_context *context, ramify_source *source) {
     void *mapped = mmap(NULL, (size_t)source->size, PROT_READ, MAP_SHARED, source->descriptor, 0);
     if (mapped == MAP_FAILED)
         return io_failure(context, source->name, "map the file", errno);
+    /* Records are needed here and there: reading ahead would only fill memory. */
+    posix_madvise(mapped, (size_t)source->size, POSIX_MADV_RANDOM);
     close(source->descriptor); /* the mapping stays */
     source->descriptor = -1;
     source->bytes = mapped;
@@ -107,6 +109,32 @@ ramify_status ramify_source_read(ramify_context *context, const ramify_source *s
         count -= (size_t)got;
     }
     return RAMIFY_OK;
+}
+
+uint64_t ramify_source_span(uint64_t count) {
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    return (count + page - 1) / page * page + page;
+}
+
+ramify_status ramify_source_map(ramify_context *context, const ramify_source *source,
+                                uint64_t offset, size_t count, ramify_mapping *mapping) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = (size_t)(offset % page);
+    size_t span = (before + count + page - 1) / page * page;
+    void *pages =
+        mmap(NULL, span, PROT_READ, MAP_SHARED, source->descriptor, (off_t)(offset - before));
+    if (pages == MAP_FAILED)
+        return io_failure(context, source->name, "map the file", errno);
+    posix_madvise(pages, span, POSIX_MADV_WILLNEED);
+    *mapping = (ramify_mapping){
+        .pages = pages, .span = span, .record = (const unsigned char *)pages + before};
+    return RAMIFY_OK;
+}
+
+void ramify_source_unmap(ramify_mapping *mapping) {
+    if (mapping->pages)
+        munmap(mapping->pages, mapping->span);
+    *mapping = (ramify_mapping){0};
 }
 
 void ramify_source_close(ramify_context *context, ramify_source *source) {

@@ -35,6 +35,22 @@ ramify_status ramify_source_memory(ramify_context *context, const void *bytes, s
 ramify_status ramify_source_read(ramify_context *context, const ramify_source *source,
                                  uint64_t offset, size_t count, void *out);
 
+/* Some bytes of a file, mapped read-only; zeroed: none. */
+typedef struct ramify_mapping {
+    void *pages;
+    size_t span;        /* bytes of the pages */
+    const void *record; /* the bytes asked for */
+} ramify_mapping;
+
+/* Bytes of the pages that `count` bytes touch at most. */
+uint64_t ramify_source_span(uint64_t count);
+
+/* Maps bytes [offset, offset + count) of a RAMIFY_SOURCE_FILE, and asks for them to be read now.
+ * Undo with ramify_source_unmap. */
+ramify_status ramify_source_map(ramify_context *context, const ramify_source *source,
+                                uint64_t offset, size_t count, ramify_mapping *mapping);
+void ramify_source_unmap(ramify_mapping *mapping);
+
 /* Closes, unmaps or releases. A zeroed source is harmless. */
 void ramify_source_close(ramify_context *context, ramify_source *source);
 

@@ -114,7 +114,7 @@ ramify_status ramify_root_fit_all(ramify_context *context, const ramify_recipe *
     ramify_meter meter = {.stage = stage};
     for (uint32_t i = 0; i < count; i++)
         meter.total += request[i].plan.epochs * (double)request[i].problem->train.count;
-    uint32_t threads = ramify_thread_count(context);
+    uint32_t threads = ramify_threads(context);
     uint32_t waves = (count + threads - 1) / threads;
     batch b = {.recipe = recipe,
                .request = request,

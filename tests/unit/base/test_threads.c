@@ -49,7 +49,7 @@ static void test_every_task_runs_once(void **state) {
     static const size_t tasks[] = {0, 1, 2, 7, TASKS};
     for (size_t t = 0; t < sizeof threads / sizeof threads[0]; t++) {
         ramify_context *context = create(threads[t]);
-        assert_int_equal(ramify_thread_count(context), threads[t]);
+        assert_int_equal(ramify_threads(context), threads[t]);
         for (size_t k = 0; k < sizeof tasks / sizeof tasks[0]; k++) {
             count_job job;
             memset(&job, 0, sizeof job);

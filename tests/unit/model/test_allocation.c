@@ -41,7 +41,7 @@ static ramify_status use(const ramify_model *opened, subject *s) {
 }
 
 static ramify_status through_file(subject *s, ramify_access access, uint64_t bound) {
-    ramify_open_options options = {access, bound};
+    ramify_open_options options = {.access = access, .resident_bytes = bound};
     ramify_model *model = NULL;
     ramify_status status = ramify_open(s->context, s->path, &options, &model);
     if (status == RAMIFY_OK)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -88,6 +89,79 @@ static void test_table(void **state) {
     }
 }
 
+/* Under a bound that only a part of the experts fits, each is read once for the whole table,
+ * whatever the order of the rows and the number of threads. */
+static void test_experts_are_read_once(void **state) {
+    (void)state;
+    for (uint32_t threads = 1; threads <= 3; threads++) {
+        ramify_context_options context_options;
+        ramify_context_options_init(&context_options);
+        context_options.threads = threads;
+        ramify_context *context = NULL;
+        assert_int_equal(ramify_context_create(&context_options, &context), RAMIFY_OK);
+        random_model_options options = random_model_defaults();
+        options.numeric = 3;
+        options.categorical = 0;
+        options.outputs = 2;
+        options.levels = 5;
+        options.arity = 4;
+        options.hidden[0] = options.hidden[1] = 40;
+        random_model *twin = random_model_create(context, &options);
+        ramify_model *whole = random_model_open(twin);
+        ramify_model_info info;
+        ramify_model_get_info(whole, &info);
+        char path[] = "/tmp/ramify-test-XXXXXX";
+        close(mkstemp(path));
+        assert_int_equal(ramify_save(context, whole, path), RAMIFY_OK);
+
+        double *values = malloc(ROWS * 3 * sizeof *values);
+        for (size_t row = 0; row < ROWS; row++)
+            random_model_row(twin, values + row * 3);
+        for (size_t i = 0; i < ROWS * 3; i++)
+            values[i] = isinf(values[i]) ? 0.25 : values[i];
+        ramify_table *table = NULL;
+        assert_int_equal(ramify_table_from_doubles(context, values, ROWS, 3, 3, NULL, &table),
+                         RAMIFY_OK);
+        double *expected = malloc(ROWS * 2 * sizeof *expected), *y = malloc(ROWS * 2 * sizeof *y);
+        assert_int_equal(ramify_predict_table(context, whole, table, expected), RAMIFY_OK);
+
+        uint64_t experts = info.modules * info.module_bytes;
+        ramify_open_options open_options = {.access = RAMIFY_ACCESS_READ,
+                                            .resident_bytes = info.resident_bytes + experts / 8,
+                                            .predictors = threads};
+        ramify_model *model = NULL;
+        assert_int_equal(ramify_open(context, path, &open_options, &model), RAMIFY_OK);
+        assert_true(model->experts.cache.slot_count < info.modules / 8);
+        assert_true(model->nodes.cache.slot_count == model->limits.nodes);
+        assert_int_equal(ramify_predict_table(context, model, table, y), RAMIFY_OK);
+        assert_memory_equal(y, expected, ROWS * 2 * sizeof *y);
+        ramify_residency residency;
+        ramify_model_get_residency(model, &residency);
+        assert_true(residency.misses <= model->limits.nodes + info.modules);
+        assert_true(residency.peak_bytes <= open_options.resident_bytes);
+
+        /* Row by row they are read again and again: the order is what saves it. */
+        ramify_predictor *predictor = NULL;
+        uint64_t before = residency.misses;
+        assert_int_equal(ramify_predictor_create(context, model, 1, &predictor), RAMIFY_OK);
+        assert_int_equal(ramify_predict_double(predictor, ROWS, values, 3, y, 2), RAMIFY_OK);
+        assert_memory_equal(y, expected, ROWS * 2 * sizeof *y);
+        ramify_model_get_residency(model, &residency);
+        assert_true(residency.misses - before > 2 * before);
+
+        ramify_predictor_destroy(&predictor);
+        ramify_table_destroy(&table);
+        ramify_close(&model);
+        ramify_close(&whole);
+        random_model_destroy(twin);
+        ramify_context_destroy(&context);
+        unlink(path);
+        free(values);
+        free(expected);
+        free(y);
+    }
+}
+
 static bool after_some(void *user) {
     return ++*(int *)user > 3;
 }
@@ -128,6 +202,7 @@ static void test_cancelled(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_table),
+                                       cmocka_unit_test(test_experts_are_read_once),
                                        cmocka_unit_test(test_cancelled)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,16 +74,22 @@ static void free_subject(subject *s) {
     free(s->y);
 }
 
-static ramify_model *open_file(const subject *s, ramify_context *context, ramify_access access,
-                               uint64_t bound) {
+static ramify_model *open_for(const subject *s, ramify_context *context, ramify_access access,
+                              uint64_t bound, uint32_t predictors) {
     ramify_open_options options;
     ramify_open_options_init(&options);
     options.access = access;
     options.resident_bytes = bound;
+    options.predictors = predictors;
     ramify_model *model = NULL;
     if (ramify_open(context, s->path, &options, &model) != RAMIFY_OK)
         fail_msg("%s", ramify_message(context));
     return model;
+}
+
+static ramify_model *open_file(const subject *s, ramify_context *context, ramify_access access,
+                               uint64_t bound) {
+    return open_for(s, context, access, bound, 0);
 }
 
 /* Predicts all rows in pieces and compares to the bit. */
@@ -140,7 +146,7 @@ static void test_too_small_a_bound(void **state) {
     (void)state;
     random_model_options options = deep_options();
     subject s = new_subject(&options);
-    ramify_open_options open_options = {RAMIFY_ACCESS_READ, s.need - 1};
+    ramify_open_options open_options = {.access = RAMIFY_ACCESS_READ, .resident_bytes = s.need - 1};
     ramify_model *model = NULL;
     assert_int_equal(ramify_open(s.context, s.path, &open_options, &model), RAMIFY_ERROR_LIMIT);
     char expected[256];
@@ -151,10 +157,16 @@ static void test_too_small_a_bound(void **state) {
         s.path, (unsigned long long)s.need, (unsigned long long)s.need - 1);
     assert_string_equal(ramify_message(s.context), expected);
     assert_null(model);
-    /* Whole pages need more. */
-    open_options = (ramify_open_options){RAMIFY_ACCESS_MMAP, s.need};
+    /* Whole pages need more, and the message says how much. */
+    open_options = (ramify_open_options){.access = RAMIFY_ACCESS_MMAP, .resident_bytes = s.need};
     assert_int_equal(ramify_open(s.context, s.path, &open_options, &model), RAMIFY_ERROR_LIMIT);
-    open_options.resident_bytes = s.need + 65536;
+    unsigned long long pages = 0;
+    assert_int_equal(
+        sscanf(ramify_message(s.context) + strlen(s.path), ": one row needs %llu", &pages), 1);
+    assert_true(pages > s.need);
+    open_options.resident_bytes = pages - 1;
+    assert_int_equal(ramify_open(s.context, s.path, &open_options, &model), RAMIFY_ERROR_LIMIT);
+    open_options.resident_bytes = pages;
     assert_int_equal(ramify_open(s.context, s.path, &open_options, &model), RAMIFY_OK);
     ramify_close(&model);
     free_subject(&s);
@@ -179,6 +191,93 @@ static void test_mapped(void **state) {
     assert_int_equal(ramify_model_check(s.context, model), RAMIFY_OK);
     ramify_predictor_destroy(&predictor);
     ramify_close(&model);
+    free_subject(&s);
+}
+
+/* Bytes of the file that the process has mapped. */
+static uint64_t mapped_bytes(const char *path) {
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    uint64_t bytes = 0;
+    char line[512];
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long long begin, end;
+        if (strstr(line, path) && sscanf(line, "%llx-%llx", &begin, &end) == 2)
+            bytes += end - begin;
+    }
+    fclose(maps);
+    return bytes;
+}
+
+/* A mapped file under a bound: no more of it than the bound allows is in the address space. */
+static void test_mapped_under_a_bound(void **state) {
+    (void)state;
+    random_model_options options = deep_options();
+    subject s = new_subject(&options);
+    const uint64_t bounds[] = {s.need + 65536, s.need + 123456, s.need + 1000000};
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+        counting counts = {0};
+        ramify_context *context = counting_context(&counts);
+        uint64_t before = counts.live;
+        ramify_model *model = open_file(&s, context, RAMIFY_ACCESS_MMAP, bounds[i]);
+        ramify_predictor *predictor = NULL;
+        assert_int_equal(ramify_predictor_create(context, model, 32, &predictor), RAMIFY_OK);
+        uint64_t most = 0, calls = counts.calls;
+        double y[3];
+        for (size_t row = 0; row < ROWS; row++) {
+            assert_int_equal(
+                ramify_predict_double(predictor, 1, s.x + row * s.columns, s.columns, y, s.outputs),
+                RAMIFY_OK);
+            assert_memory_equal(y, s.y + row * s.outputs, sizeof y);
+            uint64_t mapped = mapped_bytes(s.path);
+            most = mapped > most ? mapped : most;
+            assert_true(counts.live - before + mapped <= bounds[i]);
+        }
+        assert_true(most > 0);
+        compare(&s, predictor, 32);
+        assert_int_equal(counts.calls, calls);
+        ramify_residency residency;
+        ramify_model_get_residency(model, &residency);
+        assert_true(residency.peak_bytes <= bounds[i]);
+        assert_int_equal(residency.resident_bytes, counts.live - before + mapped_bytes(s.path));
+        ramify_predictor_destroy(&predictor);
+        ramify_close(&model);
+        assert_int_equal(mapped_bytes(s.path), 0);
+        ramify_context_destroy(&context);
+        assert_int_equal(counts.live, 0);
+    }
+    free_subject(&s);
+}
+
+/* Predictors of several threads are inside the bound, too; a further one is refused. */
+static void test_bound_counts_predictors(void **state) {
+    (void)state;
+    random_model_options options = deep_options();
+    subject s = new_subject(&options);
+    for (uint32_t asked = 1; asked <= 4; asked++)
+        for (uint64_t bound = s.need; bound < s.need + 200000; bound = bound * 3 / 2) {
+            counting counts = {0};
+            ramify_context *context = counting_context(&counts);
+            uint64_t before = counts.live;
+            ramify_model *model = open_for(&s, context, RAMIFY_ACCESS_READ, bound, asked);
+            ramify_predictor *predictors[5] = {NULL};
+            uint32_t made = 0;
+            while (made < 5 &&
+                   ramify_predictor_create(context, model, 50, &predictors[made]) == RAMIFY_OK)
+                compare(&s, predictors[made++], 50);
+            assert_true(made >= 1 && made <= asked);
+            if (bound > 2 * s.need)
+                assert_int_equal(made, asked);
+            assert_non_null(strstr(ramify_message(context), "was divided among"));
+            assert_true(counts.live - before <= bound);
+            ramify_predictor_destroy(&predictors[0]);
+            assert_int_equal(ramify_predictor_create(context, model, 50, &predictors[0]),
+                             RAMIFY_OK);
+            for (uint32_t i = 0; i < made; i++)
+                ramify_predictor_destroy(&predictors[i]);
+            ramify_close(&model);
+            ramify_context_destroy(&context);
+        }
     free_subject(&s);
 }
 
@@ -293,12 +392,13 @@ static void test_threads(void **state) {
     const struct {
         ramify_access access;
         uint64_t bound;
-    } ways[] = {{RAMIFY_ACCESS_READ, s.need},
-                {RAMIFY_ACCESS_READ, s.need + 10000},
+    } ways[] = {{RAMIFY_ACCESS_READ, 2 * s.need},
+                {RAMIFY_ACCESS_READ, 2 * s.need + 30000},
                 {RAMIFY_ACCESS_READ, 0},
+                {RAMIFY_ACCESS_MMAP, s.need + 100000},
                 {RAMIFY_ACCESS_MMAP, 0}};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        ramify_model *model = open_file(&s, s.context, ways[i].access, ways[i].bound);
+        ramify_model *model = open_for(&s, s.context, ways[i].access, ways[i].bound, 4);
         pthread_t threads[4];
         share shares[4];
         for (size_t t = 0; t < 4; t++) {
@@ -346,7 +446,7 @@ static void test_what_cannot_be_opened(void **state) {
     char path[] = "/tmp/ramify-fifo-XXXXXX";
     int descriptor = mkstemp(path);
     close(descriptor);
-    ramify_open_options options = {RAMIFY_ACCESS_MMAP, 0};
+    ramify_open_options options = {.access = RAMIFY_ACCESS_MMAP, .resident_bytes = 0};
     assert_int_equal(ramify_open(context, path, &options, &model), RAMIFY_ERROR_FORMAT);
     assert_int_equal(ramify_open(context, path, NULL, &model), RAMIFY_ERROR_FORMAT);
     unlink(path);
@@ -365,6 +465,8 @@ int main(void) {
         cmocka_unit_test(test_bound_is_kept),
         cmocka_unit_test(test_too_small_a_bound),
         cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_mapped_under_a_bound),
+        cmocka_unit_test(test_bound_counts_predictors),
         cmocka_unit_test(test_cache_keeps_what_is_used),
         cmocka_unit_test(test_need_is_known_beforehand),
         cmocka_unit_test(test_rows_go_in_groups),

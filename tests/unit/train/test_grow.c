@@ -383,14 +383,14 @@ static void test_deadline_and_cancel(void **state) {
  * first stands untested, and the four splits of the second are judged together. */
 typedef enum lesson { REGRESSION, LABELS, TEACHER } lesson;
 
-static void false_acceptance(uint64_t seeds, size_t rows, lesson lesson, uint32_t levels) {
+static void false_acceptance(uint64_t seeds, size_t rows, lesson how, uint32_t levels) {
     ramify_context *context = open_context(0);
     uint32_t tested = 0, accepted = 0;
     for (uint64_t seed = 0; seed < seeds; seed++) {
         const double noise = 0.7;
-        const char *task = lesson == REGRESSION ? NULL : "classification";
+        const char *task = how == REGRESSION ? NULL : "classification";
         garden g = sow(context, rows, plane, noise, task, 100 + seed);
-        if (lesson == TEACHER)
+        if (how == TEACHER)
             teach_plane(&g.t, noise);
         raise_root(&g, 100 + seed);
         g.plan.permute = true;

@@ -118,10 +118,11 @@ static void test_file_predicts_what_memory_does(void **state) {
         char *path = scratch_file();
         assert_int_equal(ramify_save(d->context, model, path), RAMIFY_OK);
         ramify_close(&model);
-        const ramify_open_options ways[] = {{RAMIFY_ACCESS_READ, 0},
-                                            {RAMIFY_ACCESS_MMAP, 0},
-                                            {RAMIFY_ACCESS_READ, options.resident_bytes}};
-        for (size_t w = 0; w < 3; w++) {
+        const ramify_open_options ways[] = {
+            {.access = RAMIFY_ACCESS_READ},
+            {.access = RAMIFY_ACCESS_MMAP},
+            {.access = RAMIFY_ACCESS_READ, .resident_bytes = options.resident_bytes}};
+        for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
             assert_int_equal(ramify_open(d->context, path, &ways[w], &model), RAMIFY_OK);
             ramify_model_get_info(model, &again);
             assert_int_equal(again.resident_bytes, info.resident_bytes);
@@ -149,7 +150,7 @@ static uint64_t trained_bytes(desk *d, const toy *t, ramify_train_options option
     assert_int_equal(ramify_save(d->context, model, path), RAMIFY_OK);
     ramify_close(&model);
     /* What the file says can be had with so many bytes, can be had. */
-    ramify_open_options open = {RAMIFY_ACCESS_READ, bytes};
+    ramify_open_options open = {.access = RAMIFY_ACCESS_READ, .resident_bytes = bytes};
     ramify_status status = ramify_open(d->context, path, &open, &model);
     if (status != RAMIFY_OK)
         fail_msg("%s", ramify_message(d->context));
