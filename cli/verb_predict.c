@@ -94,6 +94,15 @@ static int write_predictions(session *run, const predict_request *request,
     return session_error(run, "%s: cannot be written (%s)", name, strerror(errno));
 }
 
+static void describe_cost(const ramify_model *model) {
+    ramify_residency cost;
+    char peak[PRINTING_ROOM], read[PRINTING_ROOM], hits[PRINTING_ROOM], misses[PRINTING_ROOM];
+    ramify_model_get_residency(model, &cost);
+    fprintf(stderr, "ramify: held at most %s of the model; %s parts found there, %s read (%s)\n",
+            format_size(peak, cost.peak_bytes), format_count(hits, cost.hits),
+            format_count(misses, cost.misses), format_size(read, cost.bytes_read));
+}
+
 static int print_cost(const ramify_model *model, size_t rows) {
     ramify_residency cost;
     ramify_model_get_residency(model, &cost);
@@ -130,6 +139,8 @@ static int predict(session *run, const predict_request *request, const char *dat
         exit_status = status == RAMIFY_OK ? write_predictions(run, request, model, y, rows)
                                           : session_failed(run, status);
     }
+    if (exit_status == EXIT_OK && run->verbose)
+        describe_cost(model);
     if (exit_status == EXIT_OK && request->json)
         exit_status = print_cost(model, rows);
     free(y);

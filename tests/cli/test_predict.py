@@ -82,6 +82,8 @@ def test_cost_as_json(tool, made: Made):
     need = json.loads(tool("info", made.wave, "--json").out)["resident_bytes"]
     bounded = json.loads(tool(*words, "--resident", str(need)).out)
     assert bounded["peak_resident_bytes"] <= need
+    told = tool(*words, "--resident", str(need), "--verbose").err
+    assert "ramify: held at most " in told and f" {bounded['misses']:,} read (" in told
 
 
 def test_holding_the_model_otherwise_changes_nothing(tool, made: Made):
@@ -91,6 +93,8 @@ def test_holding_the_model_otherwise_changes_nothing(tool, made: Made):
         ["--access", "mmap"],
         ["--access", "read"],
         ["--resident", str(need)],
+        ["--resident", str(need), "--threads", "3"],
+        ["--resident", str(need + 100000), "--access", "mmap"],
         ["--threads", "1"],
         ["--threads", "3"],
     ):
