@@ -1,6 +1,7 @@
 """Fashion-MNIST's pixels: pathways beside its controls.
 
     python3 bench/accuracy/fashion.py [--tool build/ramify] [--resident 512KiB] [--seed 0]
+                                      [-- OPTION OF TRAIN ...]
 
 60,000 images of 28 x 28 pixels train, 10,000 test; the files are read as they come (IDX,
 gzipped) from ``$RAMIFY_DATA/images``. Prints one Markdown table: accuracy on the test
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--tool", default="build/ramify")
     parser.add_argument("--resident", default="512KiB")
     parser.add_argument("--seed", default="0")
+    parser.add_argument("options", nargs="*", help="of train, after --")
     chosen = parser.parse_args()
     images, labels, test_images, test_labels = (
         str(datasets.data_path(f"images/fashion-{part}-ubyte"))
@@ -54,6 +56,7 @@ def main() -> None:
         ]
         words += ["--task", "classification", "--controls"]
         words += ["--resident", chosen.resident, "--seed", chosen.seed]
+        words += chosen.options
         run = subprocess.run(words, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise SystemExit(run.stderr)
