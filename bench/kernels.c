@@ -1,17 +1,25 @@
 /* Speed of the kernels of the fastest set this processor runs, one thread.
  *
- * Matrix products stand against libxsmm where the build found it: both run on the same data, by
- * turns, and the table gives medians. A peer that is not there is printed as absent. The data of
- * one line stay in cache between calls, as they do between the steps of training. */
+ *     bench_kernels [ISA]
+ *
+ * Matrix products stand against libxsmm and oneDNN where the build found them (Debian: libxsmm-dev,
+ * libdnnl-dev): all run on the same data, by turns, and the table gives medians. oneDNN computes a
+ * product in two ways, of which the faster one counts: its sgemm, and its matmul primitive with B in
+ * the order that it prefers, arranged beforehand. A peer that is not there is printed as absent. The
+ * data of one line stay in cache between calls, as they do between the steps of training. */
 
 #include "kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #ifdef RAMIFY_WITH_LIBXSMM
 #include <libxsmm.h>
+#endif
+#ifdef RAMIFY_WITH_DNNL
+#include <dnnl.h>
 #endif
 
 /* Medians over this many turns of about this long: short against the clock's drift. */
@@ -25,9 +33,23 @@ typedef struct product {
     float *c;
     const ramify_kernels *kernels;
 #ifdef RAMIFY_WITH_LIBXSMM
-    libxsmm_smmfunction peer;
+    libxsmm_smmfunction xsmm;
+#endif
+#ifdef RAMIFY_WITH_DNNL
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    dnnl_primitive_t primitive;
+    dnnl_exec_arg_t argument[3]; /* source, weights, destination */
 #endif
 } product;
+
+/* Ways to compute a product; false: it cannot. */
+typedef struct contender {
+    const char *name;
+    bool (*prepare)(product *q);
+    void (*run)(void *product);
+    void (*finish)(product *q);
+} contender;
 
 static double now(void) {
     struct timespec time;
@@ -60,6 +82,15 @@ static double median(double *values, size_t count) {
     return values[count / 2];
 }
 
+static bool prepare_nothing(product *q) {
+    (void)q;
+    return true;
+}
+
+static void finish_nothing(product *q) {
+    (void)q;
+}
+
 static void run_ours(void *context) {
     const product *q = context;
     if (q->transposed) {
@@ -70,12 +101,122 @@ static void run_ours(void *context) {
 }
 
 #ifdef RAMIFY_WITH_LIBXSMM
-static void run_peer(void *context) {
+static bool prepare_xsmm(product *q) {
+    int lda = (int)q->n;
+    int ldb = (int)(q->transposed ? q->m : q->k);
+    int ldc = (int)q->n;
+    float alpha = 1.0F;
+    float beta = 0.0F;
+    int flags = q->transposed ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
+    q->xsmm = libxsmm_smmdispatch((int)q->n, (int)q->m, (int)q->k, &lda, &ldb, &ldc, &alpha, &beta,
+                                  &flags, NULL);
+    return q->xsmm != NULL;
+}
+
+static void run_xsmm(void *context) {
     const product *q = context;
     /* libxsmm is column-major: it computes the transposed product from exchanged operands. */
-    q->peer(q->b, q->a, q->c);
+    q->xsmm(q->b, q->a, q->c);
 }
 #endif
+
+#ifdef RAMIFY_WITH_DNNL
+static void run_dnnl_sgemm(void *context) {
+    const product *q = context;
+    dnnl_sgemm(q->transposed ? 'T' : 'N', 'N', (dnnl_dim_t)q->m, (dnnl_dim_t)q->n, (dnnl_dim_t)q->k,
+               1.0F, q->a, (dnnl_dim_t)(q->transposed ? q->m : q->k), q->b, (dnnl_dim_t)q->n, 0.0F,
+               q->c, (dnnl_dim_t)q->n);
+}
+
+static dnnl_memory_desc_t describe_matrix(size_t rows, size_t columns, dnnl_format_tag_t tag) {
+    dnnl_memory_desc_t made;
+    const dnnl_dims_t sizes = {(dnnl_dim_t)rows, (dnnl_dim_t)columns};
+    dnnl_memory_desc_init_by_tag(&made, 2, sizes, dnnl_f32, tag);
+    return made;
+}
+
+static dnnl_memory_t wrap(const product *q, const dnnl_memory_desc_t *about, const float *values) {
+    dnnl_memory_t made = NULL;
+    void *handle = DNNL_MEMORY_ALLOCATE;
+    if (values) {
+        memcpy(&handle, &values, sizeof handle); /* sources are not written to */
+    }
+    return dnnl_memory_create(&made, about, q->engine, handle) == dnnl_success ? made : NULL;
+}
+
+/* B in the primitive's own order. */
+static dnnl_memory_t arrange(const product *q, const dnnl_memory_desc_t *to) {
+    dnnl_memory_desc_t plain = describe_matrix(q->k, q->n, dnnl_ab);
+    dnnl_memory_t from = wrap(q, &plain, q->b);
+    dnnl_memory_t made = wrap(q, to, NULL);
+    dnnl_primitive_desc_t about = NULL;
+    dnnl_primitive_t reorder = NULL;
+    bool good = from && made &&
+                dnnl_reorder_primitive_desc_create(&about, &plain, q->engine, to, q->engine,
+                                                   NULL) == dnnl_success &&
+                dnnl_primitive_create(&reorder, about) == dnnl_success;
+    dnnl_exec_arg_t arguments[2] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, made}};
+    good = good && dnnl_primitive_execute(reorder, q->stream, 2, arguments) == dnnl_success &&
+           dnnl_stream_wait(q->stream) == dnnl_success;
+    dnnl_primitive_destroy(reorder);
+    dnnl_primitive_desc_destroy(about);
+    dnnl_memory_destroy(from);
+    if (!good) {
+        dnnl_memory_destroy(made);
+        return NULL;
+    }
+    return made;
+}
+
+static bool prepare_dnnl_matmul(product *q) {
+    dnnl_memory_desc_t a = describe_matrix(q->m, q->k, q->transposed ? dnnl_ba : dnnl_ab);
+    dnnl_memory_desc_t b = describe_matrix(q->k, q->n, dnnl_format_tag_any);
+    dnnl_memory_desc_t c = describe_matrix(q->m, q->n, dnnl_ab);
+    dnnl_matmul_desc_t matmul;
+    dnnl_primitive_desc_t about = NULL;
+    if (dnnl_engine_create(&q->engine, dnnl_cpu, 0) != dnnl_success ||
+        dnnl_stream_create(&q->stream, q->engine, dnnl_stream_default_flags) != dnnl_success ||
+        dnnl_matmul_desc_init(&matmul, &a, &b, NULL, &c) != dnnl_success ||
+        dnnl_primitive_desc_create(&about, &matmul, NULL, q->engine, NULL) != dnnl_success ||
+        dnnl_primitive_create(&q->primitive, about) != dnnl_success) {
+        return false;
+    }
+    q->argument[0] = (dnnl_exec_arg_t){DNNL_ARG_SRC, wrap(q, &a, q->a)};
+    q->argument[1] = (dnnl_exec_arg_t){
+        DNNL_ARG_WEIGHTS,
+        arrange(q, dnnl_primitive_desc_query_md(about, dnnl_query_weights_md, 0))};
+    q->argument[2] = (dnnl_exec_arg_t){DNNL_ARG_DST, wrap(q, &c, q->c)};
+    dnnl_primitive_desc_destroy(about);
+    return q->argument[0].memory && q->argument[1].memory && q->argument[2].memory;
+}
+
+static void run_dnnl_matmul(void *context) {
+    const product *q = context;
+    dnnl_primitive_execute(q->primitive, q->stream, 3, q->argument);
+    dnnl_stream_wait(q->stream);
+}
+
+static void finish_dnnl_matmul(product *q) {
+    for (size_t i = 0; i < 3; i++) {
+        dnnl_memory_destroy(q->argument[i].memory);
+    }
+    dnnl_primitive_destroy(q->primitive);
+    dnnl_stream_destroy(q->stream);
+    dnnl_engine_destroy(q->engine);
+}
+#endif
+
+static const contender contenders[] = {
+    {"ramify", prepare_nothing, run_ours, finish_nothing},
+#ifdef RAMIFY_WITH_LIBXSMM
+    {"libxsmm", prepare_xsmm, run_xsmm, finish_nothing},
+#endif
+#ifdef RAMIFY_WITH_DNNL
+    {"sgemm", prepare_nothing, run_dnnl_sgemm, finish_nothing},
+    {"matmul", prepare_dnnl_matmul, run_dnnl_matmul, finish_dnnl_matmul},
+#endif
+};
+#define CONTENDERS (sizeof contenders / sizeof *contenders)
 
 static double seconds_of(void (*run)(void *), void *context, size_t calls) {
     double start = now();
@@ -102,6 +243,7 @@ static double seconds_alone(void (*run)(void *), void *context) {
     return median(times, TURNS);
 }
 
+/* Every contender has its turn after the others, so that what slows the machine slows all. */
 static void bench_product(const ramify_kernels *kernels, size_t m, size_t n, size_t k,
                           bool transposed) {
     float *a = numbers(m * k);
@@ -110,32 +252,37 @@ static void bench_product(const ramify_kernels *kernels, size_t m, size_t n, siz
     product q = {.m = m, .n = n, .k = k, .transposed = transposed, .a = a, .b = b, .c = c};
     q.kernels = kernels;
     double work = 2e-9 * (double)(m * n * k);
-    printf("%5zu %5zu %5zu %-3s", m, n, k, transposed ? "A^T" : "");
-#ifdef RAMIFY_WITH_LIBXSMM
-    int lda = (int)n;
-    int ldb = (int)(transposed ? m : k);
-    int ldc = (int)n;
-    float alpha = 1.0F;
-    float beta = 0.0F;
-    int flags = transposed ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
-    q.peer =
-        libxsmm_smmdispatch((int)n, (int)m, (int)k, &lda, &ldb, &ldc, &alpha, &beta, &flags, NULL);
-    if (q.peer) {
-        double ours[TURNS];
-        double peers[TURNS];
-        double ratios[TURNS];
-        size_t calls = calls_per_turn(run_ours, &q);
-        for (size_t t = 0; t < TURNS; t++) {
-            ours[t] = seconds_of(run_ours, &q, calls);
-            peers[t] = seconds_of(run_peer, &q, calls);
-            ratios[t] = peers[t] / ours[t];
+    double times[CONTENDERS][TURNS];
+    double best[CONTENDERS];
+    bool able[CONTENDERS];
+    size_t calls[CONTENDERS];
+    for (size_t i = 0; i < CONTENDERS; i++) {
+        able[i] = contenders[i].prepare(&q);
+        calls[i] = able[i] ? calls_per_turn(contenders[i].run, &q) : 0;
+    }
+    for (size_t t = 0; t < TURNS; t++) {
+        for (size_t i = 0; i < CONTENDERS; i++) {
+            times[i][t] = able[i] ? seconds_of(contenders[i].run, &q, calls[i]) : 0;
         }
-        printf(" %9.1f %9.1f %7.2f\n", work / median(ours, TURNS), work / median(peers, TURNS),
-               median(ratios, TURNS));
-    } else
-#endif
-    {
-        printf(" %9.1f    absent\n", work / seconds_alone(run_ours, &q));
+    }
+    printf("%5zu %5zu %5zu %-3s", m, n, k, transposed ? "A^T" : "");
+    double fastest = 0;
+    for (size_t i = 0; i < CONTENDERS; i++) {
+        best[i] = median(times[i], TURNS);
+        if (able[i]) {
+            printf(" %8.1f", work / best[i]);
+        } else {
+            printf("        -");
+        }
+        if (i > 0 && able[i] && (fastest == 0 || best[i] < fastest)) {
+            fastest = best[i];
+        }
+        contenders[i].finish(&q);
+    }
+    if (fastest > 0) {
+        printf(" %7.2f\n", fastest / best[0]);
+    } else {
+        printf("  absent\n");
     }
     free(a);
     free(b);
@@ -153,8 +300,11 @@ static void bench_products(const ramify_kernels *kernels) {
         {128, 128, 256, true},  {197, 192, 192, false}, {197, 576, 192, false},
         {197, 768, 192, false}, {197, 192, 768, false},
     };
-    printf("matmul, GFLOP/s: C[m x n] = A[m x k] B[k x n]\n"
-           "    m     n     k          ramify   libxsmm   ratio\n");
+    printf("matmul, GFLOP/s: C[m x n] = A[m x k] B[k x n]\n    m     n     k    ");
+    for (size_t i = 0; i < CONTENDERS; i++) {
+        printf(" %8s", contenders[i].name);
+    }
+    printf("  ramify / best of the others\n");
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         bench_product(kernels, shapes[i].m, shapes[i].n, shapes[i].k, shapes[i].transposed);
     }
@@ -281,6 +431,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s: this processor has no such set of kernels\n", argv[1]);
         return 2;
     }
+#ifdef RAMIFY_WITH_DNNL
+    setenv("OMP_NUM_THREADS", "1", 1); /* before oneDNN's first call starts its threads */
+#endif
     printf("set: %s\n", kernels->name);
     bench_products(kernels);
     bench_others(kernels);

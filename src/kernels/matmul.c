@@ -29,7 +29,7 @@ typedef struct problem {
     size_t ldb;
     float *c; /* rows x n */
     size_t ldc;
-    const float *start; /* what the sums start from: rows x n, or NULL for 0 */
+    const float *start; /* what the sums start from: rows x n; unused where they start from 0 */
     size_t start_row;   /* its stride: 0 for a bias, which is the same in every row */
     const float *slope; /* n: end with prelu; or NULL */
 } problem;
@@ -37,14 +37,39 @@ typedef struct problem {
 #define BLOCK_ROWS    12
 #define BLOCK_VECTORS 4
 
-/* Sums that start from 0 are loaded too: one path for all, at no measurable cost. */
-static const float nothing[BLOCK_VECTORS * LANES] __attribute__((aligned(64)));
+/* sum[rows][vectors] += a[rows] b[vectors]: one step of a block. */
+RAMIFY_INLINE void step(vec sum[BLOCK_ROWS][BLOCK_VECTORS], const float *a, size_t a_row,
+                        const float *b, size_t rows, size_t vectors) {
+    vec right[BLOCK_VECTORS];
+    RAMIFY_UNROLL
+    for (size_t j = 0; j < BLOCK_VECTORS; j++) {
+        if (j >= vectors) {
+            continue;
+        }
+        right[j] = load(b + j * LANES);
+    }
+    RAMIFY_UNROLL
+    for (size_t i = 0; i < BLOCK_ROWS; i++) {
+        if (i >= rows) {
+            break;
+        }
+        vec left = splat(a[i * a_row]);
+        RAMIFY_UNROLL
+        for (size_t j = 0; j < BLOCK_VECTORS; j++) {
+            if (j >= vectors) {
+                continue;
+            }
+            sum[i][j] = multiply_add(left, right[j], sum[i][j]);
+        }
+    }
+}
 
 /* One block. The loops have constant bounds and skip, rather than end early, because that is what
- * both compilers unroll in time to keep the sums in registers. `rows`, `vectors` and `active` are
- * constants wherever this is expanded. */
+ * both compilers unroll in time to keep the sums in registers. `rows`, `vectors` and the flags are
+ * constants wherever this is expanded: sums that start from 0 need not be loaded (4 % of a product
+ * with k = 32), and A's rows may lie beside each other (transposed). */
 RAMIFY_INLINE void block(const problem *q, size_t row, size_t column, size_t rows, size_t vectors,
-                         bool transposed, bool active) {
+                         bool transposed, bool zero, bool active) {
     /* Everything is copied out of *q first: stores to C could change it, for all the compiler
      * knows. */
     const size_t a_row = transposed ? 1 : q->a_row;
@@ -55,7 +80,7 @@ RAMIFY_INLINE void block(const problem *q, size_t row, size_t column, size_t row
     const float *b = q->b + column;
     const float *slope = active ? q->slope + column : NULL;
     const size_t start_row = q->start_row;
-    const float *start = q->start ? q->start + row * start_row + column : nothing;
+    const float *start = zero ? NULL : q->start + row * start_row + column;
     float *c = q->c + row * ldc + column;
     vec sum[BLOCK_ROWS][BLOCK_VECTORS];
 
@@ -69,34 +94,13 @@ RAMIFY_INLINE void block(const problem *q, size_t row, size_t column, size_t row
             if (j >= vectors) {
                 continue;
             }
-            sum[i][j] = load(start + j * LANES);
+            sum[i][j] = zero ? splat(0.0F) : load(start + j * LANES);
         }
-        start += start_row;
+        start = zero ? NULL : start + start_row;
     }
 
     for (size_t p = q->k; p > 0; p--) {
-        vec right[BLOCK_VECTORS];
-        RAMIFY_UNROLL
-        for (size_t j = 0; j < BLOCK_VECTORS; j++) {
-            if (j >= vectors) {
-                continue;
-            }
-            right[j] = load(b + j * LANES);
-        }
-        RAMIFY_UNROLL
-        for (size_t i = 0; i < BLOCK_ROWS; i++) {
-            if (i >= rows) {
-                break;
-            }
-            vec left = splat(a[i * a_row]);
-            RAMIFY_UNROLL
-            for (size_t j = 0; j < BLOCK_VECTORS; j++) {
-                if (j >= vectors) {
-                    continue;
-                }
-                sum[i][j] = multiply_add(left, right[j], sum[i][j]);
-            }
-        }
+        step(sum, a, a_row, b, rows, vectors);
         a += a_col;
         b += ldb;
     }
@@ -121,17 +125,21 @@ RAMIFY_INLINE void block(const problem *q, size_t row, size_t column, size_t row
 #define ROWS(number)                                                                               \
     case number:                                                                                   \
         if (number <= MOST_ROWS(vectors)) {                                                        \
-            block(q, row, column, number, vectors, transposed, active);                            \
+            block(q, row, column, number, vectors, transposed, zero, active);                      \
         }                                                                                          \
         break;
 
 /* All rows of a stripe of C that is `vectors` wide. */
 RAMIFY_INLINE void stripe(const problem *q, size_t m, size_t column, size_t vectors,
-                          bool transposed, bool active) {
+                          bool transposed, bool zero, bool active) {
     const size_t most = MOST_ROWS(vectors);
-    size_t row = 0;
-    for (size_t blocks = (m + most - 1) / most; blocks > 0; blocks--) {
-        size_t rows = (m - row + blocks - 1) / blocks;
+    size_t blocks = (m + most - 1) / most;
+    /* Divisions take as long as a small block. */
+    size_t larger = blocks > 1 ? m % blocks : 0; /* the first blocks have a row more */
+    size_t least = blocks > 1 ? m / blocks : m;
+    for (size_t row = 0; blocks > 0; blocks--) {
+        size_t rows = least + (larger > 0);
+        larger -= larger > 0;
         switch (rows) {
             ROWS(1)
             ROWS(2)
@@ -141,37 +149,62 @@ RAMIFY_INLINE void stripe(const problem *q, size_t m, size_t column, size_t vect
     }
 }
 
-#define STRIPE(vectors, transposed, active)                                                        \
-    static __attribute__((noinline)) void stripe_##vectors##transposed##active(                    \
+/* The ways a stripe is computed. */
+enum { FROM_0, FROM_0_TRANSPOSED, FROM_START, FROM_START_TRANSPOSED, ACTIVE, ACTIVE_FROM_0, KINDS };
+
+#define STRIPE(vectors)                                                                            \
+    static __attribute__((noinline)) void stripe_##vectors##_from_0(const problem *q, size_t m,    \
+                                                                    size_t column) {               \
+        stripe(q, m, column, vectors, false, true, false);                                         \
+    }                                                                                              \
+    static __attribute__((noinline)) void stripe_##vectors##_from_0_transposed(                    \
         const problem *q, size_t m, size_t column) {                                               \
-        stripe(q, m, column, vectors, transposed, active);                                         \
+        stripe(q, m, column, vectors, true, true, false);                                          \
+    }                                                                                              \
+    static __attribute__((noinline)) void stripe_##vectors##_from_start(const problem *q,          \
+                                                                        size_t m, size_t column) { \
+        stripe(q, m, column, vectors, false, false, false);                                        \
+    }                                                                                              \
+    static __attribute__((noinline)) void stripe_##vectors##_from_start_transposed(                \
+        const problem *q, size_t m, size_t column) {                                               \
+        stripe(q, m, column, vectors, true, false, false);                                         \
+    }                                                                                              \
+    static __attribute__((noinline)) void stripe_##vectors##_active(const problem *q, size_t m,    \
+                                                                    size_t column) {               \
+        stripe(q, m, column, vectors, false, false, true);                                         \
+    }                                                                                              \
+    static __attribute__((noinline)) void stripe_##vectors##_active_from_0(                        \
+        const problem *q, size_t m, size_t column) {                                               \
+        stripe(q, m, column, vectors, false, true, true);                                          \
     }
-STRIPE(1, 0, 0)
-STRIPE(1, 1, 0)
-STRIPE(1, 0, 1)
-STRIPE(2, 0, 0)
-STRIPE(2, 1, 0)
-STRIPE(2, 0, 1)
+STRIPE(1)
+STRIPE(2)
 #if MOST_VECTORS > 2
-STRIPE(3, 0, 0)
-STRIPE(3, 1, 0)
-STRIPE(3, 0, 1)
-STRIPE(4, 0, 0)
-STRIPE(4, 1, 0)
-STRIPE(4, 0, 1)
+STRIPE(3)
+STRIPE(4)
 #endif
+
+#define STRIPES(vectors)                                                                           \
+    [(vectors)-1] = {[FROM_0] = stripe_##vectors##_from_0,                                         \
+                     [FROM_0_TRANSPOSED] = stripe_##vectors##_from_0_transposed,                   \
+                     [FROM_START] = stripe_##vectors##_from_start,                                 \
+                     [FROM_START_TRANSPOSED] = stripe_##vectors##_from_start_transposed,           \
+                     [ACTIVE] = stripe_##vectors##_active,                                         \
+                     [ACTIVE_FROM_0] = stripe_##vectors##_active_from_0}
 
 static void product(const problem *q, size_t m, size_t n) {
     typedef void stripe_function(const problem *q, size_t m, size_t column);
-    static stripe_function *const table[MOST_VECTORS][3] = {
-        {stripe_100, stripe_110, stripe_101},
-        {stripe_200, stripe_210, stripe_201},
+    static stripe_function *const table[MOST_VECTORS][KINDS] = {
+        STRIPES(1),
+        STRIPES(2),
 #if MOST_VECTORS > 2
-        {stripe_300, stripe_310, stripe_301},
-        {stripe_400, stripe_410, stripe_401},
+        STRIPES(3),
+        STRIPES(4),
 #endif
     };
-    size_t kind = q->slope ? 2 : q->a_row == 1 && q->a_col != 1;
+    bool transposed = q->a_row == 1 && q->a_col != 1;
+    size_t kind = q->slope ? (q->start ? ACTIVE : ACTIVE_FROM_0)
+                           : (q->start ? FROM_START : FROM_0) + transposed;
     size_t left = n / LANES;
     for (size_t column = 0; left > 0;) {
         size_t vectors = left < MOST_VECTORS ? left : MOST_VECTORS;
@@ -181,8 +214,63 @@ static void product(const problem *q, size_t m, size_t n) {
     }
 }
 
+/* A single row of a narrow layer, without the detour over blocks: what one row's prediction consists
+ * of. The same sums in the same order. */
+RAMIFY_INLINE void row(const float *a, size_t a_col, const float *b, size_t ldb, size_t k, float *c,
+                       const float *start, const float *slope, size_t vectors) {
+    vec sum[BLOCK_ROWS][BLOCK_VECTORS];
+    RAMIFY_UNROLL
+    for (size_t j = 0; j < BLOCK_VECTORS; j++) {
+        if (j >= vectors) {
+            continue;
+        }
+        sum[0][j] = start ? load(start + j * LANES) : splat(0.0F);
+    }
+    for (; k >= 4; k -= 4) {
+        step(sum, a, 0, b, 1, vectors);
+        step(sum, a + a_col, 0, b + ldb, 1, vectors);
+        step(sum, a + 2 * a_col, 0, b + 2 * ldb, 1, vectors);
+        step(sum, a + 3 * a_col, 0, b + 3 * ldb, 1, vectors);
+        a += 4 * a_col;
+        b += 4 * ldb;
+    }
+    for (; k > 0; k--) {
+        step(sum, a, 0, b, 1, vectors);
+        a += a_col;
+        b += ldb;
+    }
+    RAMIFY_UNROLL
+    for (size_t j = 0; j < BLOCK_VECTORS; j++) {
+        if (j >= vectors) {
+            continue;
+        }
+        store(c + j * LANES, slope ? prelu(sum[0][j], load(slope + j * LANES)) : sum[0][j]);
+    }
+}
+
+static bool product_of_row(size_t n, size_t k, const float *a, size_t a_col, const float *b,
+                           size_t ldb, float *c, const float *start, const float *slope) {
+    switch (n / LANES) {
+    case 1:
+        row(a, a_col, b, ldb, k, c, start, slope, 1);
+        return true;
+    case 2:
+        row(a, a_col, b, ldb, k, c, start, slope, 2);
+        return true;
+#if MOST_VECTORS > 2
+    case 4:
+        row(a, a_col, b, ldb, k, c, start, slope, 4);
+        return true;
+#endif
+    default:
+        return false;
+    }
+}
+
 void RAMIFY_KERNEL(matmul)(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
                            const float *b, size_t ldb, float *c, size_t ldc, bool accumulate) {
+    if (m == 1 && product_of_row(n, k, a, a_col, b, ldb, c, accumulate ? c : NULL, NULL))
+        return;
     problem q = {
         .k = k,
         .a = a,
@@ -201,6 +289,8 @@ void RAMIFY_KERNEL(matmul)(size_t m, size_t n, size_t k, const float *a, size_t 
 void RAMIFY_KERNEL(affine)(size_t rows, size_t n, size_t k, const float *x, size_t ldx,
                            const float *w, size_t ldw, const float *bias, const float *slope,
                            float *y, size_t ldy) {
+    if (rows == 1 && product_of_row(n, k, x, 1, w, ldw, y, bias, slope))
+        return;
     problem q = {
         .k = k,
         .a = x,
