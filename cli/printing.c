@@ -60,6 +60,8 @@ void json_add_score(json_t *object, ramify_task task, const ramify_score *score)
     } else {
         json_object_set_new(object, "accuracy", json_number(score->accuracy));
         json_object_set_new(object, "log_loss", json_number(score->log_loss));
+        json_object_set_new(object, "brier", json_number(score->brier));
+        json_object_set_new(object, "calibration_error", json_number(score->calibration_error));
     }
     if (isfinite(score->error_low) && isfinite(score->error_high)) {
         json_object_set_new(object, "error_low", json_number(score->error_low));
@@ -71,7 +73,8 @@ void print_score(ramify_task task, const ramify_score *score) {
     if (task == RAMIFY_TASK_REGRESSION)
         printf("rmse %.6g, mae %.6g, r2 %.6g", score->rmse, score->mae, score->r2);
     else
-        printf("accuracy %.4f, log loss %.6g", score->accuracy, score->log_loss);
+        printf("accuracy %.4f, log loss %.6g, Brier score %.6g, calibration error %.4f",
+               score->accuracy, score->log_loss, score->brier, score->calibration_error);
 }
 
 bool print_json(json_t *object) {

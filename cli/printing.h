@@ -23,7 +23,7 @@ void print_cell(FILE *file, const char *text);
 json_t *json_number(double value);
 json_t *json_count(uint64_t value);
 
-/* Adds rmse mae r2 or accuracy log_loss, and error_low error_high where they were computed. */
+/* Adds rmse mae r2, or accuracy log_loss brier calibration_error, and error_low error_high where they were computed. */
 void json_add_score(json_t *object, ramify_task task, const ramify_score *score);
 
 /* "rmse 0.048, mae 0.035, r2 0.997", or the pair of a classification, without a line end. */

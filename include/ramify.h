@@ -385,12 +385,17 @@ typedef struct ramify_train_options {
 RAMIFY_API void ramify_train_options_init(ramify_train_options *options);
 
 /* How well something predicts some rows. Errors are in the target's units; for several targets rmse
- * is the root mean square over targets, mae and r2 are means. Classification: accuracy in 0..1,
- * log_loss in nats. The fields of the other task are NaN, which tells the task of a score. */
+ * is the root mean square over targets, mae and r2 are means. The fields of the other task are NaN,
+ * which tells the task of a score. */
 typedef struct ramify_score {
     uint64_t rows;
     double rmse, mae, r2;
-    double accuracy, log_loss;
+    double accuracy;          /* 0..1 */
+    double log_loss;          /* nats */
+    double brier;             /* mean over rows of the sum over classes of (p - truth)^2, 0..2 */
+    double calibration_error; /* of the likeliest class: mean distance between probability and
+                                 share of right answers over 15 equal bins of the probability,
+                                 weighted by their rows (Guo and others 2017) */
     double error_low, error_high; /* 90 % bootstrap interval over rows of rmse, or of 1 - accuracy;
                                      NaN if not computed, or of less than 20 rows */
 } ramify_score;

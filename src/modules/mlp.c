@@ -97,6 +97,16 @@ void ramify_mlp_initialise(const ramify_mlp_shape *shape, float slope, uint64_t 
     }
 }
 
+void ramify_mlp_scale_outputs(const ramify_mlp_shape *shape, float factor, float *record) {
+    ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
+    ramify_mlp_layout(shape, layer);
+    const ramify_mlp_layer *last = &layer[shape->layers - 1];
+    for (size_t i = 0; i < last->weight_floats; i++)
+        record[last->weight + i] *= factor;
+    for (size_t i = 0; i < shape->members * ramify_pad(last->n); i++)
+        record[last->bias + i] *= factor;
+}
+
 /* Floats of the widest padded layer, inputs included. */
 static size_t widest(const ramify_mlp_shape *shape) {
     size_t widest = 0;

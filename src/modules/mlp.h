@@ -61,6 +61,9 @@ uint64_t ramify_mlp_parameters(const ramify_mlp_shape *shape);
 void ramify_mlp_initialise(const ramify_mlp_shape *shape, float slope, uint64_t seed, uint64_t node,
                            float *record);
 
+/* Multiplies what the network puts out by a factor, by way of its last layer. */
+void ramify_mlp_scale_outputs(const ramify_mlp_shape *shape, float factor, float *record);
+
 /* Floats of scratch for run, and for forward + backward, of `rows` rows. */
 size_t ramify_mlp_run_floats(const ramify_mlp_shape *shape, size_t rows);
 size_t ramify_mlp_train_floats(const ramify_mlp_shape *shape, size_t rows);

@@ -1,6 +1,8 @@
 #include "finish.h"
 #include "draft.h"
 #include "memory.h"
+#include "status.h"
+#include "temperature.h"
 
 #include <string.h>
 
@@ -33,6 +35,25 @@ static uint32_t used_modules(const ramify_grown *grown, uint32_t *module, const 
     return count;
 }
 
+/* The records with outputs divided by the temperature, in one block; records[] is set to them. */
+static ramify_status cool(ramify_context *context, const ramify_mlp_shape *shape,
+                          double temperature, uint32_t count, const float **records,
+                          float **block) {
+    size_t floats = ramify_mlp_record_bytes(shape) / sizeof(float), all;
+    if (!ramify_size_multiply(floats, count, &all))
+        return ramify_fail(context, RAMIFY_ERROR_MEMORY, "%u experts cannot be addressed", count);
+    *block = ramify_allocate(context, all, sizeof **block);
+    if (!*block)
+        return RAMIFY_ERROR_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        float *copy = *block + i * floats;
+        memcpy(copy, records[i], floats * sizeof *copy);
+        ramify_mlp_scale_outputs(shape, (float)(1 / temperature), copy);
+        records[i] = copy;
+    }
+    return RAMIFY_OK;
+}
+
 ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
                             ramify_model **model) {
     static const ramify_draft_node lone = {0};
@@ -50,11 +71,15 @@ ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
     ramify_draft_node *node = ramify_allocate_zeroed(context, nodes, sizeof *node);
     uint32_t *module = ramify_allocate(context, modules, sizeof *module);
     const float **records = ramify_allocate(context, modules, sizeof *records);
+    float *cooled = NULL;
     void *bytes = NULL;
     size_t size;
+    double temperature = 1;
+    uint32_t used = 1;
     ramify_status status = node && module && records ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = ramify_temperature_fit(problem, parts->root, grown, &temperature);
     if (status == RAMIFY_OK) {
-        uint32_t used = 1;
         if (grown) {
             used = used_modules(grown, module, records);
             copy_nodes(grown, module, node);
@@ -62,6 +87,12 @@ ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
             node[0] = lone;
             records[0] = parts->root->record;
         }
+        if (temperature != 1)
+            status = cool(context, &parts->root->shape, temperature, used, records, &cooled);
+        if (problem->label && parts->config)
+            json_object_set_new(parts->config, "temperature", json_real(temperature));
+    }
+    if (status == RAMIFY_OK) {
         ramify_draft draft = {
             .kind = parts->kind,
             .schema = problem->schema,
@@ -82,5 +113,6 @@ ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
     ramify_release(context, node);
     ramify_release(context, module);
     ramify_release(context, records);
+    ramify_release(context, cooled);
     return status;
 }

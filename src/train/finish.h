@@ -15,10 +15,11 @@ typedef struct ramify_parts {
     const float *route; /* routes x pad(plain), or NULL */
     uint32_t routes;
     const ramify_grown *grown; /* NULL: the root alone */
-    json_t *config;            /* further keys of ramify.config */
+    json_t *config;            /* further keys of ramify.config; "temperature" is added to them */
 } ramify_parts;
 
-/* The model lives in memory of its own; ramify_close frees it. */
+/* A classifier's experts are scaled to fitting probabilities first (temperature.h). The model lives
+ * in memory of its own; ramify_close frees it. */
 ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
                             ramify_model **model);
 

@@ -19,6 +19,9 @@
 #define NORMAL_ROWS 20000
 #define NORMAL_90   1.6448536269514722
 
+/* Bins of the calibration error; the number that is usually reported. */
+#define SURENESS_BINS 15
+
 #define BLOCK_ROWS 1024
 
 ramify_score ramify_score_none(void) {
@@ -28,6 +31,8 @@ ramify_score ramify_score_none(void) {
                           .r2 = none,
                           .accuracy = none,
                           .log_loss = none,
+                          .brier = none,
+                          .calibration_error = none,
                           .error_low = none,
                           .error_high = none};
 }
@@ -71,10 +76,23 @@ static ramify_status mean_interval(ramify_context *context, const double *loss, 
     return RAMIFY_OK;
 }
 
+/* Answers by how sure they were. */
+typedef struct sureness {
+    double probability[SURENESS_BINS], right[SURENESS_BINS]; /* sums */
+} sureness;
+
+static double calibration_error(const sureness *s, size_t rows) {
+    double error = 0;
+    for (int b = 0; b < SURENESS_BINS; b++)
+        error += fabs(s->probability[b] - s->right[b]);
+    return error / (double)rows;
+}
+
 static void score_classes(const ramify_match *match, const uint32_t *rows, size_t count,
                           const double *y, double *loss, ramify_score *score) {
     uint32_t classes = match->schema->class_count;
-    double nats = 0, wrong = 0;
+    double nats = 0, wrong = 0, squares = 0;
+    sureness sure = {{0}, {0}};
     for (size_t i = 0; i < count; i++) {
         const double *p = y + i * classes;
         uint32_t label = (uint32_t)ramify_match_target(match, 0, rows[i]), best = 0;
@@ -85,9 +103,17 @@ static void score_classes(const ramify_match *match, const uint32_t *rows, size_
         wrong += loss[i];
         /* A probability that rounded to 0 counts as the smallest there is, not as infinity. */
         nats -= log(p[label] > 1e-300 ? p[label] : 1e-300);
+        for (uint32_t c = 0; c < classes; c++)
+            squares += (p[c] - (c == label)) * (p[c] - (c == label));
+        int bin = (int)(p[best] * SURENESS_BINS);
+        bin = bin < SURENESS_BINS ? bin : SURENESS_BINS - 1;
+        sure.probability[bin] += p[best];
+        sure.right[bin] += best == label;
     }
     score->accuracy = 1 - wrong / (double)count;
     score->log_loss = nats / (double)count;
+    score->brier = squares / (double)count;
+    score->calibration_error = calibration_error(&sure, count);
 }
 
 /* One target; loss[i] += squared error over the number of targets. */

@@ -276,8 +276,9 @@ static uint32_t fingerprint(const ramify_problem *problem) {
 
 static json_t *score_json(const ramify_score *score) {
     if (!isnan(score->accuracy))
-        return json_pack("{s:I, s:f, s:f}", "rows", (json_int_t)score->rows, "accuracy",
-                         score->accuracy, "log_loss", score->log_loss);
+        return json_pack("{s:I, s:f, s:f, s:f, s:f}", "rows", (json_int_t)score->rows, "accuracy",
+                         score->accuracy, "log_loss", score->log_loss, "brier", score->brier,
+                         "calibration_error", score->calibration_error);
     /* JSON has no infinities: such a number is left out. */
     json_t *json = json_pack("{s:I}", "rows", (json_int_t)score->rows);
     const char *const names[] = {"rmse", "mae", "r2"};

@@ -316,11 +316,37 @@ static void test_run(void **state) {
     }
 }
 
+/* All outputs times a factor, and nothing else of the record changed. */
+static void test_scaled_outputs(void **state) {
+    (void)state;
+    const ramify_kernels *kernels = ramify_kernels_select(NULL);
+    for (size_t i = 0; i < TWIN_SHAPES; i++) {
+        subject s = open_subject(&twin_shapes[i], ROWS_MOST, 700 + i);
+        float *y = twin_floats(s.rows * s.ldy), *scaled = twin_floats(s.rows * s.ldy);
+        float *scratch = twin_floats(ramify_mlp_run_floats(s.shape, s.rows));
+        size_t bytes = ramify_mlp_record_bytes(s.shape);
+        float *record = twin_floats(bytes / sizeof(float));
+        memcpy(record, s.record, bytes);
+        ramify_mlp_scale_outputs(s.shape, 4.0F, record);
+        ramify_mlp_run(kernels, s.shape, s.record, s.rows, s.x, s.ldx, y, s.ldy, scratch);
+        ramify_mlp_run(kernels, s.shape, record, s.rows, s.x, s.ldx, scaled, s.ldy, scratch);
+        for (size_t k = 0; k < s.rows * s.ldy; k++)
+            assert_true(scaled[k] == 4.0F * y[k]); /* a power of 2 rounds nothing */
+        ramify_mlp_scale_outputs(s.shape, 0.25F, record);
+        assert_memory_equal(record, s.record, bytes);
+        free(y);
+        free(scaled);
+        free(scratch);
+        free(record);
+        close_subject(&s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward_equals_the_twin), cmocka_unit_test(test_run),
-        cmocka_unit_test(test_gradients_of_squares),    cmocka_unit_test(test_gradients_of_classes),
-        cmocka_unit_test(test_backward_accumulates),
+        cmocka_unit_test(test_scaled_outputs),          cmocka_unit_test(test_gradients_of_squares),
+        cmocka_unit_test(test_gradients_of_classes),    cmocka_unit_test(test_backward_accumulates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
