@@ -58,8 +58,8 @@ void arguments_add(arguments *list, argument_option option) {
 void arguments_add_model(arguments *list, model_arguments *model) {
     ramify_open_options options;
     ramify_open_options_init(&options);
-    *model =
-        (model_arguments){.resident_bytes = options.resident_bytes, .access = (int)options.access};
+    *model = (model_arguments){
+        .resident_bytes = options.resident_bytes, .access = (int)options.access, .top_k = 1};
     arguments_add(list, (argument_option){.help = "How the model is held"});
     arguments_add(list, (argument_option){.name = "resident",
                                           .kind = ARGUMENT_SIZE,
@@ -72,6 +72,11 @@ void arguments_add_model(arguments *list, model_arguments *model) {
                                           .value = &model->access,
                                           .names = access_names,
                                           .help = "read parts when needed, or map the file"});
+    arguments_add(list, (argument_option){.name = "top-k",
+                                          .kind = ARGUMENT_COUNT,
+                                          .value = &model->top_k,
+                                          .placeholder = "K",
+                                          .help = "experts that blend into one another, up to 16"});
 }
 
 void arguments_add_table(arguments *list, table_arguments *table) {

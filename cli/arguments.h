@@ -66,6 +66,7 @@ typedef struct context_arguments {
 typedef struct model_arguments {
     uint64_t resident_bytes;
     int access;
+    uint32_t top_k;
 } model_arguments;
 
 void arguments_add(arguments *list, argument_option option);

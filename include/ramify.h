@@ -148,6 +148,11 @@ typedef struct ramify_open_options {
     /* Under a bound: predictors that will be alive at the same time, one per thread; 0: 1. Where the
      * bound has no room for so many, fewer can be created. */
     uint32_t predictors;
+
+    /* Experts per row, up to 16; 0 or 1: the row's own. With more, experts near a border of their
+     * cells answer together, so that the prediction is continuous across borders (but where more
+     * cells meet than experts are asked). Class probabilities are blended likewise. */
+    uint32_t top_k;
 } ramify_open_options;
 
 RAMIFY_API void ramify_open_options_init(ramify_open_options *options);
@@ -242,7 +247,8 @@ RAMIFY_API ramify_status ramify_predict_double(ramify_predictor *predictor, size
  *   gradient  rows x columns; 0 for categorical columns and where a value is missing or clipped
  * The function is piecewise smooth: on a border between cells or at a kink it is the gradient of
  * one side. The first call allocates its scratch, which predicting alone does without; under a
- * resident bound that comes on top, for one row at a time. */
+ * resident bound that comes on top, for one row at a time. RAMIFY_ERROR_UNSUPPORTED with several
+ * experts per row (top_k). */
 RAMIFY_API ramify_status ramify_predict_gradient(ramify_predictor *predictor, size_t rows,
                                                  const double *x, size_t x_stride, uint32_t output,
                                                  double *gradient, size_t gradient_stride);

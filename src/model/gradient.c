@@ -103,6 +103,10 @@ ramify_status ramify_predict_gradient(ramify_predictor *predictor, size_t rows, 
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_predict_gradient: strides of %zu and %zu numbers for %u columns",
                            x_stride, gradient_stride, columns);
+    if (p->blended)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "ramify_predict_gradient: there are no gradients of several experts' "
+                           "blend; open the model with top_k 1");
     if (output >= p->model->outputs)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_predict_gradient: output %u of %u", output, p->model->outputs);

@@ -35,6 +35,7 @@ struct ramify_model {
     unsigned char *resident;      /* our copy of them, or NULL where they are used in place */
     uint64_t bound;               /* options.resident_bytes; 0: none */
     bool maps_records;            /* with a bound: mapped, not read */
+    uint32_t top_k;               /* experts per row; 1: its own */
     uint32_t predictors;          /* with a bound: how many it counts */
     uint32_t kept_levels;         /* of the tree, from the root: nodes that stay in the cache */
     uint64_t predictor_allowance; /* with a bound: bytes that each of them may take */
@@ -73,6 +74,6 @@ ramify_status ramify_config_read(ramify_context *context, ramify_model *model);
 
 /* Bytes of a predictor for pieces of `rows` rows, block header included. */
 uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_shape *shape,
-                                uint32_t arity, size_t rows);
+                                uint32_t arity, uint32_t top_k, size_t rows);
 
 #endif

@@ -1,6 +1,7 @@
 /* Opening a model: source, header, config, always resident tensors, stores, root. Nothing else is
  * read. Every failure takes the same way out, ramify_close. */
 
+#include "blend.h"
 #include "crc32c.h"
 #include "draft.h"
 #include "memory.h"
@@ -306,9 +307,9 @@ static ramify_status open_caches(ramify_context *context, ramify_model *model) {
         model->predictors = 1 + (uint32_t)further;
     spare -= (model->predictors - 1) * model->need.scratch;
 
-    uint64_t most =
-        ramify_predictor_bytes(&model->stem, &model->shape, model->limits.arity, PREDICTOR_ROWS) -
-        model->need.scratch;
+    uint64_t most = ramify_predictor_bytes(&model->stem, &model->shape, model->limits.arity,
+                                           model->top_k, PREDICTOR_ROWS) -
+                    model->need.scratch;
     uint64_t share = spare / 4 / model->predictors;
     uint64_t larger = most < share ? most : share;
     model->predictor_allowance = model->need.scratch + larger;
@@ -333,7 +334,8 @@ static ramify_status open_stores(ramify_context *context, ramify_model *model) {
                          .targets = model->targets,
                          .shape = &model->shape,
                          .depth = model->limits.depth,
-                         .arity = model->limits.arity};
+                         .arity = model->limits.arity,
+                         .top_k = model->top_k};
     model->need = ramify_resident_need(&of);
     if (model->bound > 0)
         return open_caches(context, model);
@@ -404,6 +406,7 @@ static ramify_status open_source(ramify_context *context, ramify_source *source,
     made->source = *source;
     made->bound = options->resident_bytes;
     made->predictors = options->predictors > 0 ? options->predictors : 1;
+    made->top_k = options->top_k > 0 ? options->top_k : 1;
     made->maps_records = made->bound > 0 && options->access == RAMIFY_ACCESS_MMAP;
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);
@@ -427,6 +430,10 @@ ramify_status ramify_open(ramify_context *context, const char *path,
     if (chosen.access != RAMIFY_ACCESS_READ && chosen.access != RAMIFY_ACCESS_MMAP)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "ramify_open: unknown access %d",
                            (int)chosen.access);
+    if (chosen.top_k > RAMIFY_TOP_K_MAX)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_open: %u experts per row (top_k), %d are the most", chosen.top_k,
+                           RAMIFY_TOP_K_MAX);
     /* Under a bound a file is mapped record by record. */
     ramify_access access = chosen.resident_bytes > 0 ? RAMIFY_ACCESS_READ : chosen.access;
     ramify_source source;

@@ -6,6 +6,7 @@
  * on its neighbours. */
 
 #include "predict.h"
+#include "blend.h"
 #include "memory.h"
 
 #include <string.h>
@@ -29,7 +30,8 @@ static bool features_are_plain(const ramify_stem *stem) {
 /* Sets the predictor's pointers into `base` and returns the bytes of all of it. Every factor is
  * capped (rows 2^12, widths 2^18), so the sums stay far below 2^64. */
 static uint64_t lay_out(ramify_predictor *p, unsigned char *base, const ramify_stem *stem,
-                        const ramify_module_shape *shape, uint32_t arity, size_t rows) {
+                        const ramify_module_shape *shape, uint32_t arity, uint32_t top_k,
+                        size_t rows) {
     carving from = {.base = base};
     carve(&from, 1, sizeof *p);
     p->rows = rows;
@@ -54,13 +56,18 @@ static uint64_t lay_out(ramify_predictor *p, unsigned char *base, const ramify_s
     p->leaves = carve(&from, rows, sizeof *p->leaves);
     p->visits = carve(&from, rows, sizeof *p->visits);
     p->scratch = carve(&from, shape->type->scratch_bytes(shape, rows), 1);
+    if (top_k > 1 && arity > 0) {
+        p->shares = carve(&from, (uint64_t)rows * top_k, sizeof *p->shares);
+        p->ways = carve(&from, (uint64_t)top_k + 1, sizeof *p->ways);
+        p->blended = carve(&from, rows * shape->type->outputs(shape), sizeof *p->blended);
+    }
     return from.used;
 }
 
 uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_shape *shape,
-                                uint32_t arity, size_t rows) {
+                                uint32_t arity, uint32_t top_k, size_t rows) {
     ramify_predictor counted;
-    return ramify_block_bytes(lay_out(&counted, NULL, stem, shape, arity, rows));
+    return ramify_block_bytes(lay_out(&counted, NULL, stem, shape, arity, top_k, rows));
 }
 
 /* Counts a predictor, if the bound allows for one more. */
@@ -94,10 +101,10 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
     rows = rows > RAMIFY_PIECE_ROWS_MAX ? RAMIFY_PIECE_ROWS_MAX : rows;
     rows = rows > 0 ? rows : 1;
     uint32_t arity = model->limits.arity;
-    uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, rows);
+    uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, model->top_k, rows);
     while (model->bound > 0 && rows > 1 && bytes > model->predictor_allowance) {
         rows -= rows > 16 ? rows / 16 : 1;
-        bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, rows);
+        bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, model->top_k, rows);
     }
     if (bytes > SIZE_MAX)
         return ramify_fail(context, RAMIFY_ERROR_MEMORY,
@@ -110,7 +117,7 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
         return RAMIFY_ERROR_MEMORY;
     }
     memset(made, 0, sizeof *made);
-    lay_out(made, (unsigned char *)made, &model->stem, &model->shape, arity, rows);
+    lay_out(made, (unsigned char *)made, &model->stem, &model->shape, arity, model->top_k, rows);
     made->context = context;
     made->model = model;
     made->kernels = kernels;
@@ -152,10 +159,8 @@ void ramify_predictor_report(ramify_predictor *predictor) {
     predictor->traffic = (ramify_traffic){0};
 }
 
-/* The given rows of `from` side by side. One row, or all of them in their order, are used where
- * they are. */
-static const float *gather(ramify_predictor *p, const float *from, size_t ld, const uint32_t *rows,
-                           size_t count, bool all) {
+const float *ramify_predictor_gather(ramify_predictor *p, const float *from, size_t ld,
+                                     const uint32_t *rows, size_t count, bool all) {
     if (all)
         return from;
     if (count == 1)
@@ -215,8 +220,8 @@ static ramify_status descend(ramify_predictor *p, const ramify_row_group *group,
         ramify_node_check_place(p->context, &model->source, &group->reference, node, group->depth);
     if (status == RAMIFY_OK) {
         uint32_t children = node->children;
-        const float *points = gather(p, p->point, p->ldt, p->order + group->start, group->count,
-                                     group->count == rows);
+        const float *points = ramify_predictor_gather(p, p->point, p->ldt, p->order + group->start,
+                                                      group->count, group->count == rows);
         p->kernels->distances(group->count, children, model->limits.dims, points, p->ldt,
                               ramify_node_prototypes(node, children), p->ldt, p->distance,
                               children);
@@ -282,19 +287,21 @@ static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first
     RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &leaf->reference, false,
                                     &p->traffic, &batch.record, &slot));
     bool in_order = leaf->count == rows; /* sorting into one group keeps the order */
-    batch.features = gather(p, p->features, p->ldf, batch.rows, batch.count, in_order);
+    batch.features =
+        ramify_predictor_gather(p, p->features, p->ldf, batch.rows, batch.count, in_order);
     run(p, &batch, argument);
     ramify_store_release(model, &model->experts, slot);
     return RAMIFY_OK;
 }
 
-/* Takes a piece of raw rows to their leaves. */
-static ramify_status sink(ramify_predictor *p, size_t rows, const double *x, size_t x_stride) {
+void ramify_predictor_encode(ramify_predictor *p, size_t rows, const double *x, size_t x_stride,
+                             bool features) {
     const ramify_model *model = p->model;
     ramify_stem_plain(&model->stem, rows, x, x_stride, p->plain, p->ldp);
+    if (features && p->features != p->plain)
+        ramify_stem_features(&model->stem, rows, p->plain, p->ldp, p->features, p->ldf);
     if (p->point != p->plain && model->limits.nodes > 0)
         ramify_stem_route(p->kernels, &model->stem, rows, p->plain, p->ldp, p->point, p->ldt);
-    return route(p, rows);
 }
 
 ramify_status ramify_predictor_find_experts(ramify_predictor *predictor, size_t rows,
@@ -302,7 +309,8 @@ ramify_status ramify_predictor_find_experts(ramify_predictor *predictor, size_t 
     ramify_predictor *p = predictor;
     for (size_t first = 0; first < rows; first += p->rows) {
         size_t count = rows - first < p->rows ? rows - first : p->rows;
-        RAMIFY_TRY(sink(p, count, x + first * x_stride, x_stride));
+        ramify_predictor_encode(p, count, x + first * x_stride, x_stride, false);
+        RAMIFY_TRY(route(p, count));
         for (size_t i = 0; i < p->leaf_count; i++)
             for (uint32_t r = 0; r < p->leaves[i].count; r++)
                 experts[first + p->order[p->leaves[i].start + r]] = p->leaves[i].reference.id;
@@ -314,9 +322,8 @@ ramify_status ramify_predictor_find_experts(ramify_predictor *predictor, size_t 
 ramify_status ramify_predictor_visit(ramify_predictor *predictor, size_t rows, const double *x,
                                      size_t x_stride, ramify_batch_run run, void *argument) {
     ramify_predictor *p = predictor;
-    RAMIFY_TRY(sink(p, rows, x, x_stride));
-    if (p->features != p->plain)
-        ramify_stem_features(&p->model->stem, rows, p->plain, p->ldp, p->features, p->ldf);
+    ramify_predictor_encode(p, rows, x, x_stride, true);
+    RAMIFY_TRY(route(p, rows));
     for (size_t i = 0; i < p->leaf_count; i++)
         p->visits[i] = (ramify_visit){.offset = p->leaves[i].reference.offset, .leaf = (uint32_t)i};
     sort_visits(p->visits, p->leaf_count);
@@ -336,26 +343,42 @@ typedef struct target {
     size_t stride;
 } target;
 
+void ramify_predictor_answer(ramify_predictor *p, const void *record, size_t count,
+                             const float *features) {
+    const ramify_model *model = p->model;
+    model->shape.type->run(p->kernels, &model->shape, record, count, features, p->ldf, p->output,
+                           p->ldo, p->scratch);
+    if (model->targets == 0)
+        p->kernels->softmax(count, model->outputs, p->output, p->ldo, p->output, p->ldo);
+}
+
+static void put(const target *to, size_t at, double value) {
+    if (to->doubles)
+        to->doubles[at] = value;
+    else if (to->floats)
+        to->floats[at] = (float)value;
+}
+
 static void predict_batch(ramify_predictor *p, const ramify_batch *batch, void *argument) {
     const target *to = argument;
     const ramify_model *model = p->model;
-    model->shape.type->run(p->kernels, &model->shape, batch->record, batch->count, batch->features,
-                           p->ldf, p->output, p->ldo, p->scratch);
-    if (model->targets == 0)
-        p->kernels->softmax(batch->count, model->outputs, p->output, p->ldo, p->output, p->ldo);
-    for (size_t i = 0; i < batch->count; i++) {
-        const float *from = p->output + i * p->ldo;
-        size_t at = batch->rows[i] * to->stride;
-        for (uint32_t j = 0; j < model->outputs; j++) {
-            double value = model->targets == 0
-                               ? (double)from[j]
-                               : model->head_center[j] + model->head_scale[j] * (double)from[j];
-            if (to->doubles)
-                to->doubles[at + j] = value;
-            else if (to->floats)
-                to->floats[at + j] = (float)value;
-        }
-    }
+    ramify_predictor_answer(p, batch->record, batch->count, batch->features);
+    for (size_t i = 0; i < batch->count; i++)
+        for (uint32_t j = 0; j < model->outputs; j++)
+            put(to, batch->rows[i] * to->stride + j,
+                ramify_model_value(model, j, p->output[i * p->ldo + j]));
+}
+
+/* A piece of rows. */
+static ramify_status predict_piece(ramify_predictor *p, size_t rows, const double *x,
+                                   size_t x_stride, target to) {
+    if (!p->blended)
+        return ramify_predictor_visit(p, rows, x, x_stride, predict_batch, &to);
+    RAMIFY_TRY(ramify_predictor_blend(p, rows, x, x_stride));
+    for (size_t row = 0; row < rows; row++)
+        for (uint32_t j = 0; j < p->model->outputs; j++)
+            put(&to, row * to.stride + j, p->blended[row * p->model->outputs + j]);
+    return RAMIFY_OK;
 }
 
 ramify_status ramify_predictor_run(ramify_predictor *predictor, size_t rows, const double *x,
@@ -364,8 +387,7 @@ ramify_status ramify_predictor_run(ramify_predictor *predictor, size_t rows, con
     for (size_t first = 0; first < rows && status == RAMIFY_OK; first += predictor->rows) {
         size_t count = rows - first < predictor->rows ? rows - first : predictor->rows;
         target to = {.doubles = y + first * y_stride, .stride = y_stride};
-        status = ramify_predictor_visit(predictor, count, x + first * x_stride, x_stride,
-                                        predict_batch, &to);
+        status = predict_piece(predictor, count, x + first * x_stride, x_stride, to);
     }
     ramify_predictor_report(predictor);
     return status;
@@ -381,7 +403,7 @@ static ramify_status run_floats(ramify_predictor *p, size_t rows, const float *x
             for (uint32_t c = 0; c < columns; c++)
                 p->raw[row * columns + c] = (double)x[(first + row) * x_stride + c];
         target to = {.floats = y + first * y_stride, .stride = y_stride};
-        status = ramify_predictor_visit(p, count, p->raw, columns, predict_batch, &to);
+        status = predict_piece(p, count, p->raw, columns, to);
     }
     ramify_predictor_report(p);
     return status;

@@ -48,6 +48,12 @@ struct ramify_predictor {
     size_t leaf_count;
     void *scratch; /* of the module */
 
+    /* With several experts per row (blend.h); else NULL */
+    struct ramify_share *shares; /* rows x top_k */
+    size_t share_count;
+    struct ramify_way *ways; /* top_k + 1 */
+    double *blended;         /* rows x outputs */
+
     void *gradient_memory; /* NULL until the first gradient */
     size_t gradient_rows;  /* of a piece of gradients */
     float *feature_slope;  /* gradient_rows x ldf, in the order of the rows */
@@ -64,6 +70,26 @@ typedef struct ramify_batch {
     size_t count;
     const float *features; /* count x ldf */
 } ramify_batch;
+
+/* An output of a module, or of softmax after it, in the units of predictions. */
+static inline double ramify_model_value(const ramify_model *model, uint32_t output, float value) {
+    if (model->targets == 0)
+        return (double)value;
+    return model->head_center[output] + model->head_scale[output] * (double)value;
+}
+
+/* Fills plain, points and, with `features`, features from a piece of raw rows. */
+void ramify_predictor_encode(ramify_predictor *predictor, size_t rows, const double *x,
+                             size_t x_stride, bool features);
+
+/* The given rows of `from` side by side. One row, or all of them in their order, are used where
+ * they are. */
+const float *ramify_predictor_gather(ramify_predictor *predictor, const float *from, size_t ld,
+                                     const uint32_t *rows, size_t count, bool all);
+
+/* predictor->output = what a module makes of features, class probabilities in a classification. */
+void ramify_predictor_answer(ramify_predictor *predictor, const void *record, size_t count,
+                             const float *features);
 
 typedef void (*ramify_batch_run)(ramify_predictor *predictor, const ramify_batch *batch,
                                  void *argument);

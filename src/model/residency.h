@@ -45,6 +45,7 @@ typedef struct ramify_need_of {
     uint32_t targets;                 /* of a regression; 0 for a classification */
     const ramify_module_shape *shape; /* of every module */
     uint32_t depth, arity;            /* of the tree; 0, 0 for a single module */
+    uint32_t top_k;                   /* experts per row; 0 or 1: its own */
 } ramify_need_of;
 
 ramify_need ramify_resident_need(const ramify_need_of *of);

@@ -101,6 +101,30 @@ def test_holding_the_model_otherwise_changes_nothing(tool, made: Made):
         assert predicted(tool("predict", made.wave, made.test, *words)) == usual
 
 
+def test_several_experts_blend(tool, made: Made):
+    info = json.loads(tool("info", made.wave, "--json").out)
+    assert info["leaves"] > 1
+    alone = predicted(tool("predict", made.wave, made.test, "--top-k", "1"))
+    assert alone == predicted(tool("predict", made.wave, made.test))
+    several = predicted(tool("predict", made.wave, made.test, "--top-k", "4"))
+    moved = [a != b for a, b in zip(alone[1:], several[1:], strict=True)]
+    assert 0 < sum(moved) < len(moved)
+    again = predicted(
+        tool("predict", made.wave, made.test, "--top-k", "4", "--threads", "1")
+    )
+    assert again == several
+    rmse = [
+        json.loads(tool("evaluate", made.wave, made.test, "--json", "--top-k", k).out)[
+            "rmse"
+        ]
+        for k in ("1", "4")
+    ]
+    assert rmse[0] != rmse[1] < 1.2 * rmse[0]
+    done = tool("predict", made.wave, made.test, "--top-k", "17")
+    assert done.status == 2
+    assert "17 experts per row (top_k), 16 are the most" in done.err
+
+
 def test_a_bound_too_low_is_refused(tool, made: Made):
     done = tool("predict", made.wave, made.test, "--resident", "100")
     assert done.status == 1 and done.out == ""

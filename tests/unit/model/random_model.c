@@ -419,37 +419,44 @@ static void module_of(const random_model *m, const float *record, const double *
     free(b);
 }
 
-uint32_t random_model_predict(const random_model *m, const double *x, double *y) {
+/* A row on its way: features of its experts and point in routing space; owned. */
+typedef struct encoded {
+    double *features, *point;
+} encoded;
+
+static encoded encode(const random_model *m, const double *x) {
     const ramify_stem *stem = &m->stem;
+    encoded row = {get(stem->features, sizeof(double)), get(stem->routes, sizeof(double))};
     float *plain = get(stem->plain + 1, sizeof *plain);
-    double *features = get(stem->features, sizeof *features);
-    double *point = get(stem->routes, sizeof *point);
     plain_of(m, x, plain);
-    features_of(m, plain, features);
+    features_of(m, plain, row.features);
     for (uint32_t r = 0; r < stem->routes; r++) {
-        point[r] = m->route ? 0.0 : (double)plain[r];
+        row.point[r] = m->route ? 0.0 : (double)plain[r];
         for (uint32_t i = 0; m->route && i < stem->plain; i++)
-            point[r] += (double)m->route[r * ramify_pad(stem->plain) + i] * (double)plain[i];
+            row.point[r] += (double)m->route[r * ramify_pad(stem->plain) + i] * (double)plain[i];
     }
-    const ramify_draft_node *node = &m->nodes[0];
-    while (node->children > 0) {
-        uint32_t best = 0;
-        double least = (double)INFINITY;
-        for (uint32_t c = 0; c < node->children; c++) {
-            double distance = 0.0;
-            for (uint32_t r = 0; r < stem->routes; r++) {
-                double d = point[r] - (double)m->nodes[node->first_child + c].prototype[r];
-                distance += d * d;
-            }
-            if (distance < least) {
-                least = distance;
-                best = c;
-            }
-        }
-        node = &m->nodes[node->first_child + best];
+    free(plain);
+    return row;
+}
+
+static void free_encoded(encoded *row) {
+    free(row->features);
+    free(row->point);
+}
+
+static double distance_of(const random_model *m, const double *point, uint32_t node) {
+    double distance = 0.0;
+    for (uint32_t r = 0; r < m->stem.routes; r++) {
+        double d = point[r] - (double)m->nodes[node].prototype[r];
+        distance += d * d;
     }
+    return distance;
+}
+
+/* What a module predicts: y[outputs]. */
+static void answer_of(const random_model *m, uint32_t module, const double *features, double *y) {
     uint32_t outputs = m->draft.shape.mlp.width[m->draft.shape.mlp.layers];
-    module_of(m, m->modules[node->module], features, y);
+    module_of(m, m->modules[module], features, y);
     double sum = 0.0;
     for (uint32_t j = 0; j < outputs; j++)
         if (m->schema.task == RAMIFY_TASK_REGRESSION)
@@ -458,8 +465,76 @@ uint32_t random_model_predict(const random_model *m, const double *x, double *y)
             sum += y[j] = exp(y[j]);
     for (uint32_t j = 0; j < outputs && sum > 0.0; j++)
         y[j] /= sum;
-    free(plain);
-    free(features);
-    free(point);
-    return node->module;
+}
+
+uint32_t random_model_predict(const random_model *m, const double *x, double *y) {
+    encoded row = encode(m, x);
+    uint32_t node = 0;
+    while (m->nodes[node].children > 0) {
+        uint32_t best = 0;
+        double least = (double)INFINITY;
+        for (uint32_t c = 0; c < m->nodes[node].children; c++) {
+            double distance = distance_of(m, row.point, m->nodes[node].first_child + c);
+            if (distance < least) {
+                least = distance;
+                best = c;
+            }
+        }
+        node = m->nodes[node].first_child + best;
+    }
+    answer_of(m, m->nodes[node].module, row.features, y);
+    free_encoded(&row);
+    return m->nodes[node].module;
+}
+
+/* weight[node] for every node, from the root down. */
+static void weigh(const random_model *m, const double *point, double band, double *weight) {
+    weight[0] = 1.0;
+    for (uint32_t i = 0; i < m->draft.node_count; i++) {
+        const ramify_draft_node *node = &m->nodes[i];
+        double least = (double)INFINITY;
+        for (uint32_t c = 0; c < node->children; c++)
+            least = fmin(least, distance_of(m, point, node->first_child + c));
+        for (uint32_t c = 0; c < node->children; c++) {
+            double distance = distance_of(m, point, node->first_child + c);
+            double ratio = distance > 0.0 ? least / distance : 1.0;
+            weight[node->first_child + c] = weight[i] * fmax(0.0, (ratio - band) / (1.0 - band));
+        }
+    }
+    for (uint32_t i = 0; i < m->draft.node_count; i++)
+        if (m->nodes[i].children > 0)
+            weight[i] = 0.0; /* leaves alone answer */
+}
+
+void random_model_blend(const random_model *m, const double *x, uint32_t top_k, double band,
+                        double *y) {
+    uint32_t nodes = m->draft.node_count,
+             outputs = m->draft.shape.mlp.width[m->draft.shape.mlp.layers];
+    encoded row = encode(m, x);
+    double *weight = get(nodes, sizeof *weight), *answer = get(outputs, sizeof *answer);
+    weigh(m, row.point, band, weight);
+    /* The weight that top_k leaves exceed, or 0. */
+    double floor = (double)INFINITY;
+    for (uint32_t taken = 0; taken <= top_k; taken++) {
+        double next = 0.0;
+        for (uint32_t i = 0; i < nodes; i++)
+            if (weight[i] < floor)
+                next = fmax(next, weight[i]);
+        floor = next;
+    }
+    double sum = 0.0;
+    memset(y, 0, outputs * sizeof *y);
+    for (uint32_t i = 0; i < nodes; i++) {
+        if (weight[i] <= floor)
+            continue;
+        answer_of(m, m->nodes[i].module, row.features, answer);
+        for (uint32_t j = 0; j < outputs; j++)
+            y[j] += (weight[i] - floor) * answer[j];
+        sum += weight[i] - floor;
+    }
+    for (uint32_t j = 0; j < outputs; j++)
+        y[j] /= sum;
+    free(weight);
+    free(answer);
+    free_encoded(&row);
 }

@@ -55,4 +55,9 @@ void random_model_row(random_model *model, double *x /* columns */);
 /* What the model should predict: y[outputs]. Returns the module that the row is sent to. */
 uint32_t random_model_predict(const random_model *model, const double *x, double *y);
 
+/* The same with up to top_k experts per row, from the weights of all leaves; none may weigh the
+ * same as another (blend.h says what is computed). */
+void random_model_blend(const random_model *model, const double *x, uint32_t top_k, double band,
+                        double *y);
+
 #endif
