@@ -272,6 +272,7 @@ static double device_reads(const setting *s, size_t bytes, bool random_places) {
         die("the file cannot be read past the page cache");
     ramify_random random = ramify_random_stream(3, RAMIFY_PURPOSE_SHUFFLE, 0, 0);
     uint64_t places = (uint64_t)about.st_size / bytes, done = 0;
+    places = places > 0 ? places : 1;
     double began = now(), seconds = 0;
     while (seconds < 2) {
         uint64_t place = random_places ? ramify_random_below(&random, places) : done % places;
@@ -308,6 +309,21 @@ static void print_info(const setting *s) {
     }
 }
 
+/* Opening, and the first row's prediction after it. */
+static void print_load(const setting *s) {
+    for (int way = 0; way < 4; way++) {
+        setting one = *s;
+        one.rows = 1;
+        one.resident = way % 2 == 0 ? 0 : s->resident;
+        run how = {
+            .road = ONE_ROW, .trace = UNIFORM, .cold = way < 2, .access = RAMIFY_ACCESS_READ};
+        result r = measure_apart(&one, &how);
+        printf(
+            "%s, %-10s opened in %6.0f us, first row after %6.0f us\n", how.cold ? "cold" : "warm",
+            one.resident ? "bounded:" : "no bound:", 1e6 * r.open_seconds, 1e6 * r.first_seconds);
+    }
+}
+
 static void describe(setting *s) {
     ramify_context *context = NULL;
     ramify_model *model = NULL;
@@ -324,7 +340,7 @@ static void describe(setting *s) {
     ramify_model_info info;
     ramify_model_get_info(model, &info);
     s->expert_bytes = info.module_bytes;
-    s->node_bytes = info.path_bytes / s->levels;
+    s->node_bytes = s->levels > 0 ? info.path_bytes / s->levels : 0;
     printf("%llu experts of %llu bytes, nodes of %llu, a file of %.2f GB; %.1f MiB allowed, one "
            "row needs %.1f KiB\n",
            (unsigned long long)info.modules, (unsigned long long)s->expert_bytes,
@@ -342,8 +358,8 @@ static void describe(setting *s) {
 static uint64_t number(const char *text) {
     char *end;
     uint64_t value = strtoull(text, &end, 10);
-    if (*end != '\0' || value == 0)
-        die("a number above 0 is expected behind --levels, --resident and --rows");
+    if (*end != '\0' || end == text)
+        die("a number is expected behind --levels, --resident and --rows");
     return value;
 }
 
@@ -373,6 +389,7 @@ int main(int argc, char **argv) {
         die("--levels: 8 are the most");
     describe(&s);
     print_info(&s);
+    print_load(&s);
     for (trace kind = UNIFORM; kind <= SORTED; kind++)
         for (road way = ONE_ROW; way <= TABLE; way++)
             for (int cold = 1; cold >= 0; cold--)
