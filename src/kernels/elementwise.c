@@ -147,3 +147,43 @@ void RAMIFY_KERNEL(average)(size_t n, float *average, const float *p, float keep
         store(average + i, old + step * (load(p + i) - old));
     }
 }
+
+void RAMIFY_KERNEL(waves)(size_t count, const float *turns, float *waves) {
+    for (size_t i = 0; i < count; i += LANES) {
+        /* One loop for whole vectors and the rest: a wave's bits do not depend on its place. A block
+         * is read before it is written over; the next one's turns lie beyond what it writes. */
+        size_t here = count - i < LANES ? count - i : LANES;
+        vec t;
+        if (here == LANES) {
+            t = *(const vec_unaligned *)(turns + i);
+        } else {
+            t = load_some(turns + i, here, 0.0F);
+        }
+        vec part = part_of_turn(t); /* a quarter is added without much rounding to this only */
+        vec sine = sine_turns(part);
+        vec cosine = sine_turns(part + 0.25F);
+#if LANES == 16
+        vec low = __builtin_shufflevector(sine, cosine, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6,
+                                          22, 7, 23);
+        vec high = __builtin_shufflevector(sine, cosine, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                           29, 14, 30, 15, 31);
+#elif LANES == 8
+        vec low = __builtin_shufflevector(sine, cosine, 0, 8, 1, 9, 2, 10, 3, 11);
+        vec high = __builtin_shufflevector(sine, cosine, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+        vec low = __builtin_shufflevector(sine, cosine, 0, 4, 1, 5);
+        vec high = __builtin_shufflevector(sine, cosine, 2, 6, 3, 7);
+#endif
+        float *to = waves + 2 * i;
+        if (here == LANES) {
+            store_unaligned(to, low);
+            store_unaligned(to + LANES, high);
+        } else {
+            size_t first = 2 * here < LANES ? 2 * here : LANES;
+            store_some(to, first, low);
+            if (2 * here > LANES) {
+                store_some(to + LANES, 2 * here - LANES, high);
+            }
+        }
+    }
+}

@@ -73,6 +73,11 @@ typedef struct ramify_kernels {
     void (*distances)(size_t rows, size_t count, size_t dims, const float *x, size_t ldx,
                       const float *prototypes, size_t ldp, float *out, size_t ldout);
 
+    /* waves[2 i] = sin(2 pi turns[i]), waves[2 i + 1] = cos(2 pi turns[i]); absolute error below 4e-7
+     * for |turns| < 2^18. No padding or alignment needed. turns may be the second half of waves,
+     * waves + count. */
+    void (*waves)(size_t count, const float *turns, float *waves);
+
     /* y = softmax over the first `classes` of each row; padding of y is left alone. No padding or
      * alignment needed. y may be x. */
     void (*softmax)(size_t rows, size_t classes, const float *x, size_t ldx, float *y, size_t ldy);

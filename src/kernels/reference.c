@@ -3,6 +3,7 @@
  * that the twin is the more exact of the two. */
 
 #include "sets.h"
+#include "sine.h"
 
 #include <math.h>
 
@@ -223,6 +224,14 @@ static void average(size_t n, float *average, const float *p, float keep) {
     }
 }
 
+static void waves(size_t count, const float *turns, float *waves) {
+    for (size_t i = 0; i < count; i++) {
+        float t = ramify_part_of_turn(turns[i]); /* a wave may be written over turns[i] */
+        waves[2 * i] = ramify_sine_turns(t);
+        waves[2 * i + 1] = ramify_sine_turns(t + 0.25F);
+    }
+}
+
 const ramify_kernels ramify_kernels_reference_set = {
     .name = "reference",
     .matmul = matmul,
@@ -234,6 +243,7 @@ const ramify_kernels ramify_kernels_reference_set = {
     .activate = activate,
     .activate_backward = activate_backward,
     .distances = distances,
+    .waves = waves,
     .softmax = softmax,
     .cross_entropy = cross_entropy,
     .cross_entropy_soft = cross_entropy_soft,

@@ -5,11 +5,15 @@
 
 #include <math.h>
 
+/* t minus the nearest whole number: -0.5 .. 0.5. */
+static inline float ramify_part_of_turn(float t) {
+    /* Adding and subtracting 1.5 * 2^23 rounds to the nearest whole number without a call. */
+    return t - ((t + 12582912.0f) - 12582912.0f);
+}
+
 /* sin(2 pi t); absolute error below 3e-7 for |t| < 2^20. */
 static inline float ramify_sine_turns(float t) {
-    /* Adding and subtracting 1.5 * 2^23 rounds to the nearest whole number without a call. */
-    float whole = (t + 12582912.0f) - 12582912.0f;
-    float r = t - whole; /* -0.5 .. 0.5 */
+    float r = ramify_part_of_turn(t);
     float a = fabsf(r);
     /* sin(2 pi a) = sin(2 pi (0.5 - a)): fold to a quarter turn. */
     float folded = 0.25f - fabsf(a - 0.25f);

@@ -33,6 +33,7 @@ RAMIFY_DECLARE(scale_columns_backward);
 RAMIFY_DECLARE(activate);
 RAMIFY_DECLARE(activate_backward);
 RAMIFY_DECLARE(distances);
+RAMIFY_DECLARE(waves);
 RAMIFY_DECLARE(softmax);
 RAMIFY_DECLARE(cross_entropy);
 RAMIFY_DECLARE(cross_entropy_soft);
@@ -106,6 +107,29 @@ RAMIFY_INLINE vec choose(ivec mask, vec yes, vec no) {
 /* t > 0 ? t : slope*t, which unlike a form with max and min lets NaN through. */
 RAMIFY_INLINE vec prelu(vec t, vec slope) {
     return choose(t > 0.0F, t, slope * t);
+}
+
+/* t minus the nearest whole number, exactly. */
+RAMIFY_INLINE vec part_of_turn(vec t) {
+    const float shift = 12582912.0F; /* 1.5 * 2^23: adding it rounds to an integer */
+    return t - ((t + shift) - shift);
+}
+
+/* ramify_sine_turns of sine.h. */
+RAMIFY_INLINE vec sine_turns(vec t) {
+    const ivec sign = (ivec)splat(-0.0F);
+    vec r = part_of_turn(t);
+    vec a = (vec)((ivec)r & ~sign);
+    vec folded = 0.25F - (vec)((ivec)(a - 0.25F) & ~sign);
+    vec q = folded * folded;
+    vec p = splat(3.81995258F);
+    p = multiply_add(p, q, splat(-15.09464258F));
+    p = multiply_add(p, q, splat(42.05869394F));
+    p = multiply_add(p, q, splat(-76.70585975F));
+    p = multiply_add(p, q, splat(81.60524928F));
+    p = multiply_add(p, q, splat(-41.34170224F));
+    p = multiply_add(p, q, splat(6.28318531F));
+    return (vec)((ivec)(folded * p) | ((ivec)r & sign));
 }
 
 /* Lane sums of four vectors at once, each in the same order whatever the others hold: halves onto

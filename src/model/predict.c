@@ -299,7 +299,7 @@ void ramify_predictor_encode(ramify_predictor *p, size_t rows, const double *x, 
     const ramify_model *model = p->model;
     ramify_stem_plain(&model->stem, rows, x, x_stride, p->plain, p->ldp);
     if (features && p->features != p->plain)
-        ramify_stem_features(&model->stem, rows, p->plain, p->ldp, p->features, p->ldf);
+        ramify_stem_features(p->kernels, &model->stem, rows, p->plain, p->ldp, p->features, p->ldf);
     if (p->point != p->plain && model->limits.nodes > 0)
         ramify_stem_route(p->kernels, &model->stem, rows, p->plain, p->ldp, p->point, p->ldt);
 }

@@ -105,23 +105,25 @@ static void column_features(const ramify_stem *stem, const ramify_stem_column *c
     out[1] = entry[2] + entry[3] * offset;
 }
 
-static void periodic_features(const ramify_stem *stem, const float *plain, float *features) {
+void ramify_stem_waves(const ramify_kernels *kernels, const ramify_stem *stem, const float *plain,
+                       float *features) {
+    uint32_t count = 0, all = 0;
+    for (uint32_t c = 0; c < stem->columns; c++)
+        all += stem->column[c].codes == 0 ? stem->frequencies : 0;
+    float *out = features + stem->features - 2 * (size_t)all, *turns = out + all;
     for (uint32_t c = 0; c < stem->columns; c++) {
         const ramify_stem_column *column = &stem->column[c];
         if (column->codes > 0)
             continue;
-        float z = plain[column->plain];
         const float *frequency = stem->frequency + (size_t)c * stem->frequencies;
-        float *out = features + column->periodic;
-        for (uint32_t f = 0; f < stem->frequencies; f++) {
-            out[2 * f] = ramify_sine_turns(frequency[f] * z);
-            out[2 * f + 1] = ramify_sine_turns(frequency[f] * z + 0.25F);
-        }
+        for (uint32_t f = 0; f < stem->frequencies; f++)
+            turns[count++] = frequency[f] * plain[column->plain];
     }
+    kernels->waves(count, turns, out);
 }
 
-void ramify_stem_features(const ramify_stem *stem, size_t rows, const float *plain, size_t ldp,
-                          float *features, size_t ldf) {
+void ramify_stem_features(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,
+                          const float *plain, size_t ldp, float *features, size_t ldf) {
     for (size_t row = 0; row < rows; row++) {
         const float *from = plain + row * ldp;
         float *to = features + row * ldf;
@@ -133,7 +135,7 @@ void ramify_stem_features(const ramify_stem *stem, size_t rows, const float *pla
             memcpy(to, from, stem->plain * sizeof *to);
         }
         if (stem->frequencies > 0)
-            periodic_features(stem, from, to);
+            ramify_stem_waves(kernels, stem, from, to);
         zero_tail(to, stem->features);
     }
 }

@@ -77,8 +77,12 @@ void ramify_stem_plain(const ramify_stem *stem, size_t rows, const double *x, si
 
 /* features[rows x ldf], padded with zeros up to pad(features), from plain features and the raw
  * rows' missing values and codes (which are read off the plain features). */
-void ramify_stem_features(const ramify_stem *stem, size_t rows, const float *plain, size_t ldp,
-                          float *features, size_t ldf);
+void ramify_stem_features(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,
+                          const float *plain, size_t ldp, float *features, size_t ldf);
+
+/* The periodic features of one row of plain features, which all lie side by side. */
+void ramify_stem_waves(const ramify_kernels *kernels, const ramify_stem *stem, const float *plain,
+                       float *features);
 
 /* point[rows x ldt], padded with zeros up to pad(routes). */
 void ramify_stem_route(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,

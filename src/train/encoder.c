@@ -6,7 +6,6 @@
 #include "encoder.h"
 #include "memory.h"
 #include "random.h"
-#include "sine.h"
 #include "status.h"
 
 #include <math.h>
@@ -348,7 +347,6 @@ void ramify_encoder_forward(const ramify_problem *problem, const ramify_encoder 
                             const uint32_t *rows, size_t count, float *features, size_t ldf) {
     const ramify_stem *stem = &encoder->stem;
     size_t stride = ramify_pad(stem->features);
-    uint32_t frequencies = stem->frequencies;
     for (size_t i = 0; i < count; i++) {
         const float *plain = problem->plain + rows[i] * problem->plain_stride;
         float *to = features + i * ldf;
@@ -375,18 +373,8 @@ void ramify_encoder_forward(const ramify_problem *problem, const ramify_encoder 
             to[column->feature] = entry[0] + entry[1] * offset;
             to[column->feature + 1] = entry[2] + entry[3] * offset;
         }
-        for (uint32_t c = 0; c < stem->columns && frequencies > 0; c++) {
-            const ramify_stem_column *column = &encoder->column[c];
-            if (column->codes > 0)
-                continue;
-            float z = plain[column->plain];
-            const float *frequency = encoder->frequency + (size_t)c * frequencies;
-            float *out = to + column->periodic;
-            for (uint32_t f = 0; f < frequencies; f++) {
-                out[2 * f] = ramify_sine_turns(frequency[f] * z);
-                out[2 * f + 1] = ramify_sine_turns(frequency[f] * z + 0.25f);
-            }
-        }
+        if (stem->frequencies > 0)
+            ramify_stem_waves(problem->kernels, stem, plain, to);
     }
 }
 

@@ -46,7 +46,8 @@ static ramify_status answer_rows(const ramify_problem *problem, const ramify_tea
         memset(answer, 0, count * outputs * sizeof *answer);
     for (uint32_t t = 0; status == RAMIFY_OK && t < teachers->count; t++) {
         const ramify_root *root = teachers->root[t];
-        ramify_stem_features(&root->encoder->stem, count, plain, problem->plain_stride, x, stride);
+        ramify_stem_features(problem->kernels, &root->encoder->stem, count, plain,
+                             problem->plain_stride, x, stride);
         ramify_mlp_run(problem->kernels, &root->shape, root->record, count, x, stride, y, padded,
                        scratch);
         if (problem->label)

@@ -3,6 +3,7 @@
 #include "kernel_matrix.h"
 
 #include <math.h>
+#include <string.h>
 
 #define TOLERANCE 1e-5F
 
@@ -144,6 +145,31 @@ static void average(const ramify_kernels *kernels, random_state *random) {
     matrix_free(&p);
 }
 
+static void waves(const ramify_kernels *kernels, random_state *random) {
+    size_t count = random_size(random);
+    matrix turns = matrix_loose(random, 1, count);
+    matrix got = matrix_loose(random, 1, 2 * count);
+    matrix single = matrix_copy(&got), within = matrix_copy(&got);
+    for (size_t i = 0; i < count; i++) {
+        turns.at[i] *= random_below(random, 2) ? 3.0F : 3e4F;
+    }
+    kernels->waves(count, turns.at, got.at);
+    for (size_t i = 0; i < count; i++) {
+        double angle = 2.0 * 3.14159265358979323846 * (double)turns.at[i];
+        assert_true(fabs((double)got.at[2 * i] - sin(angle)) < 4e-7);
+        assert_true(fabs((double)got.at[2 * i + 1] - cos(angle)) < 4e-7);
+        kernels->waves(1, turns.at + i, single.at + 2 * i);
+    }
+    check_same("waves, one at a time", &single, &got, 0.0F);
+    memcpy(within.at + count, turns.at, count * sizeof *turns.at);
+    kernels->waves(count, within.at + count, within.at);
+    check_same("waves in place", &within, &got, 0.0F);
+    matrix_free(&turns);
+    matrix_free(&got);
+    matrix_free(&single);
+    matrix_free(&within);
+}
+
 #define TEST(name)                                                                                 \
     static void test_##name(void **state) {                                                        \
         (void)state;                                                                               \
@@ -155,12 +181,14 @@ TEST(activate)
 TEST(activate_backward)
 TEST(adamw)
 TEST(average)
+TEST(waves)
 
 int run_elementwise_tests(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transpose), cmocka_unit_test(test_scale_columns),
         cmocka_unit_test(test_activate),  cmocka_unit_test(test_activate_backward),
         cmocka_unit_test(test_adamw),     cmocka_unit_test(test_average),
+        cmocka_unit_test(test_waves),
     };
     return cmocka_run_group_tests_name("elementwise", tests, NULL, NULL);
 }

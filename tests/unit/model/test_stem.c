@@ -73,7 +73,7 @@ static void test_features_without_bins(void **state) {
     static const float plain[16] = {1.0F, 0, 0, 1, 0, -2.0F};
     _Alignas(64) float features[16];
     memset(features, 0xff, sizeof features);
-    ramify_stem_features(&stem, 1, plain, 16, features, 16);
+    ramify_stem_features(ramify_kernels_select(NULL), &stem, 1, plain, 16, features, 16);
     static const double expected[16] = {1, 0, 0, 1, 0, -2, 1, 0, 0, -1, 0, 1, 1, 0, 0, 0};
     for (size_t j = 0; j < 16; j++)
         assert_near(features[j], expected[j]);
@@ -114,7 +114,7 @@ static void test_bins(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         float plain[16] = {cases[i].z, cases[i].missing, 0, 0, 1, 0.75F};
         _Alignas(64) float features[16];
-        ramify_stem_features(&stem, 1, plain, 16, features, 16);
+        ramify_stem_features(ramify_kernels_select(NULL), &stem, 1, plain, 16, features, 16);
         const float *entry = table[cases[i].entry];
         assert_near(features[0], (double)entry[0] + (double)entry[1] * cases[i].offset);
         assert_near(features[1], (double)entry[2] + (double)entry[3] * cases[i].offset);
@@ -158,7 +158,7 @@ static void test_many_knots(void **state) {
                             .table = table};
         for (uint32_t twice = 0; twice <= 2 * count + 2; twice++) {
             float plain[16] = {0.5F * (float)twice - 1.0F}, features[16];
-            ramify_stem_features(&stem, 1, plain, 16, features, 16);
+            ramify_stem_features(ramify_kernels_select(NULL), &stem, 1, plain, 16, features, 16);
             uint32_t below = twice / 2 < count ? twice / 2 : count;
             assert_true(features[0] == (float)below);
         }

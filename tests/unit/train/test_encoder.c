@@ -250,8 +250,8 @@ static void test_forward(void **state) {
             for (size_t i = 0; i < ROWS * stride; i++)
                 features[i] = 9.0F;
             ramify_encoder_forward(t.problem, encoder, rows, ROWS, features, stride);
-            ramify_stem_features(&encoder->stem, ROWS, t.problem->plain, t.problem->plain_stride,
-                                 stem, stride);
+            ramify_stem_features(t.problem->kernels, &encoder->stem, ROWS, t.problem->plain,
+                                 t.problem->plain_stride, stem, stride);
             for (size_t i = 0; i < ROWS; i++) {
                 formula(&t, encoder, means, theta, rows[i], expected);
                 for (size_t j = 0; j < ramify_pad(used); j++) {
@@ -376,8 +376,8 @@ static void test_most_bins(void **state) {
     size_t stride = ramify_pad(encoder->stem.features);
     float *features = toy_floats(ROWS * stride), *stem = toy_floats(ROWS * stride);
     ramify_encoder_forward(t.problem, encoder, t.problem->row_memory, ROWS, features, stride);
-    ramify_stem_features(&encoder->stem, ROWS, t.problem->plain, t.problem->plain_stride, stem,
-                         stride);
+    ramify_stem_features(t.problem->kernels, &encoder->stem, ROWS, t.problem->plain,
+                         t.problem->plain_stride, stem, stride);
     for (size_t i = 0; i < ROWS * stride; i++)
         assert_true(fabs((double)(features[i] - stem[i])) <= 1e-5 * (1 + fabs((double)stem[i])));
     free(features);
