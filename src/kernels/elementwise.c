@@ -148,6 +148,23 @@ void RAMIFY_KERNEL(average)(size_t n, float *average, const float *p, float keep
     }
 }
 
+/* Plain: the compiler makes vectors of doubles of it, and no sum is in it that their width could
+ * change. */
+void RAMIFY_KERNEL(standardise)(size_t rows, size_t columns, const double *x, size_t ldx,
+                                const double *center, const double *scale, double clip, float *z,
+                                size_t ldz) {
+    for (size_t i = 0; i < rows; i++) {
+        const double *from = x + i * ldx;
+        float *restrict to = z + i * ldz;
+        for (size_t j = 0; j < columns; j++) {
+            double value = (from[j] - center[j]) / scale[j];
+            value = value > clip ? clip : value;
+            value = value < -clip ? -clip : value;
+            to[j] = value == value ? (float)value : 0.0F;
+        }
+    }
+}
+
 void RAMIFY_KERNEL(waves)(size_t count, const float *turns, float *waves) {
     for (size_t i = 0; i < count; i += LANES) {
         /* One loop for whole vectors and the rest: a wave's bits do not depend on its place. A block

@@ -17,6 +17,7 @@ const ramify_kernels RAMIFY_KERNEL(kernels_set) = {
     .activate = RAMIFY_KERNEL(activate),
     .activate_backward = RAMIFY_KERNEL(activate_backward),
     .distances = RAMIFY_KERNEL(distances),
+    .standardise = RAMIFY_KERNEL(standardise),
     .waves = RAMIFY_KERNEL(waves),
     .softmax = RAMIFY_KERNEL(softmax),
     .cross_entropy = RAMIFY_KERNEL(cross_entropy),

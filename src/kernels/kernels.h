@@ -73,6 +73,12 @@ typedef struct ramify_kernels {
     void (*distances)(size_t rows, size_t count, size_t dims, const float *x, size_t ldx,
                       const float *prototypes, size_t ldp, float *out, size_t ldout);
 
+    /* z[rows x columns] = (x - center) / scale in double, clipped to -clip .. clip; 0 where x is NaN.
+     * The same bits in every set. No padding or alignment needed; padding of z is left alone. */
+    void (*standardise)(size_t rows, size_t columns, const double *x, size_t ldx,
+                        const double *center, const double *scale, double clip, float *z,
+                        size_t ldz);
+
     /* waves[2 i] = sin(2 pi turns[i]), waves[2 i + 1] = cos(2 pi turns[i]); absolute error below 4e-7
      * for |turns| < 2^18. No padding or alignment needed. turns may be the second half of waves,
      * waves + count. */

@@ -224,6 +224,21 @@ static void average(size_t n, float *average, const float *p, float keep) {
     }
 }
 
+static void standardise(size_t rows, size_t columns, const double *x, size_t ldx,
+                        const double *center, const double *scale, double clip, float *z,
+                        size_t ldz) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j++) {
+            double value = (x[i * ldx + j] - center[j]) / scale[j];
+            if (isnan(value)) {
+                z[i * ldz + j] = 0.0F;
+            } else {
+                z[i * ldz + j] = (float)fmax(-clip, fmin(clip, value));
+            }
+        }
+    }
+}
+
 static void waves(size_t count, const float *turns, float *waves) {
     for (size_t i = 0; i < count; i++) {
         float t = ramify_part_of_turn(turns[i]); /* a wave may be written over turns[i] */
@@ -243,6 +258,7 @@ const ramify_kernels ramify_kernels_reference_set = {
     .activate = activate,
     .activate_backward = activate_backward,
     .distances = distances,
+    .standardise = standardise,
     .waves = waves,
     .softmax = softmax,
     .cross_entropy = cross_entropy,

@@ -33,6 +33,7 @@ RAMIFY_DECLARE(scale_columns_backward);
 RAMIFY_DECLARE(activate);
 RAMIFY_DECLARE(activate_backward);
 RAMIFY_DECLARE(distances);
+RAMIFY_DECLARE(standardise);
 RAMIFY_DECLARE(waves);
 RAMIFY_DECLARE(softmax);
 RAMIFY_DECLARE(cross_entropy);

@@ -297,7 +297,7 @@ static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first
 void ramify_predictor_encode(ramify_predictor *p, size_t rows, const double *x, size_t x_stride,
                              bool features) {
     const ramify_model *model = p->model;
-    ramify_stem_plain(&model->stem, rows, x, x_stride, p->plain, p->ldp);
+    ramify_stem_plain(p->kernels, &model->stem, rows, x, x_stride, p->plain, p->ldp);
     if (features && p->features != p->plain)
         ramify_stem_features(p->kernels, &model->stem, rows, p->plain, p->ldp, p->features, p->ldf);
     if (p->point != p->plain && model->limits.nodes > 0)

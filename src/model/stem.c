@@ -25,8 +25,23 @@ static uint32_t code_of(double value, uint32_t codes) {
     return (double)code == value ? code : codes - 1;
 }
 
-void ramify_stem_plain(const ramify_stem *stem, size_t rows, const double *x, size_t x_stride,
-                       float *plain, size_t ldp) {
+/* One plain feature per column: numbers alone, whose gaps are not told apart. */
+static bool columns_are_plain(const ramify_stem *stem) {
+    for (uint32_t c = 0; c < stem->columns; c++)
+        if (stem->column[c].codes > 0 || stem->column[c].missing)
+            return false;
+    return true;
+}
+
+void ramify_stem_plain(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,
+                       const double *x, size_t x_stride, float *plain, size_t ldp) {
+    if (columns_are_plain(stem)) {
+        kernels->standardise(rows, stem->columns, x, x_stride, stem->center, stem->scale,
+                             RAMIFY_STEM_CLIP, plain, ldp);
+        for (size_t row = 0; row < rows; row++)
+            zero_tail(plain + row * ldp, stem->plain);
+        return;
+    }
     for (size_t row = 0; row < rows; row++) {
         const double *from = x + row * x_stride;
         float *to = plain + row * ldp;

@@ -72,8 +72,8 @@ typedef struct ramify_stem {
 } ramify_stem;
 
 /* plain[rows x ldp], padded with zeros up to pad(plain), from raw rows x[rows x columns]. */
-void ramify_stem_plain(const ramify_stem *stem, size_t rows, const double *x, size_t x_stride,
-                       float *plain, size_t ldp);
+void ramify_stem_plain(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,
+                       const double *x, size_t x_stride, float *plain, size_t ldp);
 
 /* features[rows x ldf], padded with zeros up to pad(features), from plain features and the raw
  * rows' missing values and codes (which are read off the plain features). */

@@ -130,7 +130,7 @@ static void fill(ramify_problem *made, const ramify_match *match, const uint32_t
     for (size_t first = 0; first < made->rows; first += BLOCK_ROWS) {
         size_t count = made->rows - first < BLOCK_ROWS ? made->rows - first : BLOCK_ROWS;
         ramify_match_rows(match, table_rows + first, 0, count, block);
-        ramify_stem_plain(&made->stem, count, block, columns,
+        ramify_stem_plain(made->kernels, &made->stem, count, block, columns,
                           made->plain + first * made->plain_stride, made->plain_stride);
     }
     for (size_t i = 0; i < made->rows; i++) {

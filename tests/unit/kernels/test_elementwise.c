@@ -3,6 +3,7 @@
 #include "kernel_matrix.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TOLERANCE 1e-5F
@@ -145,6 +146,35 @@ static void average(const ramify_kernels *kernels, random_state *random) {
     matrix_free(&p);
 }
 
+static void standardise(const ramify_kernels *kernels, random_state *random) {
+    size_t rows = random_size(random), columns = random_size(random);
+    size_t ldx = columns + random_below(random, 3);
+    double *x = calloc(rows * ldx + 1, sizeof *x);
+    double *center = calloc(columns + 1, sizeof *center), *scale = calloc(columns + 1, sizeof *x);
+    for (size_t i = 0; i < rows * ldx; i++) {
+        size_t dice = random_below(random, 12);
+        x[i] = dice == 0   ? (double)NAN
+               : dice == 1 ? (double)INFINITY
+               : dice == 2 ? -(double)INFINITY
+                           : 20.0 * (double)random_float(random);
+    }
+    for (size_t j = 0; j < columns; j++) {
+        center[j] = (double)random_float(random);
+        scale[j] = 1.01 + (double)random_float(random);
+    }
+    matrix got = matrix_loose(random, rows, columns);
+    matrix want = matrix_copy(&got);
+    kernels->standardise(rows, columns, x, ldx, center, scale, 10.0, got.at, got.ld);
+    ramify_kernels_reference()->standardise(rows, columns, x, ldx, center, scale, 10.0, want.at,
+                                            want.ld);
+    check_same("standardise", &got, &want, 0.0F);
+    matrix_free(&got);
+    matrix_free(&want);
+    free(x);
+    free(center);
+    free(scale);
+}
+
 static void waves(const ramify_kernels *kernels, random_state *random) {
     size_t count = random_size(random);
     matrix turns = matrix_loose(random, 1, count);
@@ -181,14 +211,15 @@ TEST(activate)
 TEST(activate_backward)
 TEST(adamw)
 TEST(average)
+TEST(standardise)
 TEST(waves)
 
 int run_elementwise_tests(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transpose), cmocka_unit_test(test_scale_columns),
-        cmocka_unit_test(test_activate),  cmocka_unit_test(test_activate_backward),
-        cmocka_unit_test(test_adamw),     cmocka_unit_test(test_average),
-        cmocka_unit_test(test_waves),
+        cmocka_unit_test(test_transpose),   cmocka_unit_test(test_scale_columns),
+        cmocka_unit_test(test_activate),    cmocka_unit_test(test_activate_backward),
+        cmocka_unit_test(test_adamw),       cmocka_unit_test(test_average),
+        cmocka_unit_test(test_standardise), cmocka_unit_test(test_waves),
     };
     return cmocka_run_group_tests_name("elementwise", tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ static void test_plain_features(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         _Alignas(64) float plain[16];
         memset(plain, 0xff, sizeof plain);
-        ramify_stem_plain(&stem, 1, cases[i].x, 3, plain, 16);
+        ramify_stem_plain(ramify_kernels_select(NULL), &stem, 1, cases[i].x, 3, plain, 16);
         for (size_t j = 0; j < 6; j++)
             assert_near(plain[j], (double)cases[i].plain[j]);
         for (size_t j = 6; j < 16; j++)
