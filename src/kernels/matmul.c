@@ -214,63 +214,81 @@ static void product(const problem *q, size_t m, size_t n) {
     }
 }
 
-/* A single row of a narrow layer, without the detour over blocks: what one row's prediction consists
- * of. The same sums in the same order. */
-RAMIFY_INLINE void row(const float *a, size_t a_col, const float *b, size_t ldb, size_t k, float *c,
-                       const float *start, const float *slope, size_t vectors) {
-    vec sum[BLOCK_ROWS][BLOCK_VECTORS];
+/* A single row, without the detour over blocks: what one row's prediction consists of. The same sums
+ * in the same order, but as many of them side by side as there are registers for, as each waits for
+ * its last multiply-add. */
+#define ROW_VECTORS 8
+
+RAMIFY_INLINE void row_step(vec sum[ROW_VECTORS], float a, const float *b, size_t vectors) {
+    vec left = splat(a);
     RAMIFY_UNROLL
-    for (size_t j = 0; j < BLOCK_VECTORS; j++) {
+    for (size_t j = 0; j < ROW_VECTORS; j++) {
         if (j >= vectors) {
             continue;
         }
-        sum[0][j] = start ? load(start + j * LANES) : splat(0.0F);
+        sum[j] = multiply_add(left, load(b + j * LANES), sum[j]);
+    }
+}
+
+RAMIFY_INLINE void row(const float *a, size_t a_col, const float *b, size_t ldb, size_t k, float *c,
+                       const float *start, const float *slope, size_t vectors) {
+    vec sum[ROW_VECTORS];
+    RAMIFY_UNROLL
+    for (size_t j = 0; j < ROW_VECTORS; j++) {
+        if (j >= vectors) {
+            continue;
+        }
+        sum[j] = start ? load(start + j * LANES) : splat(0.0F);
     }
     for (; k >= 4; k -= 4) {
-        step(sum, a, 0, b, 1, vectors);
-        step(sum, a + a_col, 0, b + ldb, 1, vectors);
-        step(sum, a + 2 * a_col, 0, b + 2 * ldb, 1, vectors);
-        step(sum, a + 3 * a_col, 0, b + 3 * ldb, 1, vectors);
+        row_step(sum, a[0], b, vectors);
+        row_step(sum, a[a_col], b + ldb, vectors);
+        row_step(sum, a[2 * a_col], b + 2 * ldb, vectors);
+        row_step(sum, a[3 * a_col], b + 3 * ldb, vectors);
         a += 4 * a_col;
         b += 4 * ldb;
     }
     for (; k > 0; k--) {
-        step(sum, a, 0, b, 1, vectors);
+        row_step(sum, a[0], b, vectors);
         a += a_col;
         b += ldb;
     }
     RAMIFY_UNROLL
-    for (size_t j = 0; j < BLOCK_VECTORS; j++) {
+    for (size_t j = 0; j < ROW_VECTORS; j++) {
         if (j >= vectors) {
             continue;
         }
-        store(c + j * LANES, slope ? prelu(sum[0][j], load(slope + j * LANES)) : sum[0][j]);
+        store(c + j * LANES, slope ? prelu(sum[j], load(slope + j * LANES)) : sum[j]);
     }
 }
 
-static bool product_of_row(size_t n, size_t k, const float *a, size_t a_col, const float *b,
+static void product_of_row(size_t n, size_t k, const float *a, size_t a_col, const float *b,
                            size_t ldb, float *c, const float *start, const float *slope) {
-    switch (n / LANES) {
-    case 1:
-        row(a, a_col, b, ldb, k, c, start, slope, 1);
-        return true;
-    case 2:
-        row(a, a_col, b, ldb, k, c, start, slope, 2);
-        return true;
-#if MOST_VECTORS > 2
-    case 4:
-        row(a, a_col, b, ldb, k, c, start, slope, 4);
-        return true;
-#endif
-    default:
-        return false;
+    for (size_t left = n / LANES, vectors; left > 0; left -= vectors) {
+        if (left >= 8) {
+            row(a, a_col, b, ldb, k, c, start, slope, vectors = 8);
+        } else if (left >= 4) {
+            row(a, a_col, b, ldb, k, c, start, slope, vectors = 4);
+        } else if (left == 3) {
+            row(a, a_col, b, ldb, k, c, start, slope, vectors = 3);
+        } else if (left == 2) {
+            row(a, a_col, b, ldb, k, c, start, slope, vectors = 2);
+        } else {
+            row(a, a_col, b, ldb, k, c, start, slope, vectors = 1);
+        }
+        b += vectors * LANES;
+        c += vectors * LANES;
+        start = start ? start + vectors * LANES : NULL;
+        slope = slope ? slope + vectors * LANES : NULL;
     }
 }
 
 void RAMIFY_KERNEL(matmul)(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
                            const float *b, size_t ldb, float *c, size_t ldc, bool accumulate) {
-    if (m == 1 && product_of_row(n, k, a, a_col, b, ldb, c, accumulate ? c : NULL, NULL))
+    if (m == 1) {
+        product_of_row(n, k, a, a_col, b, ldb, c, accumulate ? c : NULL, NULL);
         return;
+    }
     problem q = {
         .k = k,
         .a = a,
@@ -289,8 +307,10 @@ void RAMIFY_KERNEL(matmul)(size_t m, size_t n, size_t k, const float *a, size_t 
 void RAMIFY_KERNEL(affine)(size_t rows, size_t n, size_t k, const float *x, size_t ldx,
                            const float *w, size_t ldw, const float *bias, const float *slope,
                            float *y, size_t ldy) {
-    if (rows == 1 && product_of_row(n, k, x, 1, w, ldw, y, bias, slope))
+    if (rows == 1) {
+        product_of_row(n, k, x, 1, w, ldw, y, bias, slope);
         return;
+    }
     problem q = {
         .k = k,
         .a = x,
