@@ -5,10 +5,10 @@ cd "$(dirname "$0")/.."
 
 headers=build-aarch64/headers
 mkdir -p $headers
-for name in jansson.h jansson_config.h zlib.h zconf.h; do
+for name in jansson.h jansson_config.h zlib.h zconf.h cminpack-1/cminpack.h; do
     path=$(printf '#include <%s>\n' $name | cc -M -xc - | tr -d '\\' | tr ' ' '\n' |
         grep "/$name\$" | head -n 1)
-    cp "$path" $headers/$name
+    cp "$path" $headers/
 done
 generator=""
 [ -f build-aarch64/CMakeCache.txt ] || generator=Ninja

@@ -13,6 +13,7 @@ packages=""
 python=""
 for purpose in "$@"; do
     packages="$packages build-essential cmake ninja-build pkg-config libjansson-dev zlib1g-dev"
+    packages="$packages libcminpack-dev"
     case $purpose in
     build) ;;
     test) packages="$packages libcmocka-dev python3-venv" python=yes ;;
@@ -40,6 +41,7 @@ check_without_dpkg() {
         ninja-build) probe="ninja --version" ;;
         libjansson-dev) probe="pkg-config --exists jansson" ;;
         zlib1g-dev) probe="pkg-config --exists zlib" ;;
+        libcminpack-dev) probe="pkg-config --exists cminpack" ;;
         libcmocka-dev) probe="pkg-config --exists cmocka" ;;
         python3-venv) probe="python3 -m venv --help" ;;
         libclang-rt-dev | libc6-dev-arm64-cross) probe=true ;;

@@ -1,0 +1,15 @@
+#ifndef RAMIFY_LAWS_FORMS_H
+#define RAMIFY_LAWS_FORMS_H
+/* Every form of the table in law_form.c. */
+
+#include "law_form.h"
+
+extern const ramify_law_form ramify_form_m1, ramify_form_m2, ramify_form_m3, ramify_form_m4;
+extern const ramify_law_form ramify_form_bnsl0, ramify_form_bnsl1, ramify_form_bnsl2,
+    ramify_form_bnsl3;
+extern const ramify_law_form ramify_form_pow2, ramify_form_pow3, ramify_form_pow4, ramify_form_exp3,
+    ramify_form_mmf4, ramify_form_wbl4, ramify_form_ilog2;
+extern const ramify_law_form ramify_form_additive, ramify_form_joint, ramify_form_constrained;
+extern const ramify_law_form ramify_form_pruning, ramify_form_pruning_joint;
+
+#endif

@@ -1,0 +1,24 @@
+#include "law_numbers.h"
+
+bool ramify_law_line(const ramify_runs *runs, double ln_floor, double *intercept, double *slope) {
+    double n = 0, x = 0, y = 0, xx = 0, xy = 0;
+    for (size_t i = 0; i < runs->count; i++) {
+        double above =
+            ln_floor == -INFINITY ? runs->ln_y[i] : ramify_log_subtract(runs->ln_y[i], ln_floor);
+        if (!isfinite(above))
+            continue;
+        double ln_x = runs->ln_x[i * runs->variables];
+        /* Running means: sums of squares of large logarithms would cancel. */
+        n++;
+        double dx = ln_x - x, dy = above - y;
+        x += dx / n;
+        y += dy / n;
+        xx += dx * (ln_x - x);
+        xy += dx * (above - y);
+    }
+    if (n < 2 || !(xx > 0))
+        return false;
+    *slope = xy / xx;
+    *intercept = y - *slope * x;
+    return true;
+}

@@ -1,0 +1,58 @@
+#ifndef RAMIFY_LAWS_LAW_NUMBERS_H
+#define RAMIFY_LAWS_LAW_NUMBERS_H
+/* Arithmetic with logarithms of sums, and the small statistics that starts are made of. */
+
+#include "law_form.h"
+
+#include <math.h>
+
+/* ln(e^a + e^b); either may be -infinity. */
+static inline double ramify_log_add(double a, double b) {
+    double most = a > b ? a : b, least = a > b ? b : a;
+    return most == -INFINITY ? most : most + log1p(exp(least - most));
+}
+
+/* ln(e^a - e^b) for a > b, else NaN. */
+static inline double ramify_log_subtract(double a, double b) {
+    return a > b ? a + log(-expm1(b - a)) : (double)NAN;
+}
+
+/* ln(1 + e^a). */
+static inline double ramify_log_one_plus(double a) {
+    return a > 0 ? a + log1p(exp(-a)) : log1p(exp(a));
+}
+
+/* 1 / (1 + e^-a). */
+static inline double ramify_logistic(double a) {
+    return a > 0 ? 1 / (1 + exp(-a)) : exp(a) / (1 + exp(a));
+}
+
+/* Least and largest ln y, and ln x of a variable. */
+typedef struct ramify_log_range {
+    double low, high;
+} ramify_log_range;
+
+static inline ramify_log_range ramify_errors_range(const ramify_runs *runs) {
+    ramify_log_range range = {INFINITY, -INFINITY};
+    for (size_t i = 0; i < runs->count; i++) {
+        range.low = fmin(range.low, runs->ln_y[i]);
+        range.high = fmax(range.high, runs->ln_y[i]);
+    }
+    return range;
+}
+
+static inline ramify_log_range ramify_variable_range(const ramify_runs *runs, uint32_t variable) {
+    ramify_log_range range = {INFINITY, -INFINITY};
+    for (size_t i = 0; i < runs->count; i++) {
+        double ln_x = runs->ln_x[i * runs->variables + variable];
+        range.low = fmin(range.low, ln_x);
+        range.high = fmax(range.high, ln_x);
+    }
+    return range;
+}
+
+/* Least squares line ln(e^ln_y - e^ln_floor) = intercept + slope ln_x of the first variable, over the
+ * runs above the floor; weights are not used. False when fewer than two differ in x. */
+bool ramify_law_line(const ramify_runs *runs, double ln_floor, double *intercept, double *slope);
+
+#endif
