@@ -480,6 +480,64 @@ RAMIFY_API ramify_status ramify_evaluate(ramify_context *context, ramify_model *
 RAMIFY_API ramify_status ramify_export_c(ramify_context *context, ramify_model *model,
                                          const char *path, const char *name);
 
+/* ------------------------------------------------------------------------------------------------
+ * 6. Scaling laws
+ *
+ * A law gives the error of training runs as a function of their sizes: data, weights, density. It is
+ * fitted to a table of runs, of any framework, and read where no run was made. Sizes and errors are
+ * above 0, and all arithmetic is in logarithms.
+ * --------------------------------------------------------------------------------------------- */
+
+typedef enum ramify_law_loss_kind {
+    RAMIFY_LAW_LOSS_LOG = 0,      /* (ln prediction - ln y)^2 */
+    RAMIFY_LAW_LOSS_RELATIVE = 1, /* ((prediction - y) / y)^2 */
+    RAMIFY_LAW_LOSS_HUBER = 2     /* Huber's, of ln prediction - ln y, summed (not averaged) */
+} ramify_law_loss_kind;
+
+/* How to fit a law. Fill with ramify_law_options_init, then change what matters. Strings are borrowed
+ * during the call; lists of columns as in ramify_train_options. */
+typedef struct ramify_law_options {
+    const char *form;   /* "m4", "additive", ...: see ramify_law_form_name; required */
+    const char *x;      /* columns of sizes, in the form's order; required */
+    const char *y;      /* column of the error; required */
+    const char *by;     /* columns: one law for every combination of their values; NULL: one law */
+    const char *weight; /* column of weights, 0 or more; NULL: all 1 */
+    const char *const
+        *where; /* conditions that runs must meet to be fitted ("params<=1e8", with = <
+                                 <= > >=); the others are held out and scored */
+    uint32_t where_count;
+    ramify_law_loss_kind loss;
+    double delta; /* Huber's, default 1e-3 */
+    double
+        above; /* weight of runs above the law, in 0..1: below 1 for runs that may be under-tuned,
+                     which lie above; default 1 */
+    const char *fix;    /* parameters that are known, such as "level=0.9,floor=0.1"; NULL: none */
+    uint32_t folds;     /* cross-validation; 0: none */
+    uint32_t bootstrap; /* resamples for the parameters' intervals; default 200, 0: none */
+    double level;       /* of these intervals, default 0.9 */
+    uint64_t seed;
+} ramify_law_options;
+
+RAMIFY_API void ramify_law_options_init(ramify_law_options *options);
+
+/* Name of form `index`, its formula and source (either may be NULL to skip it); NULL beyond the last
+ * form. */
+RAMIFY_API const char *ramify_law_form_name(uint32_t index, const char **formula,
+                                            const char **source);
+
+typedef struct ramify_law ramify_law;
+
+/* Fits a law to the runs of a table. Fails with RAMIFY_ERROR_ARGUMENT (options), RAMIFY_ERROR_DATA
+ * (columns; a size or an error that is not above 0; too few runs; sizes that never vary, or never
+ * vary apart) with what to add. Of several groups, one that cannot be fitted says so in its place.
+ * Runs that repeat another exactly are left out with a warning. Free with ramify_law_destroy. */
+RAMIFY_API ramify_status ramify_law_fit(ramify_context *context, const ramify_table *table,
+                                        const ramify_law_options *options, ramify_law **law);
+RAMIFY_API void ramify_law_destroy(ramify_law **law);
+
+/* The law as JSON text (docs/cli.md); lives as long as the law. */
+RAMIFY_API const char *ramify_law_text(const ramify_law *law);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,12 +5,6 @@
 
 #include "law_form.h"
 
-typedef enum ramify_law_loss_kind {
-    RAMIFY_LAW_LOSS_LOG,      /* (ln prediction - ln y)^2 */
-    RAMIFY_LAW_LOSS_RELATIVE, /* ((prediction - y) / y)^2 */
-    RAMIFY_LAW_LOSS_HUBER     /* of ln prediction - ln y, with `delta`; half squares inside */
-} ramify_law_loss_kind;
-
 typedef struct ramify_law_loss {
     ramify_law_loss_kind kind;
     double delta; /* Huber's */

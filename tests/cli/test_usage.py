@@ -50,12 +50,9 @@ MISTAKES = [
     ("inof", 'ramify: unknown verb "inof"; did you mean info?'),
     (
         "paint",
-        'ramify: unknown verb "paint"; known are train, predict, evaluate, info and export',
+        'ramify: unknown verb "paint"; known are train, predict, evaluate, info, export and law',
     ),
-    (
-        "law fit",
-        'ramify: unknown verb "law"; known are train, predict, evaluate, info and export',
-    ),
+    ("law fti", 'ramify law: unknown word "fti"; did you mean fit?'),
     (
         "train a.csv --traget y",
         "ramify train: unknown option --traget; did you mean --target?",
