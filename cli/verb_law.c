@@ -148,11 +148,9 @@ static void print_fit_score(const json_t *group, const char *key, const char *ti
 }
 
 static void print_group(const json_t *group, double level) {
-    const char *key;
-    json_t *value;
-    const json_t *by = json_object_get(group, "by");
-    json_object_foreach((json_t *)(uintptr_t)by, key, value)
-        printf("%s=%s ", key, json_string_value(value));
+    json_t *by = json_object_get(group, "by");
+    for (void *at = json_object_iter(by); at; at = json_object_iter_next(by, at))
+        printf("%s=%s ", json_object_iter_key(at), json_string_value(json_object_iter_value(at)));
     if (json_object_size(by) > 0)
         printf("\n");
     const json_t *refusal = json_object_get(group, "refusal");
@@ -162,8 +160,10 @@ static void print_group(const json_t *group, double level) {
     }
     const json_t *errors = json_object_get(group, "standard_errors");
     const json_t *intervals = json_object_get(group, "intervals");
-    json_object_foreach(json_object_get(group, "parameters"), key, value) {
-        printf("  %-18s %12.6g", key, json_number_value(value));
+    json_t *parameters = json_object_get(group, "parameters");
+    for (void *at = json_object_iter(parameters); at; at = json_object_iter_next(parameters, at)) {
+        const char *key = json_object_iter_key(at);
+        printf("  %-18s %12.6g", key, json_number_value(json_object_iter_value(at)));
         double error = number_in(errors, key);
         if (!isnan(error))
             printf("  +- %-10.3g", error);
@@ -177,9 +177,9 @@ static void print_group(const json_t *group, double level) {
     print_fit_score(group, "fit", "fitted");
     print_fit_score(group, "folds", "folds");
     print_fit_score(group, "heldout", "held out");
-    size_t i;
-    json_array_foreach(json_object_get(group, "warnings"), i, value)
-        printf("  note: %s\n", json_string_value(value));
+    const json_t *warnings = json_object_get(group, "warnings");
+    for (size_t i = 0; i < json_array_size(warnings); i++)
+        printf("  note: %s\n", json_string_value(json_array_get(warnings, i)));
 }
 
 static bool print_law(const char *text) {
@@ -192,10 +192,9 @@ static bool print_law(const char *text) {
         if (strcmp(name, form) == 0)
             break;
     printf("%s: %s\n", form, formula);
-    size_t i;
-    json_t *group;
-    json_array_foreach(json_object_get(law, "groups"), i, group)
-        print_group(group, number_in(law, "level"));
+    const json_t *groups = json_object_get(law, "groups");
+    for (size_t i = 0; i < json_array_size(groups); i++)
+        print_group(json_array_get(groups, i), number_in(law, "level"));
     json_decref(law);
     return true;
 }

@@ -227,8 +227,10 @@ static int compare_usable(const void *a, const void *b) {
 }
 
 static bool repeats(const usable *a, const usable *b) {
-    return a->group == b->group && a->ln_y == b->ln_y && a->weight == b->weight &&
-           memcmp(a->ln_x, b->ln_x, sizeof a->ln_x) == 0;
+    bool same = a->group == b->group && a->ln_y == b->ln_y && a->weight == b->weight;
+    for (uint32_t v = 0; v < RAMIFY_LAW_VARIABLES_MAX; v++)
+        same = same && a->ln_x[v] == b->ln_x[v];
+    return same;
 }
 
 /* Marks exact repeats with weight -1: rows of a group with the same first variable lie together. */
