@@ -6,7 +6,7 @@
  *   2. Opening a model and predicting    what a program that ships a model needs (libramify-run)
  *   3. Tables                            CSV, NPY, IDX or arrays
  *   4. Training, evaluating, saving      what makes a model
- *   5. Exporting                         a model as C source
+ *   5. Exporting                         a model as C source or as an ONNX file
  *
  * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
  * and only that expert is read. The file format is described in docs/model-format.md, the command
@@ -456,6 +456,19 @@ RAMIFY_API ramify_status ramify_evaluate(ramify_context *context, ramify_model *
  * ramify_save. */
 RAMIFY_API ramify_status ramify_export_c(ramify_context *context, ramify_model *model,
                                          const char *path, const char *name);
+
+/* Writes the model as an ONNX file (opset 17), for ONNX Runtime and other readers. Its input is
+ *     x              rows x columns, float: what ramify_predict takes, any number of rows
+ * Its outputs, for a regression:
+ *     y              rows x targets, float
+ * and for a classification:
+ *     label          rows: int64 if all classes are whole numbers, else string
+ *     probabilities  rows x classes, float
+ * The metadata ramify.schema is JSON with the names of columns, categories (in the order of their
+ * codes), targets and classes. The file is replaced whole, as by ramify_save. Fails with
+ * RAMIFY_ERROR_UNSUPPORTED if the file would come near 2 GiB, the most that its readers take. */
+RAMIFY_API ramify_status ramify_export_onnx(ramify_context *context, ramify_model *model,
+                                            const char *path);
 
 #ifdef __cplusplus
 }

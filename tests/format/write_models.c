@@ -1,5 +1,5 @@
 /* write_models DIRECTORY: writes random models there, and beside each a JSON file with rows and what
- * the library predicts for them, for check_safetensors.py. */
+ * the library predicts for them, for check_safetensors.py and tests/cli/test_onnx.py. */
 
 #include "memory.h"
 #include "random_model.h"
@@ -29,9 +29,11 @@ static bool write_rows(ramify_context *context, random_model *twin, ramify_model
     bool good = x && y;
     for (size_t row = 0; row < ROWS && good; row++) {
         random_model_row(twin, x);
-        for (uint32_t c = 0; c < twin->stem.columns; c++)
+        for (uint32_t c = 0; c < twin->stem.columns; c++) {
             if (isinf(x[c]))
                 x[c] = 1e6;
+            x[c] = (double)(float)x[c]; /* for readers that take floats */
+        }
         good = ramify_predict_double(predictor, 1, x, twin->stem.columns, y, model->outputs) ==
                RAMIFY_OK;
         json_array_append_new(x_list, numbers(x, twin->stem.columns));
