@@ -27,7 +27,7 @@ static const char explanation[] =
     "  ramify predict cars.ramify new.csv -o prices.csv      fill it in for new rows\n"
     "  ramify evaluate cars.ramify test.csv                  compare predictions with the truth\n"
     "  ramify info cars.ramify                               what the model is and what it needs\n"
-    "  ramify export cars.ramify --c cars.c                  the model as plain C, for any device\n"
+    "  ramify export cars.ramify --c cars.c                  the model as plain C, or as --onnx\n"
     "  ramify law fit runs.csv --form m4 --x rows --y error  what larger runs will give\n"
     "\n"
     "DATA is CSV (any delimiter, header or not, numbers, words and gaps), NPY or IDX, also "

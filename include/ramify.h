@@ -6,7 +6,7 @@
  *   2. Opening a model and predicting    what a program that ships a model needs (libramify-run)
  *   3. Tables                            CSV, NPY, IDX or arrays
  *   4. Training, evaluating, saving      what makes a model
- *   5. Exporting                         a model as C source
+ *   5. Exporting                         a model as C source or as an ONNX file
  *
  * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
  * and only that expert is read. The file format is described in docs/model-format.md, the command
@@ -480,6 +480,19 @@ RAMIFY_API ramify_status ramify_evaluate(ramify_context *context, ramify_model *
 RAMIFY_API ramify_status ramify_export_c(ramify_context *context, ramify_model *model,
                                          const char *path, const char *name);
 
+/* Writes the model as an ONNX file (opset 17), for ONNX Runtime and other readers. Its input is
+ *     x              rows x columns, float: what ramify_predict takes, any number of rows
+ * Its outputs, for a regression:
+ *     y              rows x targets, float
+ * and for a classification:
+ *     label          rows: int64 if all classes are whole numbers, else string
+ *     probabilities  rows x classes, float
+ * The metadata ramify.schema is JSON with the names of columns, categories (in the order of their
+ * codes), targets and classes. The file is replaced whole, as by ramify_save. Fails with
+ * RAMIFY_ERROR_UNSUPPORTED if the file would come near 2 GiB, the most that its readers take. */
+RAMIFY_API ramify_status ramify_export_onnx(ramify_context *context, ramify_model *model,
+                                            const char *path);
+
 /* ------------------------------------------------------------------------------------------------
  * 6. Scaling laws
  *
@@ -502,15 +515,15 @@ typedef struct ramify_law_options {
     const char *y;      /* column of the error; required */
     const char *by;     /* columns: one law for every combination of their values; NULL: one law */
     const char *weight; /* column of weights, 0 or more; NULL: all 1 */
-    const char *const
-        *where; /* conditions that runs must meet to be fitted ("params<=1e8", with = <
-                                 <= > >=); the others are held out and scored */
+    /* Conditions that runs must meet to be fitted ("params<=1e8", with = < <= > >=); the others are
+     * held out and scored. */
+    const char *const *where;
     uint32_t where_count;
     ramify_law_loss_kind loss;
     double delta; /* Huber's, default 1e-3 */
-    double
-        above; /* weight of runs above the law, in 0..1: below 1 for runs that may be under-tuned,
-                     which lie above; default 1 */
+    /* Weight of runs above the law, in 0..1: below 1 for runs that may be under-tuned, which lie
+     * above; default 1. */
+    double above;
     const char *fix;    /* parameters that are known, such as "level=0.9,floor=0.1"; NULL: none */
     uint32_t folds;     /* cross-validation; 0: none */
     uint32_t bootstrap; /* resamples for the parameters' intervals; default 200, 0: none */

@@ -114,7 +114,8 @@ def side_category(made: Made, text: str) -> int:
     return order.index(text)
 
 
-def test_export_replaces_nothing_but_files(tool, made: Made, tmp_path):
+@pytest.mark.parametrize("kind_of_file", ["--c", "--onnx"])
+def test_export_replaces_nothing_but_files(tool, made: Made, tmp_path, kind_of_file):
     """Links lead to what is replaced; its mode stays; pipes and folders are refused."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -122,17 +123,17 @@ def test_export_replaces_nothing_but_files(tool, made: Made, tmp_path):
     (tmp_path / "aim.c").chmod(0o640)
     (tmp_path / "link.c").symlink_to("aim.c")
     for place, kind in (("folder", "a folder"), ("pipe", "not a regular file")):
-        done = tool("export", made.wave, "--c", place)
+        done = tool("export", made.wave, kind_of_file, place)
         assert (done.status, done.err) == (
             1,
             f"ramify: {place}: is {kind}; name a file\n",
         )
-    assert tool("export", made.wave, "--c", "link.c").status == 0
+    assert tool("export", made.wave, kind_of_file, "link.c").status == 0
     assert (tmp_path / "link.c").is_symlink()
-    assert (tmp_path / "aim.c").read_text() != "old"
+    assert (tmp_path / "aim.c").read_bytes() != b"old"
     assert (tmp_path / "aim.c").stat().st_mode & 0o777 == 0o640
     (tmp_path / "lost.c").symlink_to("nowhere/x")
-    done = tool("export", made.wave, "--c", "lost.c")
+    done = tool("export", made.wave, kind_of_file, "lost.c")
     assert (done.status, done.err) == (
         1,
         "ramify: lost.c: cannot follow the link: No such file or directory\n",

@@ -194,10 +194,21 @@ MISTAKES = [
         "info",
         "ramify info: an argument is missing (usage: ramify info MODEL)",
     ),
-    ("export m", "ramify export: --c OUT.c is missing: the file to write"),
     (
-        "export m --onnx a.onnx",
-        "ramify export: unknown option --onnx; `ramify export --help` lists them",
+        "export m",
+        "ramify export: --c OUT.c or --onnx OUT.onnx is missing: the file to write",
+    ),
+    (
+        "export m --onnx a.onnx --name f",
+        "ramify export: --name needs --c OUT.c: the function to name",
+    ),
+    (
+        "export m --c a --onnx a",
+        "ramify export: --c and --onnx name the same file: give each its own",
+    ),
+    (
+        "export m --onxn a.onnx",
+        "ramify export: unknown option --onxn; did you mean --onnx?",
     ),
 ]
 
