@@ -29,18 +29,16 @@ typedef struct fit_request {
     context_arguments context;
 } fit_request;
 
+static void begin_fit_options(fit_request *request) {
+    ramify_law_options_init(&request->options);
+    request->loss = (int)request->options.loss;
+    request->bootstrap = request->options.bootstrap;
+}
+
+/* What `law fit` and `law compare` have in common. */
 static void list_fit_options(arguments *list, fit_request *request) {
     ramify_law_options *options = &request->options;
-    ramify_law_options_init(options);
-    request->loss = (int)options->loss;
-    request->bootstrap = options->bootstrap;
     const argument_option own[] = {
-        {.name = "form",
-         .kind = ARGUMENT_TEXT,
-         .value = &options->form,
-         .placeholder = "NAME",
-         .unset = "required",
-         .help = "the formula; `ramify law forms` lists them"},
         {.name = "x",
          .kind = ARGUMENT_LIST,
          .value = &request->x,
@@ -65,13 +63,6 @@ static void list_fit_options(arguments *list, fit_request *request) {
          .placeholder = "COND",
          .unset = "all runs",
          .help = "fit runs with COL<=V (or = < > >=), score the rest"},
-        {.name = "output",
-         .letter = 'o',
-         .kind = ARGUMENT_TEXT,
-         .value = &request->output,
-         .placeholder = "LAW.json",
-         .unset = "none",
-         .help = "where the law goes"},
         {.name = "json",
          .kind = ARGUMENT_NONE,
          .value = &request->json,
@@ -110,16 +101,6 @@ static void list_fit_options(arguments *list, fit_request *request) {
          .placeholder = "K",
          .unset = "none",
          .help = "score by cross-validation, too"},
-        {.name = "bootstrap",
-         .kind = ARGUMENT_INTEGER,
-         .value = &request->bootstrap,
-         .placeholder = "N",
-         .help = "resamples for intervals of parameters; 0: none"},
-        {.name = "level",
-         .kind = ARGUMENT_SHARE,
-         .value = &options->level,
-         .placeholder = "P",
-         .help = "level of these intervals"},
         {.name = "seed",
          .kind = ARGUMENT_INTEGER,
          .value = &options->seed,
@@ -230,8 +211,22 @@ static int fit(session *run, fit_request *request, const char *data) {
     return exit_status;
 }
 
+static void finish_fit_options(fit_request *request) {
+    ramify_law_options *options = &request->options;
+    arguments_finish_table(&request->table);
+    options->x = request->x;
+    options->by = request->by;
+    options->fix = request->fix;
+    options->where = request->where.text;
+    options->where_count = request->where.count;
+    options->loss = (ramify_law_loss_kind)request->loss;
+    options->bootstrap =
+        request->bootstrap > UINT32_MAX ? UINT32_MAX : (uint32_t)request->bootstrap;
+}
+
 static int law_fit(int argc, char **argv) {
     fit_request request = {0};
+    const char *form = NULL;
     arguments list = {.verb = "law fit",
                       .usage = "RUNS.csv --form NAME --x COL,.. --y COL",
                       .positional_count = 1,
@@ -239,18 +234,39 @@ static int law_fit(int argc, char **argv) {
                           "Fits a scaling law to a table of runs: prints its parameters with\n"
                           "standard errors and bootstrap intervals, and how well it does on the\n"
                           "runs that were fitted and on those that were held out."};
+    const argument_option own[] = {
+        {.name = "form",
+         .kind = ARGUMENT_TEXT,
+         .value = &form,
+         .placeholder = "NAME",
+         .unset = "required",
+         .help = "the formula; `ramify law forms` lists them"},
+        {.name = "output",
+         .letter = 'o',
+         .kind = ARGUMENT_TEXT,
+         .value = &request.output,
+         .placeholder = "LAW.json",
+         .unset = "none",
+         .help = "where the law goes"},
+        {.name = "bootstrap",
+         .kind = ARGUMENT_INTEGER,
+         .value = &request.bootstrap,
+         .placeholder = "N",
+         .help = "resamples for intervals of parameters; 0: none"},
+        {.name = "level",
+         .kind = ARGUMENT_SHARE,
+         .value = &request.options.level,
+         .placeholder = "P",
+         .help = "level of these intervals"},
+    };
+    begin_fit_options(&request);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        arguments_add(&list, own[i]);
     list_fit_options(&list, &request);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
-        arguments_finish_table(&request.table);
-        request.options.x = request.x;
-        request.options.by = request.by;
-        request.options.fix = request.fix;
-        request.options.where = request.where.text;
-        request.options.where_count = request.where.count;
-        request.options.loss = (ramify_law_loss_kind)request.loss;
-        request.options.bootstrap =
-            request.bootstrap > UINT32_MAX ? UINT32_MAX : (uint32_t)request.bootstrap;
+        finish_fit_options(&request);
+        request.options.form = form;
         session run;
         if (!request.options.form || !request.x || !request.options.y)
             exit_status = arguments_refuse("law fit", "--form, --x and --y are needed");
@@ -262,6 +278,183 @@ static int law_fit(int argc, char **argv) {
                                                    (const char *const[]){list.positional[0], NULL});
             if (exit_status == EXIT_OK)
                 exit_status = fit(&run, &request, list.positional[0]);
+            session_close(&run);
+        }
+    }
+    arguments_free(&list);
+    return exit_status;
+}
+
+/* --- law compare ------------------------------------------------------------------------------ */
+
+/* One form's law of one group. */
+typedef struct entry {
+    const char *form;
+    const json_t *group;
+    double error; /* what it is ranked by; infinite without a law */
+} entry;
+
+static int by_error(const void *a, const void *b) {
+    const entry *x = a, *y = b;
+    return (x->error > y->error) - (x->error < y->error);
+}
+
+/* Held-out runs judge; where there are none, folds. */
+static const char *judge_of(const json_t *group) {
+    return json_object_get(group, "heldout") ? "heldout" : "folds";
+}
+
+static void print_entry(const entry *e) {
+    const json_t *refusal = json_object_get(e->group, "refusal");
+    if (refusal) {
+        printf("  %-17s no law: %s\n", e->form, json_string_value(refusal));
+        return;
+    }
+    const json_t *score = json_object_get(e->group, judge_of(e->group));
+    const json_t *fitted = json_object_get(e->group, "fit");
+    printf("  %-17s %10.4g %+9.2f %% %7.2f %% %12.4g\n", e->form, number_in(score, "rmse_log"),
+           100 * number_in(score, "relative_error_mean"),
+           100 * number_in(score, "relative_error_sd"), number_in(fitted, "rmse_log"));
+}
+
+/* The forms of group `index`, the best first. laws: an array of laws. */
+static void rank_group(json_t *laws, size_t index, entry *entries) {
+    size_t count = json_array_size(laws);
+    for (size_t i = 0; i < count; i++) {
+        json_t *law = json_array_get(laws, i);
+        entries[i].form = json_string_value(json_object_get(law, "form"));
+        entries[i].group = json_array_get(json_object_get(law, "groups"), index);
+        double error =
+            number_in(json_object_get(entries[i].group, judge_of(entries[i].group)), "rmse_log");
+        entries[i].error = isnan(error) ? INFINITY : error;
+    }
+    qsort(entries, count, sizeof *entries, by_error);
+}
+
+static void print_comparison(json_t *laws) {
+    entry entries[ARGUMENT_TEXTS_MAX];
+    const json_t *groups = json_object_get(json_array_get(laws, 0), "groups");
+    for (size_t g = 0; g < json_array_size(groups); g++) {
+        rank_group(laws, g, entries);
+        json_t *by = json_object_get(json_array_get(groups, g), "by");
+        for (void *at = json_object_iter(by); at; at = json_object_iter_next(by, at))
+            printf("%s=%s ", json_object_iter_key(at),
+                   json_string_value(json_object_iter_value(at)));
+        if (json_object_size(by) > 0)
+            printf("\n");
+        printf("  %-17s %10s %11s %9s %12s\n", "form",
+               strcmp(judge_of(entries[0].group), "heldout") == 0 ? "held out" : "folds", "mean",
+               "deviation", "fitted");
+        for (size_t i = 0; i < json_array_size(laws); i++)
+            print_entry(&entries[i]);
+    }
+}
+
+/* {"form", ..} per group, the best first. */
+static json_t *comparison_json(json_t *laws) {
+    entry entries[ARGUMENT_TEXTS_MAX];
+    json_t *list = json_array();
+    const json_t *groups = json_object_get(json_array_get(laws, 0), "groups");
+    for (size_t g = 0; g < json_array_size(groups); g++) {
+        rank_group(laws, g, entries);
+        json_t *ranked = json_array();
+        for (size_t i = 0; i < json_array_size(laws); i++) {
+            json_t *one = json_deep_copy(entries[i].group);
+            json_object_set_new(one, "form", json_string(entries[i].form));
+            json_array_append_new(ranked, one);
+        }
+        json_array_append_new(list, json_pack("{s:O, s:o}", "by",
+                                              json_object_get(json_array_get(groups, g), "by"),
+                                              "forms", ranked));
+    }
+    return json_pack("{s:o}", "groups", list);
+}
+
+/* Fits every form. One that fits no group is left out with a warning. */
+static ramify_status fit_forms(session *run, fit_request *request, const argument_texts *forms,
+                               const ramify_table *table, json_t *laws) {
+    ramify_status status = RAMIFY_OK, last = RAMIFY_OK;
+    for (uint32_t i = 0; i < forms->count && status == RAMIFY_OK; i++) {
+        ramify_law *law = NULL;
+        request->options.form = forms->text[i];
+        status = last = ramify_law_fit(run->context, table, &request->options, &law);
+        if (status == RAMIFY_ERROR_DATA && (i + 1 < forms->count || json_array_size(laws) > 0)) {
+            session_warning(run, "%s is left out: %s", forms->text[i],
+                            ramify_message(run->context));
+            status = RAMIFY_OK;
+        }
+        if (law)
+            json_array_append_new(laws, json_loads(ramify_law_text(law), 0, NULL));
+        ramify_law_destroy(&law);
+    }
+    return status == RAMIFY_OK && json_array_size(laws) == 0 ? last : status;
+}
+
+static int compare(session *run, fit_request *request, const argument_texts *forms,
+                   const char *data) {
+    ramify_table *table = NULL;
+    json_t *laws = json_array();
+    int exit_status = EXIT_OK;
+    ramify_status status = ramify_table_read(run->context, data, &request->table.options, &table);
+    if (status == RAMIFY_OK)
+        status = fit_forms(run, request, forms, table, laws);
+    ramify_table_destroy(&table);
+    if (status != RAMIFY_OK)
+        exit_status = session_failed(run, status);
+    else if (request->json)
+        exit_status = print_json(comparison_json(laws)) ? EXIT_OK : EXIT_FAILED;
+    else
+        print_comparison(laws);
+    json_decref(laws);
+    return exit_status;
+}
+
+/* Cuts the list at its commas, in place. */
+static bool split_names(char *list, argument_texts *names) {
+    for (char *at = strtok(list, ","); at; at = strtok(NULL, ",")) {
+        if (names->count == ARGUMENT_TEXTS_MAX)
+            return false;
+        names->text[names->count++] = at;
+    }
+    return true;
+}
+
+static int law_compare(int argc, char **argv) {
+    fit_request request = {0};
+    argument_texts forms = {.count = 0};
+    char *names = NULL;
+    arguments list = {.verb = "law compare",
+                      .usage = "RUNS.csv --forms NAME,.. --x COL,.. --y COL",
+                      .positional_count = 1,
+                      .summary =
+                          "Fits several forms and ranks them by the root mean square of\n"
+                          "logarithms on runs that none of them saw: those that --fit-where\n"
+                          "holds out, or --folds."};
+    begin_fit_options(&request);
+    arguments_add(&list, (argument_option){.name = "forms",
+                                           .kind = ARGUMENT_LIST,
+                                           .value = &names,
+                                           .placeholder = "NAME,..",
+                                           .unset = "required",
+                                           .help = "the formulas; `ramify law forms` lists them"});
+    list_fit_options(&list, &request);
+    int exit_status;
+    if (arguments_read(&list, argc, argv, &exit_status)) {
+        finish_fit_options(&request);
+        request.options.bootstrap = 0; /* parameters are not what is compared */
+        session run;
+        if (!names || !request.x || !request.options.y)
+            exit_status = arguments_refuse("law compare", "--forms, --x and --y are needed");
+        else if (!split_names(names, &forms))
+            exit_status = arguments_refuse("law compare", "--forms: %d forms are the most",
+                                           ARGUMENT_TEXTS_MAX);
+        else if (request.where.count == 0 && request.options.folds == 0)
+            exit_status = arguments_refuse("law compare", "nothing is held out to judge by: give "
+                                                          "--fit-where or --folds");
+        else
+            exit_status = session_open(&run, "law compare", &request.context);
+        if (exit_status == EXIT_OK) {
+            exit_status = compare(&run, &request, &forms, list.positional[0]);
             session_close(&run);
         }
     }
@@ -287,13 +480,15 @@ static int law_forms(int argc, char **argv) {
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} acts[] = {{"fit", law_fit}, {"forms", law_forms}};
+} acts[] = {{"fit", law_fit}, {"compare", law_compare}, {"forms", law_forms}};
 #define ACTS (sizeof acts / sizeof acts[0])
 
 static const char explanation[] =
     "ramify law: the error of training runs as a function of their sizes.\n"
     "\n"
     "  ramify law fit runs.csv --form additive --x params,tokens --y loss   fit a law to runs\n"
+    "  ramify law compare runs.csv --forms m2,m4 --x n --y error \\\n"
+    "      --fit-where 'n<=1e6'                              rank forms by held-out runs\n"
     "  ramify law forms                                                     the formulas\n"
     "\n"
     "`ramify law fit --help` lists the options.\n";
@@ -312,5 +507,6 @@ int verb_law(int argc, char **argv) {
     const char *nearest = arguments_nearest(argv[0], names, ACTS);
     if (nearest)
         return arguments_refuse("law", "unknown word \"%s\"; did you mean %s?", argv[0], nearest);
-    return arguments_refuse("law", "unknown word \"%s\"; known are fit and forms", argv[0]);
+    return arguments_refuse("law", "unknown word \"%s\"; known are fit, compare and forms",
+                            argv[0]);
 }

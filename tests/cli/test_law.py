@@ -240,6 +240,36 @@ def test_pruning_joint_finds_errors_without_pruning(tool, tmp_path) -> None:
     assert "no run of the same depth and width has density 1" in done.err
 
 
+def test_compare_ranks_by_held_out_runs(tool, tmp_path) -> None:
+    draw = random.Random(3)
+    rows = [
+        (task, 2**k, floor + 3 * 2 ** (-0.4 * k) * math.exp(draw.gauss(0, 0.01)))
+        for task, floor in (("a", 0.2), ("b", 0.3))
+        for k in range(4, 16)
+    ]
+    data = write(tmp_path / "r.csv", "task,n,e", rows)
+    words = ("law", "compare", data, "--x", "n", "--y", "e", "--by", "task")
+    held = (*words, "--fit-where", "n<=4096")
+    done = tool(*held, "--forms", "m1,m2,pow2", "--json")
+    assert done.status == 0, done.err
+    groups = json.loads(done.out)["groups"]
+    assert [g["by"]["task"] for g in groups] == ["a", "b"]
+    for group in groups:
+        ranked = [f["form"] for f in group["forms"]]
+        errors = [f["heldout"]["rmse_log"] for f in group["forms"]]
+        assert ranked[0] == "m2" and errors == sorted(errors)
+        assert errors[1] == errors[2] > 3 * errors[0]  # m1 and pow2 are one formula
+    printed = tool(*held, "--forms", "m1,m2").out.splitlines()
+    assert printed[0] == "task=a " and printed[2].startswith("  m2 ")
+    folds = json.loads(tool(*words, "--forms", "m1,m2", "--folds", "4", "--json").out)
+    assert folds["groups"][0]["forms"][0]["form"] == "m2"
+    done = tool(*words, "--forms", "m1,m2")
+    assert done.status == 2 and "nothing is held out to judge by" in done.err
+    few = tool(*words, "--fit-where", "n<=64", "--forms", "m1,m4", "--json")
+    assert "m4 is left out: none of the 2 groups can be fitted" in few.err
+    assert len(json.loads(few.out)["groups"][0]["forms"]) == 1
+
+
 def test_words(tool) -> None:
     assert tool("law").out.startswith("ramify law: ")
     assert "additive          floor + A / N^alpha" in tool("law", "forms").out
