@@ -6,7 +6,8 @@
  *   2. Opening a model and predicting    what a program that ships a model needs (libramify-run)
  *   3. Tables                            CSV, NPY, IDX or arrays
  *   4. Training, evaluating, saving      what makes a model
- *   5. Exporting                         a model as C source
+ *   5. Looking into a model              which columns it rests on, what theory says of its kind
+ *   6. Exporting                         a model as C source
  *
  * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
  * and only that expert is read. The file format is described in docs/model-format.md, the command
@@ -447,7 +448,45 @@ RAMIFY_API ramify_status ramify_evaluate(ramify_context *context, ramify_model *
                                          ramify_score *targets /* targets of the model */);
 
 /* ------------------------------------------------------------------------------------------------
- * 5. Exporting
+ * 5. Looking into a model
+ * --------------------------------------------------------------------------------------------- */
+
+/* How to measure what columns are worth. Fill with ramify_importance_options_init, then change what
+ * matters. */
+typedef struct ramify_importance_options {
+    uint32_t repeats; /* permutations of every column, at least 1; default 5 */
+    uint64_t seed;    /* default 0 */
+} ramify_importance_options;
+
+RAMIFY_API void ramify_importance_options_init(ramify_importance_options *options);
+
+/* How much worse a model predicts when the cells of one input column are dealt out anew among the
+ * rows: means and standard deviations over the repeats (the latter NaN where there is but one). */
+typedef struct ramify_column_importance {
+    double increase; /* of rmse, or of log_loss; about 0: the model does without the column */
+    double sd;
+    double accuracy_drop, accuracy_sd; /* classification, in 0..1; else NaN */
+} ramify_column_importance;
+
+/* Permutation importance (Breiman 2001) of every input column, on the rows of a table whose target
+ * is not missing; errors are those of ramify_evaluate. Columns that tell the same share what they
+ * are worth: a model that can read a thing off either of two hardly misses one. `options` may be
+ * NULL for the defaults.
+ *   score       NULL, or how the rows are predicted as they are: rows, and rmse or accuracy and
+ *               log_loss; its other fields are NaN
+ *   importance  columns of the model
+ *   targets     NULL, or columns x targets: by the rmse of each target
+ * Predicts the table columns x repeats + 1 times; holds 4 bytes per row, and as much again per
+ * thread. The numbers depend on the seed, not on the number of threads. */
+RAMIFY_API ramify_status ramify_importance(ramify_context *context, ramify_model *model,
+                                           const ramify_table *table,
+                                           const ramify_importance_options *options,
+                                           ramify_score *score,
+                                           ramify_column_importance *importance,
+                                           ramify_column_importance *targets);
+
+/* ------------------------------------------------------------------------------------------------
+ * 6. Exporting
  * --------------------------------------------------------------------------------------------- */
 
 /* Writes the model as C source: static const arrays and one function
