@@ -485,6 +485,51 @@ RAMIFY_API ramify_status ramify_importance(ramify_context *context, ramify_model
                                            ramify_column_importance *importance,
                                            ramify_column_importance *targets);
 
+/* What theory says of pathways: ORDERS OF GROWTH, WITHOUT THEIR CONSTANTS, which nobody knows. They
+ * compare, they do not predict; docs/theory.md says what they mean. [paper]: "Breaking the Curse of
+ * Dimensionality with Distributed Neural Computation", arXiv 2402.03460; [derived]: follows from
+ * it and standard results. Numbers that may be beyond a double are base-10 logarithms.
+ *
+ * The first part is about every function on a box of n sides that is Lipschitz, known to an error
+ * epsilon everywhere; epsilon is counted in (Lipschitz constant) x (side of the box). */
+typedef struct ramify_theory {
+    double epsilon;
+    uint32_t dimension; /* n: the model's input columns */
+    uint32_t arity;     /* v: most children of a node of the model; 2, a dyadic tree, without any */
+
+    double leaf_weights_log10;  /* epsilon^-1, weights of one expert [paper] */
+    double leaves_log10;        /* epsilon^(2-n), at least 1 leaf: with so many weights a cell must
+                                   have the side epsilon^(1-2/n) [derived] */
+    double total_weights_log10; /* the product: epsilon^(1-n) from n = 2 on [derived] */
+    double depth;               /* of a complete tree: ceil(log_v leaves) [derived] */
+    double prototypes_log10;    /* numbers in its prototypes: n leaves v / (v - 1); -INFINITY of
+                                   one leaf, which has none [derived] */
+    double loaded_log10;        /* epsilon^-1 log2 epsilon^-1, numbers loaded for one row [paper] */
+    double network_log10;       /* epsilon^(-n/2), weights of one ReLU network [paper] */
+
+    /* The model at hand. */
+    uint64_t experts;    /* L */
+    uint64_t weights;    /* P: of one expert */
+    uint32_t layers;     /* J: its weight matrices */
+    uint32_t width;      /* W: of its widest hidden layer; without any, its outputs */
+    uint32_t tree_depth; /* nodes on the longest path */
+
+    /* What error such sizes go with, in the units of epsilon [derived]: cells of side L^(-1/n)
+     * whose experts have the best rate there is, P^(-2/n); the rate P^(-1/n), which does not care
+     * how L P weights are shared out; and one network of L P weights at the best rate. */
+    double error, error_slow, error_network;
+
+    /* VC dimension of all models of these sizes, up to factors of logarithms: L max{n L, J W} with W
+     * the width [paper]. For L = 1 that lies below the worst case known for plain networks, P J
+     * ln(P / J) (Bartlett, Harvey, Liaw, Mehrabian 2019); so also the reading with that in place of
+     * J W [derived]. Of experts on n numbers: what a stem learns is not counted. */
+    double vc_width_log10, vc_weights_log10;
+} ramify_theory;
+
+/* Fills *theory for a model and an error, 0 < epsilon <= 0.5. Fails with RAMIFY_ERROR_ARGUMENT. */
+RAMIFY_API ramify_status ramify_model_get_theory(ramify_context *context, const ramify_model *model,
+                                                 double epsilon, ramify_theory *theory);
+
 /* ------------------------------------------------------------------------------------------------
  * 6. Exporting
  * --------------------------------------------------------------------------------------------- */
