@@ -38,7 +38,8 @@ void info_print_theory(const ramify_theory *t) {
     printf("\ntheory      orders of growth; their constants are %s, so these compare and do not\n"
            "            predict (docs/theory.md)\n\n",
            constants);
-    printf("For an error of %g, in (Lipschitz constant) x (side of the box), everywhere on the box "
+    printf("For an error of e = %g, in (Lipschitz constant) x (side of the box), everywhere on the "
+           "box "
            "of\nthe n = %" PRIu32 " input columns, of any Lipschitz function; v = %" PRIu32 ":\n",
            t->epsilon, t->dimension, t->arity);
     print_line("weights of one expert", t->leaf_weights_log10, "e^-1", "paper");
@@ -51,14 +52,14 @@ void info_print_theory(const ramify_theory *t) {
     printf("%s\n", curse);
 
     char experts[PRINTING_ROOM], weights[PRINTING_ROOM];
-    printf("\nThis model: L = %s experts of P = %s weights, J = %" PRIu32 " layers, W = %" PRIu32
-           " wide;\na tree %" PRIu32 " deep. Such sizes go with the error\n",
+    printf("\nThis model: experts L = %s, weights of each P = %s, layers J = %" PRIu32
+           ", width W = %" PRIu32 ",\na tree %" PRIu32 " nodes deep. Such sizes go with an error\n",
            format_count(experts, t->experts), format_count(weights, t->weights), t->layers,
            t->width, t->tree_depth);
     print_error("at the best rate", t->error, "L^(-1/n) P^(-2/n)");
     print_error("at the rate P^(-1/n)", t->error_slow, "(L P)^(-1/n)");
     print_error("one network of the total", t->error_network, "(L P)^(-2/n)");
-    printf("and with the VC dimension, up to logarithms and without what the stem learns\n");
+    printf("and with a VC dimension, up to logarithms and without what the stem learns\n");
     print_line("W read as width", t->vc_width_log10, "L max{n L, J W}", "paper");
     print_line("experts at their worst", t->vc_weights_log10, "L max{n L, P J ln(P/J)}", "derived");
     printf(

@@ -116,7 +116,6 @@ def run(
     error = np.loadtxt(out, skiprows=1) - test[:, -1]
     return plan | {
         "seed": seed,
-        "leaves": told["leaves"] if plan["leaves"] == 1 else plan["leaves"],
         "experts": told["modules"],
         "active": told["active_parameters"],
         "total": told["parameters"],
