@@ -194,6 +194,9 @@ MISTAKES = [
         "info",
         "ramify info: an argument is missing (usage: ramify info MODEL)",
     ),
+    ("info m --epsilon 0.1", "ramify info: --epsilon needs --theory"),
+    ("info m --repeats 9", "ramify info: --repeats needs --importance DATA"),
+    ("info m --seed 9", "ramify info: --seed needs --importance DATA"),
     (
         "export m",
         "ramify export: --c OUT.c or --onnx OUT.onnx is missing: the file to write",
