@@ -30,8 +30,8 @@ ramify_status ramify_law_solve(ramify_context *context, const ramify_law_problem
 double ramify_law_loss_sum(const ramify_law_problem *problem, const double *theta);
 
 /* Standard errors of the parameters at a solution: from the residuals' Jacobian and their variance
- * (with runs - free parameters degrees of freedom). NaN for fixed ones and where the runs do not
- * determine a parameter; all NaN without degrees of freedom. */
+ * (with runs - free parameters degrees of freedom). NaN for fixed ones, of a form that is
+ * computed, and where the runs do not determine a parameter; all NaN without degrees of freedom. */
 ramify_status ramify_law_errors(ramify_context *context, const ramify_law_problem *problem,
                                 const double *theta, double *errors);
 
