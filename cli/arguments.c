@@ -316,6 +316,16 @@ static bool set_option(const arguments *list, const argument_option *option, con
             return true;
         arguments_refuse(list->verb, "out of memory");
         return false;
+    case ARGUMENT_TEXTS: {
+        argument_texts *texts = option->value;
+        if (texts->count == ARGUMENT_TEXTS_MAX) {
+            arguments_refuse(list->verb, "--%s: %d times are the most", option->name,
+                             ARGUMENT_TEXTS_MAX);
+            return false;
+        }
+        texts->text[texts->count++] = text;
+        return true;
+    }
     case ARGUMENT_NAME:
         for (int i = 0; option->names[i]; i++) {
             if (strcmp(option->names[i], text) == 0) {
@@ -388,6 +398,9 @@ static void print_default(const argument_option *option, char *text, size_t room
         snprintf(text, room, "%s", value ? value : unset);
         return;
     }
+    case ARGUMENT_TEXTS:
+        snprintf(text, room, "%s", unset);
+        return;
     case ARGUMENT_NAME:
         snprintf(text, room, "%s", option->names[*(const int *)option->value]);
         return;

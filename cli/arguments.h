@@ -14,6 +14,7 @@ typedef enum argument_kind {
     ARGUMENT_NONE,    /* bool: true when the option is given */
     ARGUMENT_TEXT,    /* const char * */
     ARGUMENT_LIST,    /* char *: repeated options are joined by commas; see arguments_free */
+    ARGUMENT_TEXTS,   /* argument_texts: repeated options side by side */
     ARGUMENT_COUNT,   /* uint32_t, at least 1 */
     ARGUMENT_INTEGER, /* uint64_t */
     ARGUMENT_SIZE,    /* uint64_t bytes: 4096, 32KiB, 1.5MiB, 2GiB */
@@ -22,6 +23,13 @@ typedef enum argument_kind {
     ARGUMENT_NUMBER,  /* double */
     ARGUMENT_NAME     /* int: the place of the argument in `names` */
 } argument_kind;
+
+#define ARGUMENT_TEXTS_MAX 16
+
+typedef struct argument_texts {
+    const char *text[ARGUMENT_TEXTS_MAX];
+    uint32_t count;
+} argument_texts;
 
 typedef struct argument_option {
     const char *name; /* without its two dashes; NULL starts a section of the help, named by help */

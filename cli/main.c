@@ -14,7 +14,7 @@ typedef struct verb {
 
 static const verb verbs[] = {
     {"train", verb_train}, {"predict", verb_predict}, {"evaluate", verb_evaluate},
-    {"info", verb_info},   {"export", verb_export},
+    {"info", verb_info},   {"export", verb_export},   {"law", verb_law},
 };
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
@@ -27,7 +27,8 @@ static const char explanation[] =
     "  ramify predict cars.ramify new.csv -o prices.csv      fill it in for new rows\n"
     "  ramify evaluate cars.ramify test.csv                  compare predictions with the truth\n"
     "  ramify info cars.ramify                               what the model is and what it needs\n"
-    "  ramify export cars.ramify --c cars.c                  the model as plain C, for any device\n"
+    "  ramify export cars.ramify --c cars.c                  the model as plain C, or as --onnx\n"
+    "  ramify law fit runs.csv --form m4 --x rows --y error  what larger runs will give\n"
     "\n"
     "DATA is CSV (any delimiter, header or not, numbers, words and gaps), NPY or IDX, also "
     "gzipped,\n"
@@ -59,7 +60,8 @@ static int run_verb(int argc, char **argv) {
     if (nearest)
         return arguments_refuse(NULL, "unknown verb \"%s\"; did you mean %s?", argv[1], nearest);
     return arguments_refuse(
-        NULL, "unknown verb \"%s\"; known are train, predict, evaluate, info and export", argv[1]);
+        NULL, "unknown verb \"%s\"; known are train, predict, evaluate, info, export and law",
+        argv[1]);
 }
 
 int main(int argc, char **argv) {

@@ -1,14 +1,23 @@
 /* ramify info MODEL: what a model is and what it needs. */
 
+#include "info.h"
 #include "printing.h"
 #include "session.h"
 #include "verbs.h"
 
 #include <inttypes.h>
 
+/* One percent: small enough to show what the number of columns does. */
+#define DEFAULT_EPSILON 0.01
+
 typedef struct info_request {
-    bool check, json;
+    bool check, json, theory;
+    double epsilon;
+    info_importance importance;
+    model_arguments model;
     context_arguments context;
+
+    ramify_theory told;
 } info_request;
 
 static json_t *names(const ramify_model *model, uint32_t count,
@@ -20,7 +29,7 @@ static json_t *names(const ramify_model *model, uint32_t count,
 }
 
 static bool print_info_json(const ramify_model *model, const ramify_model_info *info,
-                            bool checked) {
+                            const info_request *request) {
     json_t *object = json_object();
     json_object_set_new(object, "kind", json_string(info->kind));
     json_object_set_new(
@@ -42,8 +51,12 @@ static bool print_info_json(const ramify_model *model, const ramify_model_info *
     json_object_set_new(object, "novelty", json_boolean(info->novelty));
     json_t *config = json_loads(info->config, 0, NULL);
     json_object_set_new(object, "config", config ? config : json_string(info->config));
-    if (checked)
+    if (request->check)
         json_object_set_new(object, "checked", json_true());
+    if (request->theory)
+        json_object_set_new(object, "theory", info_theory_to_json(&request->told));
+    if (request->importance.data)
+        info_importance_to_json(model, &request->importance, object);
     return print_json(object);
 }
 
@@ -59,7 +72,8 @@ static void print_names(const char *what, const ramify_model *model, uint32_t co
     printf("\n");
 }
 
-static void print_info(const ramify_model *model, const ramify_model_info *info, bool checked) {
+static void print_info(const ramify_model *model, const ramify_model_info *info,
+                       const info_request *request) {
     char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM];
     printf("kind        %s, %s\n", info->kind,
            info->task == RAMIFY_TASK_REGRESSION ? "regression" : "classification");
@@ -77,48 +91,99 @@ static void print_info(const ramify_model *model, const ramify_model_info *info,
     printf("file        %s\n", format_size(a, info->file_bytes));
     if (info->novelty)
         printf("notes       for %snovelty\n", info->intervals ? "intervals and " : "");
-    if (checked)
+    if (request->check)
         printf("checked     every node and every expert is sound\n");
+    if (request->theory)
+        info_print_theory(&request->told);
+    if (request->importance.data)
+        info_print_importance(model, &request->importance);
+}
+
+static void list_options(arguments *list, info_request *request) {
+    arguments_add(list, (argument_option){.name = "check",
+                                          .kind = ARGUMENT_NONE,
+                                          .value = &request->check,
+                                          .help = "read and check the whole file"});
+    arguments_add(list, (argument_option){.name = "json",
+                                          .kind = ARGUMENT_NONE,
+                                          .value = &request->json,
+                                          .help = "print it as JSON, with the config"});
+    arguments_add(list, (argument_option){.name = "theory",
+                                          .kind = ARGUMENT_NONE,
+                                          .value = &request->theory,
+                                          .help = "what theory says of such models"});
+    arguments_add(list, (argument_option){.name = "epsilon",
+                                          .kind = ARGUMENT_NUMBER,
+                                          .value = &request->epsilon,
+                                          .placeholder = "E",
+                                          .help = "error that --theory counts weights for"});
+    info_add_importance(list, &request->importance);
+    arguments_add_model(list, &request->model);
+    arguments_add_table(list, &request->importance.table);
+    arguments_add_context(list, &request->context);
+}
+
+/* An option without the one that it is for is a slip. */
+static int check_options(const info_request *request) {
+    ramify_importance_options usual;
+    ramify_importance_options_init(&usual);
+    const ramify_importance_options *options = &request->importance.options;
+    if (request->epsilon != DEFAULT_EPSILON && !request->theory)
+        return arguments_refuse("info", "--epsilon needs --theory");
+    if (options->repeats != usual.repeats && !request->importance.data)
+        return arguments_refuse("info", "--repeats needs --importance DATA");
+    if (options->seed != usual.seed && !request->importance.data)
+        return arguments_refuse("info", "--seed needs --importance DATA");
+    return EXIT_OK;
+}
+
+/* All that was asked for, before anything is printed. */
+static int inform(session *run, info_request *request, ramify_model *model) {
+    ramify_status status = RAMIFY_OK;
+    if (request->check)
+        status = ramify_model_check(run->context, model);
+    if (status == RAMIFY_OK && request->theory)
+        status = ramify_model_get_theory(run->context, model, request->epsilon, &request->told);
+    if (status != RAMIFY_OK)
+        return session_failed(run, status);
+    if (request->importance.data) {
+        int exit_status = info_measure_importance(run, model, &request->importance);
+        if (exit_status != EXIT_OK)
+            return exit_status;
+    }
+    ramify_model_info info;
+    ramify_model_get_info(model, &info);
+    if (!request->json)
+        print_info(model, &info, request);
+    else if (!print_info_json(model, &info, request))
+        return session_error(run, "standard output: cannot be written");
+    return EXIT_OK;
 }
 
 int verb_info(int argc, char **argv) {
-    info_request request = {0};
+    info_request request = {.epsilon = DEFAULT_EPSILON};
     arguments list = {.verb = "info",
                       .usage = "MODEL",
                       .positional_count = 1,
                       .summary = "Says what a model is, what it was made for and what it needs."};
-    arguments_add(&list, (argument_option){.name = "check",
-                                           .kind = ARGUMENT_NONE,
-                                           .value = &request.check,
-                                           .help = "read and check the whole file"});
-    arguments_add(&list, (argument_option){.name = "json",
-                                           .kind = ARGUMENT_NONE,
-                                           .value = &request.json,
-                                           .help = "print it as JSON, with the config"});
-    arguments_add_context(&list, &request.context);
+    list_options(&list, &request);
     int exit_status;
-    if (!arguments_read(&list, argc, argv, &exit_status))
-        return exit_status;
-    session run;
-    exit_status = session_open(&run, "info", &request.context);
-    if (exit_status != EXIT_OK)
-        return exit_status;
-
-    ramify_model *model = NULL;
-    ramify_status status = ramify_open(run.context, list.positional[0], NULL, &model);
-    if (status == RAMIFY_OK && request.check)
-        status = ramify_model_check(run.context, model);
-    if (status != RAMIFY_OK) {
-        exit_status = session_failed(&run, status);
-    } else {
-        ramify_model_info info;
-        ramify_model_get_info(model, &info);
-        if (!request.json)
-            print_info(model, &info, request.check);
-        else if (!print_info_json(model, &info, request.check))
-            exit_status = session_error(&run, "standard output: cannot be written");
+    if (arguments_read(&list, argc, argv, &exit_status)) {
+        arguments_finish_table(&request.importance.table);
+        exit_status = check_options(&request);
+        session run;
+        if (exit_status == EXIT_OK)
+            exit_status = session_open(&run, "info", &request.context);
+        if (exit_status == EXIT_OK) {
+            ramify_model *model = NULL;
+            exit_status = session_open_model(&run, list.positional[0], &request.model, &model);
+            if (exit_status == EXIT_OK)
+                exit_status = inform(&run, &request, model);
+            ramify_close(&model);
+            session_close(&run);
+        }
     }
-    ramify_close(&model);
-    session_close(&run);
+    info_free_importance(&request.importance);
+    arguments_free(&list);
     return exit_status;
 }

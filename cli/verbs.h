@@ -7,5 +7,6 @@ int verb_predict(int argc, char **argv);
 int verb_evaluate(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_export(int argc, char **argv);
+int verb_law(int argc, char **argv);
 
 #endif

@@ -6,7 +6,9 @@
  *   2. Opening a model and predicting    what a program that ships a model needs (libramify-run)
  *   3. Tables                            CSV, NPY, IDX or arrays
  *   4. Training, evaluating, saving      what makes a model
- *   5. Exporting                         a model as C source
+ *   5. Looking into a model              which columns it rests on, what theory says of its kind
+ *   6. Exporting                         a model as C source or as an ONNX file
+ *   7. Scaling laws                      the error of runs that were not made
  *
  * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
  * and only that expert is read. The file format is described in docs/model-format.md, the command
@@ -533,7 +535,90 @@ RAMIFY_API ramify_status ramify_evaluate_interval(ramify_context *context, ramif
                                                   ramify_interval_score *intervals /* targets */);
 
 /* ------------------------------------------------------------------------------------------------
- * 5. Exporting
+ * 5. Looking into a model
+ * --------------------------------------------------------------------------------------------- */
+
+/* How to measure what columns are worth. Fill with ramify_importance_options_init, then change what
+ * matters. */
+typedef struct ramify_importance_options {
+    uint32_t repeats; /* permutations of every column, at least 1; default 5 */
+    uint64_t seed;    /* default 0 */
+} ramify_importance_options;
+
+RAMIFY_API void ramify_importance_options_init(ramify_importance_options *options);
+
+/* How much worse a model predicts when the cells of one input column are dealt out anew among the
+ * rows: means and standard deviations over the repeats (the latter NaN where there is but one). */
+typedef struct ramify_column_importance {
+    double increase; /* of rmse, or of log_loss; about 0: the model does without the column */
+    double sd;
+    double accuracy_drop, accuracy_sd; /* classification, in 0..1; else NaN */
+} ramify_column_importance;
+
+/* Permutation importance (Breiman 2001) of every input column, on the rows of a table whose target
+ * is not missing; errors are those of ramify_evaluate. Columns that tell the same share what they
+ * are worth: a model that can read a thing off either of two hardly misses one. `options` may be
+ * NULL for the defaults.
+ *   score       NULL, or how the rows are predicted as they are: rows, and rmse or accuracy and
+ *               log_loss; its other fields are NaN
+ *   importance  columns of the model
+ *   targets     NULL, or columns x targets: by the rmse of each target
+ * Predicts the table columns x repeats + 1 times; holds 4 bytes per row, and as much again per
+ * thread. The numbers depend on the seed, not on the number of threads. */
+RAMIFY_API ramify_status ramify_importance(ramify_context *context, ramify_model *model,
+                                           const ramify_table *table,
+                                           const ramify_importance_options *options,
+                                           ramify_score *score,
+                                           ramify_column_importance *importance,
+                                           ramify_column_importance *targets);
+
+/* What theory says of pathways: ORDERS OF GROWTH, WITHOUT THEIR CONSTANTS, which nobody knows. They
+ * compare, they do not predict; docs/theory.md says what they mean. [paper]: "Breaking the Curse of
+ * Dimensionality with Distributed Neural Computation", arXiv 2402.03460; [derived]: follows from
+ * it and standard results. Numbers that may be beyond a double are base-10 logarithms.
+ *
+ * The first part is about every function on a box of n sides that is Lipschitz, known to an error
+ * epsilon everywhere; epsilon is counted in (Lipschitz constant) x (side of the box). */
+typedef struct ramify_theory {
+    double epsilon;
+    uint32_t dimension; /* n: the model's input columns */
+    uint32_t arity;     /* v: most children of a node of the model; 2, a dyadic tree, without any */
+
+    double leaf_weights_log10;  /* epsilon^-1, weights of one expert [paper] */
+    double leaves_log10;        /* epsilon^(2-n), at least 1 leaf: with so many weights a cell must
+                                   have the side epsilon^(1-2/n) [derived] */
+    double total_weights_log10; /* the product: epsilon^(1-n) from n = 2 on [derived] */
+    double depth;               /* of a complete tree: ceil(log_v leaves) [derived] */
+    double prototypes_log10;    /* numbers in its prototypes: n leaves v / (v - 1); -INFINITY of
+                                   one leaf, which has none [derived] */
+    double loaded_log10;        /* epsilon^-1 log2 epsilon^-1, numbers loaded for one row [paper] */
+    double network_log10;       /* epsilon^(-n/2), weights of one ReLU network [paper] */
+
+    /* The model at hand. */
+    uint64_t experts;    /* L */
+    uint64_t weights;    /* P: of one expert */
+    uint32_t layers;     /* J: its weight matrices */
+    uint32_t width;      /* W: of its widest hidden layer; without any, its outputs */
+    uint32_t tree_depth; /* nodes on the longest path */
+
+    /* What error such sizes go with, in the units of epsilon [derived]: cells of side L^(-1/n)
+     * whose experts have the best rate there is, P^(-2/n); the rate P^(-1/n), which does not care
+     * how L P weights are shared out; and one network of L P weights at the best rate. */
+    double error, error_slow, error_network;
+
+    /* VC dimension of all models of these sizes, up to factors of logarithms: L max{n L, J W} with W
+     * the width [paper]. For L = 1 that lies below the worst case known for plain networks, P J
+     * ln(P / J) (Bartlett, Harvey, Liaw, Mehrabian 2019); so also the reading with that in place of
+     * J W [derived]. Of experts on n numbers: what a stem learns is not counted. */
+    double vc_width_log10, vc_weights_log10;
+} ramify_theory;
+
+/* Fills *theory for a model and an error, 0 < epsilon <= 0.5. Fails with RAMIFY_ERROR_ARGUMENT. */
+RAMIFY_API ramify_status ramify_model_get_theory(ramify_context *context, const ramify_model *model,
+                                                 double epsilon, ramify_theory *theory);
+
+/* ------------------------------------------------------------------------------------------------
+ * 6. Exporting
  * --------------------------------------------------------------------------------------------- */
 
 /* Writes the model as C source: static const arrays and one function
@@ -542,6 +627,77 @@ RAMIFY_API ramify_status ramify_evaluate_interval(ramify_context *context, ramif
  * ramify_save. */
 RAMIFY_API ramify_status ramify_export_c(ramify_context *context, ramify_model *model,
                                          const char *path, const char *name);
+
+/* Writes the model as an ONNX file (opset 17), for ONNX Runtime and other readers. Its input is
+ *     x              rows x columns, float: what ramify_predict takes, any number of rows
+ * Its outputs, for a regression:
+ *     y              rows x targets, float
+ * and for a classification:
+ *     label          rows: int64 if all classes are whole numbers, else string
+ *     probabilities  rows x classes, float
+ * The metadata ramify.schema is JSON with the names of columns, categories (in the order of their
+ * codes), targets and classes. The file is replaced whole, as by ramify_save. Fails with
+ * RAMIFY_ERROR_UNSUPPORTED if the file would come near 2 GiB, the most that its readers take. */
+RAMIFY_API ramify_status ramify_export_onnx(ramify_context *context, ramify_model *model,
+                                            const char *path);
+
+/* ------------------------------------------------------------------------------------------------
+ * 7. Scaling laws
+ *
+ * A law gives the error of training runs as a function of their sizes: data, weights, density. It is
+ * fitted to a table of runs, of any framework, and read where no run was made. Sizes and errors are
+ * above 0, and all arithmetic is in logarithms.
+ * --------------------------------------------------------------------------------------------- */
+
+typedef enum ramify_law_loss_kind {
+    RAMIFY_LAW_LOSS_LOG = 0,      /* (ln prediction - ln y)^2 */
+    RAMIFY_LAW_LOSS_RELATIVE = 1, /* ((prediction - y) / y)^2 */
+    RAMIFY_LAW_LOSS_HUBER = 2     /* Huber's, of ln prediction - ln y, summed (not averaged) */
+} ramify_law_loss_kind;
+
+/* How to fit a law. Fill with ramify_law_options_init, then change what matters. Strings are borrowed
+ * during the call; lists of columns as in ramify_train_options. */
+typedef struct ramify_law_options {
+    const char *form;   /* "m4", "additive", ...: see ramify_law_form_name; required */
+    const char *x;      /* columns of sizes, in the form's order; required */
+    const char *y;      /* column of the error; required */
+    const char *by;     /* columns: one law for every combination of their values; NULL: one law */
+    const char *weight; /* column of weights, 0 or more; NULL: all 1 */
+    /* Conditions that runs must meet to be fitted ("params<=1e8", with = < <= > >=); the others are
+     * held out and scored. */
+    const char *const *where;
+    uint32_t where_count;
+    ramify_law_loss_kind loss;
+    double delta; /* Huber's, default 1e-3 */
+    /* Weight of runs above the law, in 0..1: below 1 for runs that may be under-tuned, which lie
+     * above; default 1. */
+    double above;
+    const char *fix;    /* parameters that are known, such as "level=0.9,floor=0.1"; NULL: none */
+    uint32_t folds;     /* cross-validation; 0: none */
+    uint32_t bootstrap; /* resamples for the parameters' intervals; default 200, 0: none */
+    double level;       /* of these intervals, default 0.9 */
+    uint64_t seed;
+} ramify_law_options;
+
+RAMIFY_API void ramify_law_options_init(ramify_law_options *options);
+
+/* Name of form `index`, its formula and source (either may be NULL to skip it); NULL beyond the last
+ * form. */
+RAMIFY_API const char *ramify_law_form_name(uint32_t index, const char **formula,
+                                            const char **source);
+
+typedef struct ramify_law ramify_law;
+
+/* Fits a law to the runs of a table. Fails with RAMIFY_ERROR_ARGUMENT (options), RAMIFY_ERROR_DATA
+ * (columns; a size or an error that is not above 0; too few runs; sizes that never vary, or never
+ * vary apart) with what to add. Of several groups, one that cannot be fitted says so in its place.
+ * Runs that repeat another exactly are left out with a warning. Free with ramify_law_destroy. */
+RAMIFY_API ramify_status ramify_law_fit(ramify_context *context, const ramify_table *table,
+                                        const ramify_law_options *options, ramify_law **law);
+RAMIFY_API void ramify_law_destroy(ramify_law **law);
+
+/* The law as JSON text (docs/cli.md); lives as long as the law. */
+RAMIFY_API const char *ramify_law_text(const ramify_law *law);
 
 #ifdef __cplusplus
 }

@@ -16,9 +16,10 @@ typedef enum ramify_purpose {
     RAMIFY_PURPOSE_PERIODIC = 5, /* frequencies of periodic features */
     RAMIFY_PURPOSE_CONTROL = 6,  /* random partition, permuted partition */
     RAMIFY_PURPOSE_BOOTSTRAP = 7,
-    RAMIFY_PURPOSE_ROUTING = 8, /* output directions of gradient routing */
-    RAMIFY_PURPOSE_TEACHER = 9, /* rows that teachers answer */
-    RAMIFY_PURPOSE_FOLDS = 10,  /* rows that designs are compared on */
+    RAMIFY_PURPOSE_ROUTING = 8,     /* output directions of gradient routing */
+    RAMIFY_PURPOSE_TEACHER = 9,     /* rows that teachers answer */
+    RAMIFY_PURPOSE_FOLDS = 10,      /* rows that designs are compared on */
+    RAMIFY_PURPOSE_IMPORTANCE = 11, /* permutations of one column */
 } ramify_purpose;
 
 /* xoshiro256++ (Blackman, Vigna 2019), state filled by splitmix64 from the key. */

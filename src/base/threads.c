@@ -74,7 +74,9 @@ static void *worker_main(void *argument) {
             break;
         seen = pool->job;
         pthread_mutex_unlock(&pool->lock);
-        work(pool, self->number);
+        /* Callers keep scratch for no more workers than there are tasks. */
+        if (self->number < pool->tasks)
+            work(pool, self->number);
         pthread_mutex_lock(&pool->lock);
         if (--pool->busy == 0)
             pthread_cond_signal(&pool->ended);

@@ -8,14 +8,15 @@
 
 #include "ramify.h"
 
-/* One task. worker is in 0 .. ramify_threads(context)-1 and names scratch memory that no other running
- * task uses. A task that fails calls ramify_fail and returns the status. */
+/* One task. worker is below ramify_threads(context) and below the number of tasks, and names scratch
+ * memory that no other running task uses. A task that fails calls ramify_fail and returns the
+ * status. */
 typedef ramify_status (*ramify_task_run)(void *argument, size_t task, uint32_t worker);
 
 /* Runs task 0 .. tasks-1, handed out in order, on the pool and the calling thread, and returns when
  * all have ended. After the first failure no new task is started, and the status of the failed task
  * with the lowest number is returned. Called from inside a task it runs everything on that task's
- * worker. When threads cannot be started, fewer are used. */
+ * worker, whatever its number. When threads cannot be started, fewer are used. */
 ramify_status ramify_parallel(ramify_context *context, size_t tasks, ramify_task_run run,
                               void *argument);
 

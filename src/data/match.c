@@ -379,16 +379,21 @@ static double raw_value(const ramify_match *match, uint32_t c, const ramify_colu
     return find_number(match->numbers[c], wanted->category_count, value);
 }
 
+void ramify_match_column(const ramify_match *match, uint32_t column, const uint32_t *rows,
+                         size_t first, size_t count, double *out, size_t stride) {
+    const ramify_column *from = &match->table->columns[match->columns[column]];
+    for (size_t i = 0; i < count; i++)
+        out[i * stride] = raw_value(match, column, from, rows ? rows[i] : first + i);
+}
+
 void ramify_match_rows(const ramify_match *match, const uint32_t *rows, size_t first, size_t count,
                        double *out) {
     uint32_t columns = match->schema->column_count;
     for (size_t begin = 0; begin < count; begin += BLOCK_ROWS) {
-        size_t end = count - begin < BLOCK_ROWS ? count : begin + BLOCK_ROWS;
-        for (uint32_t c = 0; c < columns; c++) {
-            const ramify_column *column = &match->table->columns[match->columns[c]];
-            for (size_t i = begin; i < end; i++)
-                out[i * columns + c] = raw_value(match, c, column, rows ? rows[i] : first + i);
-        }
+        size_t left = count - begin < BLOCK_ROWS ? count - begin : BLOCK_ROWS;
+        for (uint32_t c = 0; c < columns; c++)
+            ramify_match_column(match, c, rows ? rows + begin : NULL, first + begin, left,
+                                out + begin * columns + c, columns);
     }
 }
 

@@ -112,6 +112,10 @@ void ramify_match_destroy(ramify_context *context, ramify_match **match);
 void ramify_match_rows(const ramify_match *match, const uint32_t *rows, size_t first, size_t count,
                        double *out);
 
+/* The same of input column `column` alone: out[i * stride] of the i-th row. */
+void ramify_match_column(const ramify_match *match, uint32_t column, const uint32_t *rows,
+                         size_t first, size_t count, double *out, size_t stride);
+
 /* Target `target` of row `row`: a number, or the class index; NaN when missing, unknown or not in
  * the table. */
 double ramify_match_target(const ramify_match *match, uint32_t target, size_t row);

@@ -5,6 +5,7 @@
 #include "law_form.h"
 
 extern const ramify_law_form ramify_form_m1, ramify_form_m2, ramify_form_m3, ramify_form_m4;
+extern const ramify_law_form ramify_form_damped, ramify_form_last;
 extern const ramify_law_form ramify_form_bnsl0, ramify_form_bnsl1, ramify_form_bnsl2,
     ramify_form_bnsl3;
 extern const ramify_law_form ramify_form_pow2, ramify_form_pow3, ramify_form_pow4, ramify_form_exp3,

@@ -3,11 +3,17 @@
 #include <string.h>
 
 static const ramify_law_form *const forms[] = {
-    &ramify_form_m1,    &ramify_form_m2,          &ramify_form_m3,      &ramify_form_m4,
-    &ramify_form_bnsl0, &ramify_form_bnsl1,       &ramify_form_bnsl2,   &ramify_form_bnsl3,
-    &ramify_form_pow2,  &ramify_form_pow3,        &ramify_form_pow4,    &ramify_form_exp3,
-    &ramify_form_mmf4,  &ramify_form_wbl4,        &ramify_form_ilog2,   &ramify_form_additive,
-    &ramify_form_joint, &ramify_form_constrained, &ramify_form_pruning, &ramify_form_pruning_joint,
+    &ramify_form_m1,      &ramify_form_m2,
+    &ramify_form_m3,      &ramify_form_m4,
+    &ramify_form_bnsl0,   &ramify_form_bnsl1,
+    &ramify_form_bnsl2,   &ramify_form_bnsl3,
+    &ramify_form_damped,  &ramify_form_last,
+    &ramify_form_pow2,    &ramify_form_pow3,
+    &ramify_form_pow4,    &ramify_form_exp3,
+    &ramify_form_mmf4,    &ramify_form_wbl4,
+    &ramify_form_ilog2,   &ramify_form_additive,
+    &ramify_form_joint,   &ramify_form_constrained,
+    &ramify_form_pruning, &ramify_form_pruning_joint,
 };
 
 const ramify_law_form *const *ramify_law_forms(size_t *count) {

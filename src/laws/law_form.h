@@ -43,7 +43,12 @@ typedef struct ramify_law_form {
      * d ln y / d theta[parameters]. */
     double (*log_value)(const double *theta, const double *ln_x, double *gradient);
 
-    /* The index-th set of parameters to begin a fit from; false when there are no more. */
+    /* The parameters themselves, for a form that is not fitted by its loss but computed; false when
+     * the runs do not tell them. NULL: fitted. */
+    bool (*solve)(const ramify_runs *runs, double *theta);
+
+    /* The index-th set of parameters to begin a fit from; false when there are no more. NULL for a
+     * form that is computed. */
     bool (*start)(const ramify_runs *runs, uint32_t index, double *theta);
 
     /* The least error that the law allows: its limit for large x, 0 if none. NULL: no such limit. */

@@ -182,10 +182,24 @@ static uint32_t find_free(const ramify_law_problem *problem, uint32_t *place) {
     return free;
 }
 
+static ramify_status no_beginning(ramify_context *context, const ramify_law_problem *problem) {
+    return ramify_fail(context, RAMIFY_ERROR_DATA,
+                       "the form %s finds no beginning in %zu runs: add runs that differ in size, "
+                       "or try another form",
+                       problem->form->name, problem->runs->count);
+}
+
 ramify_status ramify_law_solve(ramify_context *context, const ramify_law_problem *problem,
                                double *theta, double *loss) {
     const ramify_law_form *form = problem->form;
     size_t runs = problem->runs->count, count = 0;
+    if (form->solve) {
+        if (!form->solve(problem->runs, theta))
+            return no_beginning(context, problem);
+        fix(problem, theta);
+        *loss = ramify_law_loss_sum(problem, theta);
+        return RAMIFY_OK;
+    }
     candidate kept[FOLLOWED];
     double start[RAMIFY_LAW_PARAMETERS_MAX];
     if (problem->begin)
@@ -193,10 +207,7 @@ ramify_status ramify_law_solve(ramify_context *context, const ramify_law_problem
     for (uint32_t i = 0; !problem->begin_only && form->start(problem->runs, i, start); i++)
         offer(problem, kept, &count, start);
     if (count == 0)
-        return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "the form %s finds no beginning in %zu runs: add runs that differ in "
-                           "size, or try another form",
-                           form->name, runs);
+        return no_beginning(context, problem);
     descent d = {.problem = problem};
     d.free = find_free(problem, d.place);
     workspace w = {.residuals = ramify_allocate(context, runs, sizeof(double)),
@@ -259,7 +270,7 @@ ramify_status ramify_law_errors(ramify_context *context, const ramify_law_proble
     d.free = find_free(problem, d.place);
     for (uint32_t j = 0; j < form->parameters; j++)
         errors[j] = (double)NAN;
-    if (d.free == 0 || runs <= d.free)
+    if (form->solve || d.free == 0 || runs <= d.free)
         return RAMIFY_OK;
     double *residuals = ramify_allocate(context, runs, sizeof *residuals);
     double *jacobian = ramify_allocate(context, runs * d.free, sizeof *jacobian);

@@ -5,12 +5,6 @@
 
 #include "law_form.h"
 
-typedef enum ramify_law_loss_kind {
-    RAMIFY_LAW_LOSS_LOG,      /* (ln prediction - ln y)^2 */
-    RAMIFY_LAW_LOSS_RELATIVE, /* ((prediction - y) / y)^2 */
-    RAMIFY_LAW_LOSS_HUBER     /* of ln prediction - ln y, with `delta`; half squares inside */
-} ramify_law_loss_kind;
-
 typedef struct ramify_law_loss {
     ramify_law_loss_kind kind;
     double delta; /* Huber's */
@@ -36,8 +30,8 @@ ramify_status ramify_law_solve(ramify_context *context, const ramify_law_problem
 double ramify_law_loss_sum(const ramify_law_problem *problem, const double *theta);
 
 /* Standard errors of the parameters at a solution: from the residuals' Jacobian and their variance
- * (with runs - free parameters degrees of freedom). NaN for fixed ones and where the runs do not
- * determine a parameter; all NaN without degrees of freedom. */
+ * (with runs - free parameters degrees of freedom). NaN for fixed ones, of a form that is
+ * computed, and where the runs do not determine a parameter; all NaN without degrees of freedom. */
 ramify_status ramify_law_errors(ramify_context *context, const ramify_law_problem *problem,
                                 const double *theta, double *errors);
 

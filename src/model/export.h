@@ -2,13 +2,12 @@
 #define RAMIFY_MODEL_EXPORT_H
 /* The inside of ramify_export_c: a model on its way to C source.
  *
- * The plan: the tree is walked once, breadth first, which numbers its nodes so that the children of
- * one lie side by side, and its modules in the order in which leaves meet them (export_c.c). Then
- * every array of the source is known by name, type and count (export_arrays.c): the list of them
- * prints the sizes in the opening comment, and the arrays themselves. Last come the functions, only
- * those that the model needs (export_functions.c). Nodes and modules are read through the model's
- * stores, one at a time. */
+ * The plan: the tree is walked (export_tree.h). Then every array of the source is known by name,
+ * type and count (export_arrays.c): the list of them prints the sizes in the opening comment, and
+ * the arrays themselves. Last come the functions, only those that the model needs
+ * (export_functions.c). Nodes and modules are read through the model's stores, one at a time. */
 
+#include "export_tree.h"
 #include "model.h"
 #include "save.h"
 #include "status.h"
@@ -51,13 +50,7 @@ struct ramify_exporter {
     ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
     uint64_t packed; /* floats of a module without padding */
 
-    ramify_reference *node;   /* nodes inner nodes, breadth first */
-    uint32_t *depth;          /* nodes: the root's is 0 */
-    uint32_t *first;          /* nodes + 1: first child of each in `child` */
-    uint32_t *child;          /* children: a node, or nodes + module */
-    ramify_reference *module; /* modules in the order of the leaves */
-    uint32_t *module_number;  /* by the file's number; UINT32_MAX: not met */
-    uint32_t nodes, children, modules;
+    ramify_export_tree tree;
 
     ramify_export_array arrays[RAMIFY_EXPORT_ARRAYS];
     uint32_t array_count;

@@ -156,39 +156,30 @@ static void fill_directions(ramify_exporter *e) {
 }
 
 static void fill_first(ramify_exporter *e) {
-    for (uint32_t i = 0; i <= e->nodes; i++)
-        put_count(e, e->first[i]);
+    for (uint32_t i = 0; i <= e->tree.nodes; i++)
+        put_count(e, e->tree.first[i]);
 }
 
 static void fill_child(ramify_exporter *e) {
-    for (uint32_t i = 0; i < e->children; i++)
-        put_count(e, e->child[i]);
+    for (uint32_t i = 0; i < e->tree.children; i++)
+        put_count(e, e->tree.child[i]);
 }
 
 static ramify_status put_node(ramify_exporter *e, uint32_t index) {
     const void *record;
     uint32_t slot;
-    RAMIFY_TRY(ramify_store_acquire(e->context, e->model, &e->model->nodes, &e->node[index], false,
-                                    &e->traffic, &record, &slot));
-    const ramify_node_header *header = record;
-    ramify_status status = RAMIFY_OK;
-    if (header->children == e->first[index + 1] - e->first[index])
-        for (uint32_t i = 0; i < header->children; i++)
-            put_floats(e,
-                       ramify_node_prototypes(record, header->children) +
-                           i * ramify_pad(e->stem->routes),
-                       e->stem->routes);
-    else /* a file that changes while it is read */
-        status =
-            ramify_damaged(e->context, &e->model->source,
-                           "tensor \"tree.nodes\", node %u: %u children, expected %u", header->id,
-                           header->children, e->first[index + 1] - e->first[index]);
+    RAMIFY_TRY(ramify_export_tree_node(e->context, e->model, &e->traffic, &e->tree, index, &record,
+                                       &slot));
+    uint32_t children = e->tree.first[index + 1] - e->tree.first[index];
+    const float *prototypes = ramify_node_prototypes(record, children);
+    for (uint32_t i = 0; i < children; i++)
+        put_floats(e, prototypes + i * ramify_pad(e->stem->routes), e->stem->routes);
     ramify_store_release(e->model, &e->model->nodes, slot);
-    return status;
+    return RAMIFY_OK;
 }
 
 static void fill_prototypes(ramify_exporter *e) {
-    for (uint32_t i = 0; i < e->nodes && e->status == RAMIFY_OK; i++) {
+    for (uint32_t i = 0; i < e->tree.nodes && e->status == RAMIFY_OK; i++) {
         ramify_status status = put_node(e, i);
         e->status = e->status == RAMIFY_OK ? status : e->status;
     }
@@ -229,11 +220,11 @@ static ramify_status put_module(ramify_exporter *e, const ramify_reference *refe
 }
 
 static void fill_experts(ramify_exporter *e) {
-    for (uint32_t i = 0; i < e->modules && e->status == RAMIFY_OK; i++) {
+    for (uint32_t i = 0; i < e->tree.modules && e->status == RAMIFY_OK; i++) {
         ramify_status status =
-            ramify_cancelled(e->context) ? RAMIFY_STOPPED : put_module(e, &e->module[i]);
+            ramify_cancelled(e->context) ? RAMIFY_STOPPED : put_module(e, &e->tree.module[i]);
         e->status = e->status == RAMIFY_OK ? status : e->status;
-        ramify_progress_report(e->context, "exporting", i + 1.0, e->modules);
+        ramify_progress_report(e->context, "exporting", i + 1.0, e->tree.modules);
     }
 }
 
@@ -282,7 +273,7 @@ void ramify_export_list(ramify_exporter *e) {
     e->tables = stem->bins && stem->entry_count > 0;
     e->waves = numbers > 0 && stem->frequencies > 0;
     e->wave = stem->features - 2 * numbers * stem->frequencies;
-    e->directions = e->nodes > 0 && stem->route != NULL;
+    e->directions = e->tree.nodes > 0 && stem->route != NULL;
 
     add_array(e, "codes", counts_to(codes), e->categories ? stem->columns : 0, fill_codes);
     add_array(e, "missing", counts_to(1), e->missing ? stem->columns : 0, fill_missing);
@@ -295,11 +286,13 @@ void ramify_export_list(ramify_exporter *e) {
     add_array(e, "frequency", floats, (uint64_t)numbers * stem->frequencies, fill_frequency);
     add_array(e, "directions", floats, e->directions ? (uint64_t)stem->routes * stem->plain : 0,
               fill_directions);
-    add_array(e, "first", counts_to(e->children), e->nodes > 0 ? e->nodes + 1 : 0, fill_first);
-    add_array(e, "child", counts_to((uint64_t)e->nodes + e->modules), e->children, fill_child);
-    add_array(e, "prototypes", floats, (uint64_t)e->children * stem->routes, fill_prototypes);
+    add_array(e, "first", counts_to(e->tree.children), e->tree.nodes > 0 ? e->tree.nodes + 1 : 0,
+              fill_first);
+    add_array(e, "child", counts_to((uint64_t)e->tree.nodes + e->tree.modules), e->tree.children,
+              fill_child);
+    add_array(e, "prototypes", floats, (uint64_t)e->tree.children * stem->routes, fill_prototypes);
     add_array(e, "widths", counts_to(widest), e->mlp->layers + 1, fill_widths);
-    add_array(e, "experts", floats, e->modules * e->packed, fill_experts);
+    add_array(e, "experts", floats, e->tree.modules * e->packed, fill_experts);
     add_array(e, "head_center", doubles, e->model->targets, fill_head_center);
     add_array(e, "head_scale", doubles, e->model->targets, fill_head_scale);
 }

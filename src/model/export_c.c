@@ -2,7 +2,6 @@
 
 #include "export.h"
 #include "memory.h"
-#include "progress.h"
 #include "text.h"
 
 #include <string.h>
@@ -14,9 +13,6 @@
 /* C99 tells names apart by their first 63 characters; ours are at most 12 longer than the
  * caller's. */
 #define EXPORT_NAME_MAX 48
-
-/* A child that is a module, until the number of nodes is known. */
-#define MODULE_BIT 0x80000000U
 
 static const char *const reserved[] = {"alignas",      "alignof",
                                        "asm",          "auto",
@@ -100,100 +96,6 @@ static ramify_status check_name(ramify_context *context, const char *name) {
     return RAMIFY_OK;
 }
 
-/* Takes room for what the walk finds. A node takes at least 192 of the file's bytes and each of its
- * children at least 96, so this is never much more than the bytes there are. */
-static ramify_status make_room(ramify_exporter *e, uint64_t children) {
-    const ramify_tree_limits *limits = &e->model->limits;
-    e->buffer = ramify_allocate(e->context, RAMIFY_EXPORT_BUFFER, 1);
-    e->node = ramify_allocate(e->context, (size_t)limits->nodes, sizeof *e->node);
-    e->depth = ramify_allocate(e->context, (size_t)limits->nodes, sizeof *e->depth);
-    e->first = ramify_allocate(e->context, (size_t)limits->nodes + 1, sizeof *e->first);
-    e->child = ramify_allocate(e->context, (size_t)children, sizeof *e->child);
-    e->module = ramify_allocate(e->context, (size_t)limits->modules, sizeof *e->module);
-    e->module_number =
-        ramify_allocate(e->context, (size_t)limits->modules, sizeof *e->module_number);
-    if (!e->buffer || !e->node || !e->depth || !e->first || !e->child || !e->module ||
-        !e->module_number)
-        return RAMIFY_ERROR_MEMORY;
-    memset(e->module_number, 0xFF, (size_t)limits->modules * sizeof *e->module_number);
-    return RAMIFY_OK;
-}
-
-/* The number of a module that a leaf refers to; the same for all leaves that share it. */
-static uint32_t number_of(ramify_exporter *e, const ramify_reference *reference) {
-    uint32_t *number = &e->module_number[reference->id];
-    if (*number == UINT32_MAX) {
-        *number = e->modules;
-        e->module[e->modules++] = *reference;
-    }
-    return *number;
-}
-
-/* Gives the children of a node their numbers. A file in which a node has several parents could make
- * more of them than it has room for. */
-static ramify_status number_children(ramify_exporter *e, const void *record, uint32_t depth,
-                                     uint64_t room) {
-    const ramify_node_header *header = record;
-    const ramify_reference *references = ramify_node_references(record);
-    for (uint32_t i = 0; i < header->children; i++) {
-        bool inner = references[i].kind == RAMIFY_REFERENCE_NODE;
-        if (e->children == room || (inner && e->nodes == e->model->limits.nodes))
-            return ramify_damaged(e->context, &e->model->source,
-                                  "tensor \"tree.nodes\": more ways down than nodes, some have "
-                                  "several parents");
-        if (inner) {
-            e->depth[e->nodes] = depth + 1;
-            e->node[e->nodes] = references[i];
-            e->child[e->children++] = e->nodes++;
-        } else {
-            e->child[e->children++] = MODULE_BIT | number_of(e, &references[i]);
-        }
-    }
-    return RAMIFY_OK;
-}
-
-static ramify_status walk_node(ramify_exporter *e, uint32_t index, uint64_t room) {
-    ramify_model *model = e->model;
-    const ramify_reference reference = e->node[index];
-    const void *record;
-    uint32_t slot;
-    RAMIFY_TRY(ramify_store_acquire(e->context, model, &model->nodes, &reference, false,
-                                    &e->traffic, &record, &slot));
-    uint32_t depth = e->depth[index];
-    ramify_status status =
-        ramify_node_check_place(e->context, &model->source, &reference, record, depth);
-    e->first[index] = e->children;
-    if (status == RAMIFY_OK)
-        status = number_children(e, record, depth, room);
-    ramify_store_release(model, &model->nodes, slot);
-    return status;
-}
-
-static ramify_status walk_tree(ramify_exporter *e) {
-    const ramify_tree_limits *limits = &e->model->limits;
-    uint64_t child_bytes =
-        sizeof(ramify_reference) + (uint64_t)ramify_pad(limits->dims) * sizeof(float);
-    uint64_t room = limits->node_bytes / child_bytes;
-    RAMIFY_TRY(make_room(e, room));
-    if (e->model->root.kind == RAMIFY_REFERENCE_MODULE) {
-        number_of(e, &e->model->root);
-        return RAMIFY_OK;
-    }
-    e->node[0] = e->model->root;
-    e->depth[0] = 0;
-    e->nodes = 1;
-    for (uint32_t i = 0; i < e->nodes; i++) {
-        if (ramify_cancelled(e->context))
-            return RAMIFY_STOPPED;
-        RAMIFY_TRY(walk_node(e, i, room));
-    }
-    e->first[e->nodes] = e->children;
-    for (uint32_t i = 0; i < e->children; i++)
-        if (e->child[i] & MODULE_BIT)
-            e->child[i] = e->nodes + (e->child[i] & ~MODULE_BIT);
-    return RAMIFY_OK;
-}
-
 static ramify_status check_model(ramify_context *context, const ramify_model *model) {
     if (model->shape.type != ramify_module_type_find("mlp"))
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
@@ -217,7 +119,10 @@ static ramify_status write_source(ramify_exporter *e, const char *path) {
         e->packed += k * n + members * n + (members > 1 ? members * (k + n) : 0);
         e->packed += e->layer[l].last ? 0 : n;
     }
-    RAMIFY_TRY(walk_tree(e));
+    e->buffer = ramify_allocate(e->context, RAMIFY_EXPORT_BUFFER, 1);
+    if (!e->buffer)
+        return RAMIFY_ERROR_MEMORY;
+    RAMIFY_TRY(ramify_export_tree_walk(e->context, e->model, &e->traffic, &e->tree));
     ramify_export_list(e);
     RAMIFY_TRY(ramify_replacement_begin(e->context, path, &e->file));
     ramify_export_comment(e);
@@ -248,9 +153,8 @@ ramify_status ramify_export_c(ramify_context *context, ramify_model *model, cons
     e->name = name;
     ramify_mlp_layout(e->mlp, e->layer);
     ramify_status status = write_source(e, path);
-    void *parts[] = {e->buffer, e->node, e->depth, e->first, e->child, e->module, e->module_number};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        ramify_release(context, parts[i]);
+    ramify_export_tree_release(context, &e->tree);
+    ramify_release(context, e->buffer);
     ramify_release(context, e);
     return status;
 }

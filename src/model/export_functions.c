@@ -96,8 +96,8 @@ void ramify_export_comment(ramify_exporter *e) {
                          ".\n *\n");
     ramify_export_put(e, " *     void @(const float *x, float *y);\n *\n");
     ramify_export_put(e, " * Kind: %s, %s. Inner nodes: %lu. Modules: %lu.\n *\n", model->kind,
-                      classes ? "classification" : "regression", (unsigned long)e->nodes,
-                      (unsigned long)e->modules);
+                      classes ? "classification" : "regression", (unsigned long)e->tree.nodes,
+                      (unsigned long)e->tree.modules);
     comment_columns(e);
     ramify_export_put(e, " * NaN stands for a missing value.\n *\n");
     comment_outputs(e);
@@ -281,8 +281,8 @@ static void put_tree(ramify_exporter *e) {
         "    } while (node < %lu);\n"
         "    return node - %lu;\n"
         "}\n\n",
-        (unsigned long)e->nodes, (unsigned long)e->stem->routes, (unsigned long)e->stem->routes,
-        (unsigned long)e->nodes, (unsigned long)e->nodes);
+        (unsigned long)e->tree.nodes, (unsigned long)e->stem->routes,
+        (unsigned long)e->stem->routes, (unsigned long)e->tree.nodes, (unsigned long)e->tree.nodes);
 }
 
 static void put_expert(ramify_exporter *e) {
@@ -402,7 +402,7 @@ static void put_whole(ramify_exporter *e) {
         ramify_export_put(e, "    @_waves(%s, features + %lu);\n", plain, (unsigned long)e->wave);
     if (e->directions)
         ramify_export_put(e, "    @_point(%s, point);\n", plain);
-    if (e->nodes > 0)
+    if (e->tree.nodes > 0)
         ramify_export_put(e, "    @_expert(@_experts + @_module(%s) * %llu, features, y);\n",
                           e->directions ? "point" : plain, wide(e->packed));
     else
@@ -419,7 +419,7 @@ void ramify_export_functions(ramify_exporter *e) {
         put_waves(e);
     if (e->directions)
         put_directions(e);
-    if (e->nodes > 0)
+    if (e->tree.nodes > 0)
         put_tree(e);
     if (e->mlp->members > 1)
         put_members(e);

@@ -12,6 +12,7 @@
 #include "text.h"
 #include "threads.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* Rows of a block: enough for every expert's share to be worth gathering, few enough to stay in the
@@ -151,13 +152,38 @@ static ramify_status start_workers(table_job *job) {
     return RAMIFY_OK;
 }
 
+/* Blocks that the workers take one after the other. */
+typedef struct block_queue {
+    table_job *job;
+    ramify_task_run run;
+    size_t blocks;
+    atomic_size_t next;
+    atomic_bool failed;
+} block_queue;
+
+/* Task: one worker, to the end of the blocks. There may be fewer workers than threads, as a bound
+ * counts them. */
+static ramify_status work(void *argument, size_t number, uint32_t thread) {
+    (void)thread;
+    block_queue *queue = argument;
+    ramify_status status = RAMIFY_OK;
+    while (status == RAMIFY_OK && !atomic_load_explicit(&queue->failed, memory_order_relaxed)) {
+        size_t block = atomic_fetch_add_explicit(&queue->next, 1, memory_order_relaxed);
+        if (block >= queue->blocks)
+            break;
+        status = queue->run(queue->job, block, (uint32_t)number);
+    }
+    if (status != RAMIFY_OK)
+        atomic_store_explicit(&queue->failed, true, memory_order_relaxed);
+    return status;
+}
+
 static ramify_status run_blocks(table_job *job, ramify_task_run run) {
-    size_t tasks = (job->rows + job->block - 1) / job->block;
-    if (job->worker_count > 1)
-        return ramify_parallel(job->context, tasks, run, job);
-    for (size_t task = 0; task < tasks; task++)
-        RAMIFY_TRY(run(job, task, 0));
-    return RAMIFY_OK;
+    block_queue queue = {
+        .job = job, .run = run, .blocks = (job->rows + job->block - 1) / job->block};
+    if (job->worker_count == 1)
+        return work(&queue, 0, 0);
+    return ramify_parallel(job->context, job->worker_count, work, &queue);
 }
 
 /* Orders the rows by expert: a radix sort by bytes of the module's number, lowest first, that skips

@@ -88,27 +88,37 @@ static double calibration_error(const sureness *s, size_t rows) {
     return error / (double)rows;
 }
 
+double ramify_score_class(const double *p, uint32_t classes, uint32_t label, bool *wrong) {
+    uint32_t best = 0;
+    for (uint32_t c = 1; c < classes; c++)
+        if (p[c] > p[best])
+            best = c;
+    *wrong = best != label;
+    /* A probability that rounded to 0 counts as the smallest there is, not as infinity. */
+    return -log(p[label] > 1e-300 ? p[label] : 1e-300);
+}
+
 static void score_classes(const ramify_match *match, const uint32_t *rows, size_t count,
                           const double *y, double *loss, ramify_score *score) {
     uint32_t classes = match->schema->class_count;
     double nats = 0, wrong = 0, squares = 0;
     sureness sure = {{0}, {0}};
     for (size_t i = 0; i < count; i++) {
-        const double *p = y + i * classes;
-        uint32_t label = (uint32_t)ramify_match_target(match, 0, rows[i]), best = 0;
-        for (uint32_t c = 1; c < classes; c++)
-            if (p[c] > p[best])
-                best = c;
-        loss[i] = best == label ? 0 : 1;
+        uint32_t label = (uint32_t)ramify_match_target(match, 0, rows[i]);
+        bool mistaken;
+        nats += ramify_score_class(y + i * classes, classes, label, &mistaken);
+        loss[i] = mistaken;
         wrong += loss[i];
-        /* A probability that rounded to 0 counts as the smallest there is, not as infinity. */
-        nats -= log(p[label] > 1e-300 ? p[label] : 1e-300);
-        for (uint32_t c = 0; c < classes; c++)
+        const double *p = y + i * classes;
+        double most = 0;
+        for (uint32_t c = 0; c < classes; c++) {
             squares += (p[c] - (c == label)) * (p[c] - (c == label));
-        int bin = (int)(p[best] * SURENESS_BINS);
+            most = p[c] > most ? p[c] : most;
+        }
+        int bin = (int)(most * SURENESS_BINS);
         bin = bin < SURENESS_BINS ? bin : SURENESS_BINS - 1;
-        sure.probability[bin] += p[best];
-        sure.right[bin] += best == label;
+        sure.probability[bin] += most;
+        sure.right[bin] += !mistaken;
     }
     score->accuracy = 1 - wrong / (double)count;
     score->log_loss = nats / (double)count;
@@ -205,6 +215,28 @@ ramify_status ramify_score_model(ramify_context *context, ramify_model *model,
     return status;
 }
 
+ramify_status ramify_score_find_rows(ramify_context *context, const ramify_match *match,
+                                     uint32_t *rows, size_t *count) {
+    const ramify_table *table = match->table;
+    size_t kept = 0;
+    for (size_t r = 0; r < table->rows; r++) {
+        bool there = true;
+        for (uint32_t t = 0; t < match->schema->target_count; t++)
+            there = there && !isnan(ramify_match_target(match, t, r));
+        if (there)
+            rows[kept++] = (uint32_t)r;
+    }
+    if (kept == 0)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: no row has a target to compare with: fill in the target column",
+                           table->source);
+    if (kept < table->rows)
+        ramify_log(context, RAMIFY_LOG_WARNING, "%s: %zu rows without a target are left out",
+                   table->source, table->rows - kept);
+    *count = kept;
+    return RAMIFY_OK;
+}
+
 /* Moves row `from` of dense results to row `to`. */
 static void move_row(double *values, size_t columns, size_t from, size_t to) {
     if (values)
@@ -246,25 +278,14 @@ static ramify_status evaluate(ramify_context *context, ramify_model *model,
                                ? RAMIFY_OK
                                : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
+        status = ramify_score_find_rows(context, match, row, &kept);
+    if (status == RAMIFY_OK)
         status = ramify_predict_table_inside(context, model, table, match, &wanted);
-    for (size_t r = 0; status == RAMIFY_OK && r < rows; r++) {
-        bool there = true;
-        for (uint32_t t = 0; t < info.targets; t++)
-            there = there && !isnan(ramify_match_target(match, t, r));
-        if (!there)
-            continue;
-        move_row(wanted.y, info.outputs, r, kept);
-        move_row(wanted.low, info.targets, r, kept);
-        move_row(wanted.high, info.targets, r, kept);
-        row[kept++] = (uint32_t)r;
+    for (size_t i = 0; status == RAMIFY_OK && i < kept; i++) {
+        move_row(wanted.y, info.outputs, row[i], i);
+        move_row(wanted.low, info.targets, row[i], i);
+        move_row(wanted.high, info.targets, row[i], i);
     }
-    if (status == RAMIFY_OK && kept == 0)
-        status = ramify_fail(context, RAMIFY_ERROR_DATA,
-                             "%s: no row has a target to compare with: fill in the target column",
-                             table->source);
-    if (status == RAMIFY_OK && kept < rows)
-        ramify_log(context, RAMIFY_LOG_WARNING, "%s: %zu rows without a target are left out",
-                   table->source, rows - kept);
     if (status == RAMIFY_OK)
         status = ramify_score_rows(context, match, row, kept, wanted.y, true, score, targets);
     if (status == RAMIFY_OK && intervals)

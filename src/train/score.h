@@ -8,6 +8,15 @@
 /* A score with every field NaN but rows = 0. */
 ramify_score ramify_score_none(void);
 
+/* Rows whose targets are all there, in their order: rows[0 .. *count), which has room for all of the
+ * table. Refuses a table that has none, and says how many are left out. */
+ramify_status ramify_score_find_rows(ramify_context *context, const ramify_match *match,
+                                     uint32_t *rows, size_t *count);
+
+/* Log loss, in nats, of one row's probabilities p[classes] whose class is `label`, and whether
+ * another class is likeliest. */
+double ramify_score_class(const double *p, uint32_t classes, uint32_t label, bool *wrong);
+
 /* Scores predictions of `count` rows of a match (whose targets are all there).
  *   rows  table rows; y  count x outputs, in the units that ramify_predict_double gives
  * targets: NULL, or the score of every target. With `interval`, error_low and error_high are

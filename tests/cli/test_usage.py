@@ -50,12 +50,9 @@ MISTAKES = [
     ("inof", 'ramify: unknown verb "inof"; did you mean info?'),
     (
         "paint",
-        'ramify: unknown verb "paint"; known are train, predict, evaluate, info and export',
+        'ramify: unknown verb "paint"; known are train, predict, evaluate, info, export and law',
     ),
-    (
-        "law fit",
-        'ramify: unknown verb "law"; known are train, predict, evaluate, info and export',
-    ),
+    ("law fti", 'ramify law: unknown word "fti"; did you mean fit?'),
     (
         "train a.csv --traget y",
         "ramify train: unknown option --traget; did you mean --target?",
@@ -197,10 +194,24 @@ MISTAKES = [
         "info",
         "ramify info: an argument is missing (usage: ramify info MODEL)",
     ),
-    ("export m", "ramify export: --c OUT.c is missing: the file to write"),
+    ("info m --epsilon 0.1", "ramify info: --epsilon needs --theory"),
+    ("info m --repeats 9", "ramify info: --repeats needs --importance DATA"),
+    ("info m --seed 9", "ramify info: --seed needs --importance DATA"),
     (
-        "export m --onnx a.onnx",
-        "ramify export: unknown option --onnx; `ramify export --help` lists them",
+        "export m",
+        "ramify export: --c OUT.c or --onnx OUT.onnx is missing: the file to write",
+    ),
+    (
+        "export m --onnx a.onnx --name f",
+        "ramify export: --name needs --c OUT.c: the function to name",
+    ),
+    (
+        "export m --c a --onnx a",
+        "ramify export: --c and --onnx name the same file: give each its own",
+    ),
+    (
+        "export m --onxn a.onnx",
+        "ramify export: unknown option --onxn; did you mean --onnx?",
     ),
 ]
 

@@ -1,5 +1,5 @@
 /* write_models DIRECTORY: writes random models there, and beside each a JSON file with rows and what
- * the library predicts for them, for check_safetensors.py. */
+ * the library predicts for them, for check_safetensors.py and tests/cli/test_onnx.py. */
 
 #include "memory.h"
 #include "random_model.h"
@@ -7,9 +7,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MODELS 12
 #define ROWS   40
+#define TIED   11 /* seed of a model of binary nodes that is written once more, with ties */
 #define LEVEL  0.7
 
 static json_t *numbers(const double *values, size_t count) {
@@ -47,9 +49,11 @@ static bool write_rows(ramify_context *context, random_model *twin, ramify_model
     bool good = x && y && notes;
     for (size_t row = 0; row < ROWS && good; row++) {
         random_model_row(twin, x);
-        for (uint32_t c = 0; c < twin->stem.columns; c++)
+        for (uint32_t c = 0; c < twin->stem.columns; c++) {
             if (isinf(x[c]))
                 x[c] = 1e6;
+            x[c] = (double)(float)x[c]; /* for readers that take floats */
+        }
         good = ramify_predict_double(predictor, 1, x, twin->stem.columns, y, model->outputs) ==
                RAMIFY_OK;
         good =
@@ -68,15 +72,27 @@ static bool write_rows(ramify_context *context, random_model *twin, ramify_model
     return good;
 }
 
+/* Makes the children of every node equally near: the first of them wins. */
+static void tie(random_model *twin) {
+    size_t routes = twin->stem.routes;
+    for (uint32_t i = 0; i < twin->draft.node_count; i++)
+        for (uint32_t c = 1; c < twin->nodes[i].children; c++) {
+            float *first = twin->prototypes + twin->nodes[i].first_child * routes;
+            memcpy(first + c * routes, first, routes * sizeof *first);
+        }
+}
+
 int main(int count, char **arguments) {
     ramify_context *context = NULL;
     if (count != 2 || ramify_context_create(NULL, &context) != RAMIFY_OK)
         return EXIT_FAILURE;
     bool good = true;
-    for (uint64_t seed = 0; seed < MODELS && good; seed++) {
+    for (uint64_t seed = 0; seed <= MODELS && good; seed++) {
         char path[1024];
-        random_model_options options = random_model_any(seed);
+        random_model_options options = random_model_any(seed < MODELS ? seed : TIED);
         random_model *twin = random_model_create(context, &options);
+        if (seed == MODELS)
+            tie(twin);
         ramify_model *model = random_model_open(twin);
         snprintf(path, sizeof path, "%s/%d.ramify", arguments[1], (int)seed);
         good = ramify_save(context, model, path) == RAMIFY_OK;

@@ -25,7 +25,7 @@ typedef struct count_job {
     atomic_uint runs[TASKS];
     atomic_bool busy[64]; /* workers that run a task */
     atomic_bool shared;   /* two tasks ran as the same worker at once */
-    uint32_t threads;
+    uint32_t threads;     /* workers that there may be */
 } count_job;
 
 static ramify_status count_task(void *argument, size_t task, uint32_t worker) {
@@ -198,6 +198,23 @@ static void test_many_jobs(void **state) {
     ramify_context_destroy(&context);
 }
 
+/* Scratch is kept for as many workers as there are tasks: a thread with a higher number, though it
+ * may wake first, takes none. */
+static void test_fewer_tasks_than_threads(void **state) {
+    (void)state;
+    ramify_context *context = create(32);
+    count_job job;
+    for (int round = 0; round < 500; round++) {
+        memset(&job, 0, sizeof job);
+        job.threads = 3;
+        assert_int_equal(ramify_parallel(context, 3, count_task, &job), RAMIFY_OK);
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(atomic_load(&job.runs[i]), 1);
+        assert_false(atomic_load(&job.shared));
+    }
+    ramify_context_destroy(&context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_task_runs_once),
@@ -205,6 +222,7 @@ int main(void) {
         cmocka_unit_test(test_lowest_failure_is_returned),
         cmocka_unit_test(test_nested_calls),
         cmocka_unit_test(test_many_jobs),
+        cmocka_unit_test(test_fewer_tasks_than_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,7 +115,7 @@ static void test_gradients(void **state) {
     (void)state;
     size_t count;
     const ramify_law_form *const *forms = ramify_law_forms(&count);
-    assert_int_equal(count, 20);
+    assert_int_equal(count, 22);
     for (size_t f = 0; f < count; f++) {
         const ramify_law_form *form = forms[f];
         ramify_random random = ramify_random_stream(7, RAMIFY_PURPOSE_SHUFFLE, f, 0);
@@ -155,7 +155,7 @@ static void test_far_out(void **state) {
         double theta[RAMIFY_LAW_PARAMETERS_MAX], ln_x[RAMIFY_LAW_VARIABLES_MAX];
         for (uint32_t j = 0; j < form->parameters; j++)
             theta[j] = 0.5;
-        if (strncmp(form->name, "pruning", 7) == 0)
+        if (!form->floor)
             continue;
         for (uint32_t v = 0; v < form->variables; v++)
             ln_x[v] = 5000;
@@ -187,6 +187,12 @@ static void test_starts(void **state) {
         ramify_runs runs = {
             .count = RUNS, .variables = form->variables, .ln_x = ln_x, .ln_y = ln_y};
         double theta[RAMIFY_LAW_PARAMETERS_MAX];
+        if (form->solve) {
+            assert_null(form->start);
+            assert_true(form->solve(&runs, theta));
+            assert_true(isfinite(form->log_value(theta, ln_x, NULL)));
+            continue;
+        }
         uint32_t index = 0, usable = 0;
         for (; index < 10000 && form->start(&runs, index, theta); index++) {
             bool good = true;
@@ -202,6 +208,48 @@ static void test_starts(void **state) {
             index++;
         assert_true(index < 10000);
     }
+}
+
+/* The damped law by its definition, with sums as they stand, and what it does at the ends. */
+static void test_damped(void **state) {
+    (void)state;
+    const ramify_law_form *form = find("damped");
+    enum { RUNS = 12 };
+    double ln_x[RUNS], ln_y[RUNS], weight[RUNS], theta[3];
+    for (int i = 0; i < RUNS; i++) {
+        ln_x[i] = 3 + 0.4 * i;
+        ln_y[i] = -0.3 * ln_x[i] + 0.02 * ((i * 7) % 5 - 2);
+        weight[i] = 1 + i % 3;
+    }
+    ramify_runs runs = {
+        .count = RUNS, .variables = 1, .ln_x = ln_x, .ln_y = ln_y, .weight = weight};
+    assert_true(form->solve(&runs, theta));
+    double w = 0, z = 0, y = 0, zz = 0, zy = 0;
+    for (int i = 0; i < RUNS; i++) {
+        double u = ln_x[i] - ln_x[RUNS - 1], at = (1 - exp(-0.35 * u)) / 0.35;
+        double share = weight[i] * exp(u / 0.3);
+        w += share;
+        z += share * at;
+        y += share * ln_y[i];
+        zz += share * at * at;
+        zy += share * at * ln_y[i];
+    }
+    double slope = (zy - z * y / w) / (zz - z * z / w);
+    near(theta[1], slope, 1e-12);
+    near(log(theta[0]), (y - slope * z) / w, 1e-12);
+    near(theta[2], exp(ln_x[RUNS - 1]), 1e-14);
+    /* A curve that rises, and one run, are continued by a level. */
+    for (int i = 0; i < RUNS; i++)
+        ln_y[i] = ln_x[i];
+    assert_true(form->solve(&runs, theta) && theta[1] == 0);
+    runs.count = 1;
+    assert_true(form->solve(&runs, theta) && theta[1] == 0);
+    near(theta[0], exp(3), 1e-14);
+    /* The error of the largest runs. */
+    const double sizes[] = {1, 5, 5, 2}, errors[] = {0.1, 0.4, 0.6, 0.2};
+    runs = (ramify_runs){.count = 4, .variables = 1, .ln_x = sizes, .ln_y = errors};
+    assert_true(find("last")->solve(&runs, theta));
+    near(theta[0], exp(0.5), 1e-14);
 }
 
 static void test_names(void **state) {
@@ -224,7 +272,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),    cmocka_unit_test(test_m4_solves_its_equation),
         cmocka_unit_test(test_gradients), cmocka_unit_test(test_far_out),
-        cmocka_unit_test(test_starts),    cmocka_unit_test(test_names),
+        cmocka_unit_test(test_starts),    cmocka_unit_test(test_damped),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

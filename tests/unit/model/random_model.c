@@ -211,6 +211,28 @@ static void make_tree(random_model *m, const random_model_options *options) {
     m->draft.nodes = m->nodes;
 }
 
+/* Adds noise to `rows` rows of `width` numbers of a record. */
+static void stir(random_model *m, float *values, size_t rows, size_t width) {
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < width; i++)
+            values[row * ramify_pad(width) + i] += 0.3F * normal(m);
+}
+
+/* What training starts from is the same for all units and members in places; models are not. */
+static void stir_module(random_model *m, const ramify_mlp_shape *mlp, float *record) {
+    ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
+    ramify_mlp_layout(mlp, layer);
+    for (uint32_t l = 0; l < mlp->layers; l++) {
+        stir(m, record + layer[l].bias, mlp->members, layer[l].n);
+        if (mlp->members > 1) {
+            stir(m, record + layer[l].r, mlp->members, layer[l].k);
+            stir(m, record + layer[l].s, mlp->members, layer[l].n);
+        }
+        if (!layer[l].last)
+            stir(m, record + layer[l].slope, 1, layer[l].n);
+    }
+}
+
 static void make_modules(random_model *m, const random_model_options *options) {
     ramify_module_shape *shape = &m->draft.shape;
     shape->type = ramify_module_type_find("mlp");
@@ -228,6 +250,7 @@ static void make_modules(random_model *m, const random_model_options *options) {
     for (uint32_t i = 0; i < m->module_count; i++) {
         m->modules[i] = aligned_alloc(64, shape->type->record_bytes(shape));
         ramify_mlp_initialise(mlp, 0.25F, options->seed, i, m->modules[i]);
+        stir_module(m, mlp, m->modules[i]);
     }
     m->draft.modules = (const float *const *)m->modules;
     m->draft.module_count = m->module_count;

@@ -1,0 +1,152 @@
+/* What is wrong or doubtful about runs and laws, each in one sentence that says what to add. */
+
+#include "law.h"
+#include "law_numbers.h"
+#include "memory.h"
+#include "status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Two variables whose logarithms are correlated beyond this cannot be told apart by noisy runs. */
+#define APART 0.999
+
+/* A floor below this share of the least error is none. */
+#define NO_FLOOR 1e-3
+
+/* A parameter whose standard error is larger than this share of it (on a logarithmic scale: factor
+ * e) is not told by the runs. */
+#define UNTOLD 1.0
+
+ramify_status ramify_law_warn(ramify_context *context, ramify_fitted *law, const char *format,
+                              ...) {
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (law->warnings == RAMIFY_LAW_WARNINGS_MAX)
+        return RAMIFY_OK;
+    law->warning[law->warnings] = ramify_copy_text(context, text);
+    if (!law->warning[law->warnings])
+        return RAMIFY_ERROR_MEMORY;
+    law->warnings++;
+    return RAMIFY_OK;
+}
+
+static double correlation(const ramify_runs *runs, uint32_t a, uint32_t b) {
+    double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+    for (size_t i = 0; i < runs->count; i++) {
+        double dx = runs->ln_x[i * runs->variables + a] - x;
+        double dy = runs->ln_x[i * runs->variables + b] - y;
+        n++;
+        x += dx / n;
+        y += dy / n;
+        xx += dx * (runs->ln_x[i * runs->variables + a] - x);
+        yy += dy * (runs->ln_x[i * runs->variables + b] - y);
+        xy += dx * (runs->ln_x[i * runs->variables + b] - y);
+    }
+    return xy / sqrt(xx * yy);
+}
+
+ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_form *form,
+                                    const ramify_law_groups *groups, const ramify_runs *runs,
+                                    const double *fixed, const char *name) {
+    uint32_t free = 0;
+    for (uint32_t j = 0; j < form->parameters; j++)
+        free += !fixed || isnan(fixed[j]);
+    if (runs->count < free)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: the form %s has %u free parameters and there are %zu runs to fit: "
+                           "add runs, or take a form with fewer parameters",
+                           name, form->name, free, runs->count);
+    /* The error without pruning is no variable of its own. */
+    uint32_t variables = form->variables > 3 ? 3 : form->variables;
+    for (uint32_t v = 0; v < variables; v++) {
+        ramify_log_range range = ramify_variable_range(runs, v);
+        if (!(range.high > range.low))
+            return ramify_fail(context, RAMIFY_ERROR_DATA,
+                               "%s: %s never varies (%s is %.6g in every run), so its part of the "
+                               "law cannot be told: add runs with other values",
+                               name, form->role[v], groups->x_name[v], exp(range.low));
+    }
+    for (uint32_t a = 0; a < variables; a++)
+        for (uint32_t b = a + 1; b < variables; b++)
+            if (fabs(correlation(runs, a, b)) > APART)
+                return ramify_fail(context, RAMIFY_ERROR_DATA,
+                                   "%s: %s and %s never vary apart (columns %s and %s), so their "
+                                   "exponents cannot be told apart: add runs that change one alone",
+                                   name, form->role[a], form->role[b], groups->x_name[a],
+                                   groups->x_name[b]);
+    return RAMIFY_OK;
+}
+
+ramify_law_score ramify_law_score_runs(const ramify_law_form *form, const double *theta,
+                                       const ramify_runs *runs) {
+    ramify_law_score score = {.rows = runs->count};
+    double squares = 0, sum = 0, relative_squares = 0, n = (double)runs->count;
+    for (size_t i = 0; i < runs->count; i++) {
+        double d = form->log_value(theta, runs->ln_x + i * runs->variables, NULL) - runs->ln_y[i];
+        double relative = expm1(d);
+        squares += d * d;
+        sum += relative;
+        relative_squares += relative * relative;
+    }
+    if (runs->count == 0)
+        return score;
+    score.rmse_log = sqrt(squares / n);
+    score.mean = sum / n;
+    double variance = relative_squares / n - score.mean * score.mean;
+    score.sd = sqrt(variance > 0 ? variance : 0);
+    return score;
+}
+
+static ramify_status review_floor(ramify_context *context, const ramify_law_form *form,
+                                  const ramify_runs *runs, ramify_fitted *law) {
+    double least = exp(ramify_errors_range(runs).low);
+    double floor = form->floor ? form->floor(law->theta) : 0;
+    bool has_floor = form->floor && form->parameters > 2;
+    if (floor > least)
+        return ramify_law_warn(context, law,
+                               "the law's floor %.6g lies above the least error %.6g, which some "
+                               "run reached: the largest runs are under the law, fit them alone or "
+                               "take another form",
+                               floor, least);
+    if (has_floor && floor < NO_FLOOR * least)
+        return ramify_law_warn(context, law,
+                               "no floor is seen in these runs (%.3g): add larger ones to learn of "
+                               "it",
+                               floor);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *form,
+                                const ramify_law_groups *groups, const ramify_runs *runs,
+                                ramify_fitted *law) {
+    RAMIFY_TRY(review_floor(context, form, runs, law));
+    for (uint32_t j = 0; j < form->parameters; j++) {
+        double relative = law->error[j] / fabs(law->theta[j]);
+        if (form->parameter[j].range == RAMIFY_LAW_POSITIVE && relative > UNTOLD)
+            RAMIFY_TRY(ramify_law_warn(context, law,
+                                       "the runs do not tell %s (%.4g with a standard error of "
+                                       "%.2g)%s",
+                                       form->parameter[j].name, law->theta[j], law->error[j],
+                                       form->floor ? ""
+                                                   : ": add runs of lower density, where the error "
+                                                     "levels off"));
+    }
+    for (uint32_t v = 0; v < form->variables; v++) {
+        ramify_log_range range = ramify_variable_range(runs, v);
+        if (form->floor && range.high - range.low < log(4))
+            RAMIFY_TRY(ramify_law_warn(context, law,
+                                       "%s spans a factor of %.3g only: add smaller runs, a factor "
+                                       "of ten tells an exponent",
+                                       groups->x_name[v], exp(range.high - range.low)));
+    }
+    if (runs->count <= form->parameters + 1)
+        RAMIFY_TRY(ramify_law_warn(context, law,
+                                   "%zu runs for %u parameters leave next to nothing to judge the "
+                                   "fit by",
+                                   runs->count, form->parameters));
+    return RAMIFY_OK;
+}

@@ -1,0 +1,277 @@
+"""`ramify law`: fits of made-up runs, what is printed, what is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+import random
+
+import pytest
+
+
+def write(path: pathlib.Path, header: str, rows) -> str:
+    path.write_text("\n".join([header, *(",".join(map(str, r)) for r in rows)]) + "\n")
+    return str(path)
+
+
+@pytest.fixture
+def runs(tmp_path) -> str:
+    """Two families of runs of an additive law, without noise."""
+    rows = []
+    for family, floor in (("a", 1.7), ("b", 2.2)):
+        for n in (1e7, 3e7, 1e8, 3e8, 1e9):
+            for d in (1e9, 1e10, 1e11):
+                loss = floor + 400 / n**0.34 + 1500 / d**0.36
+                rows.append((family, f"{n:g}", f"{d:g}", repr(loss)))
+    return write(tmp_path / "runs.csv", "family,params,tokens,loss", rows)
+
+
+def law(tool, *words):
+    done = tool("law", "fit", *words, "--json")
+    assert done.status == 0, done.err
+    return json.loads(done.out)
+
+
+ADDITIVE = ("--form", "additive", "--x", "params,tokens", "--y", "loss")
+
+
+def test_one_law_per_group(tool, runs, tmp_path) -> None:
+    words = (runs, *ADDITIVE, "--by", "family", "--bootstrap", "0")
+    found = law(tool, *words, "-o", str(tmp_path / "law.json"))
+    assert found == json.loads((tmp_path / "law.json").read_text())
+    assert found["form"] == "additive" and found["x"] == ["params", "tokens"]
+    assert [g["by"] for g in found["groups"]] == [{"family": "a"}, {"family": "b"}]
+    for group, floor in zip(found["groups"], (1.7, 2.2), strict=True):
+        expected = {
+            "floor": floor,
+            "coefficient_model": 400,
+            "exponent_model": 0.34,
+            "coefficient_data": 1500,
+            "exponent_data": 0.36,
+        }
+        assert group["parameters"] == pytest.approx(expected, rel=1e-6)
+        assert group["fit"]["rows"] == 15
+        assert group["fit"]["rmse_log"] < 1e-9
+        assert "heldout" not in group and group["intervals"] == {}
+        assert group["range"]["tokens"] == pytest.approx([1e9, 1e11])
+    printed = tool("law", "fit", *words)
+    assert printed.status == 0
+    assert printed.out.startswith(
+        "additive: floor + A / N^alpha + B / D^beta\nfamily=a \n"
+    )
+    assert "exponent_model             0.34" in printed.out
+
+
+def test_held_out_runs_are_scored(tool, runs) -> None:
+    words = (runs, *ADDITIVE, "--fit-where", "params<=3e8", "--fit-where", "family=a")
+    (group,) = law(tool, *words, "--folds", "4")["groups"]
+    assert group["fit"]["rows"] == 12 and group["heldout"]["rows"] == 18
+    assert group["folds"]["rows"] == 12 and group["folds"]["rmse_log"] < 1e-6
+    # Of the held-out runs, 15 are of the other family, whose floor is higher.
+    assert group["heldout"]["relative_error_mean"] < -0.1
+    score = group["heldout"]
+    assert score["rmse_log"] == pytest.approx(0.18, abs=0.05)
+
+
+def test_intervals_and_threads(tool, tmp_path) -> None:
+    draw = random.Random(1)
+    sizes = [2**k for k in range(4, 20)]
+    rows = [(n, 0.1 + 3 * n**-0.4 * math.exp(draw.gauss(0, 0.02))) for n in sizes]
+    data = write(tmp_path / "curve.csv", "rows,error", rows)
+    words = (data, "--form", "m2", "--x", "rows", "--y", "error", "--seed", "3")
+    one = law(tool, *words, "--threads", "1")
+    assert one == law(tool, *words, "--threads", "3")
+    (group,) = one["groups"]
+    low, high = group["intervals"]["exponent"]
+    assert low < group["parameters"]["exponent"] < high
+    assert abs(group["parameters"]["exponent"] - 0.4) < 0.05
+    wide = law(tool, *words, "--level", "99%")["groups"][0]["intervals"]["exponent"]
+    assert wide[0] < low and wide[1] > high
+    fixed = law(tool, *words, "--fix", "floor=0.1")["groups"][0]
+    assert fixed["parameters"]["floor"] == 0.1
+    assert fixed["standard_errors"]["floor"] is None
+    robust = law(tool, *words, "--loss", "huber")["groups"][0]
+    assert robust["parameters"] != group["parameters"]
+
+
+def test_duplicates_and_gaps_are_left_out(tool, tmp_path) -> None:
+    rows = [(n, 3 * n**-0.4) for n in (10, 100, 1000)]
+    data = write(tmp_path / "r.csv", "n,e", [*rows, rows[1], (5000, "")])
+    done = tool("law", "fit", data, "--form", "m1", "--x", "n", "--y", "e", "--json")
+    assert json.loads(done.out)["groups"][0]["fit"]["rows"] == 3
+    assert "1 runs repeat another one exactly and are left out" in done.err
+    assert "1 runs with a gap are left out" in done.err
+
+
+REFUSALS = [
+    (
+        "n,e\n1,0.5\n2,0\n3,0.3\n",
+        "m1",
+        "n",
+        'column "e": row 2 has 0, and laws are of numbers',
+    ),
+    ("n,e\n1,0.5\n-2,1\n3,0.3\n", "m1", "n", 'column "n": row 2 has -2'),
+    (
+        "n,e\n1,0.5\n2,0.4\n3,0.3\n",
+        "m4",
+        "n",
+        "the form m4 has 5 free parameters and there are 3 runs to fit: add runs",
+    ),
+    (
+        "n,e\n7,0.5\n7,0.4\n7,0.3\n",
+        "m1",
+        "n",
+        "size never varies (n is 7 in every run)",
+    ),
+    (
+        "n,d,e\n" + "".join(f"{k},{20 * k},{1 / k}\n" for k in range(1, 9)),
+        "additive",
+        "n,d",
+        "model size and data never vary apart (columns n and d)",
+    ),
+    (
+        "n,e\n1,0.5\n2,0.4\n",
+        "m1",
+        "rows",
+        'x names "rows", and there is no such column',
+    ),
+    (
+        "n,e\n1,0.5\n2,0.4\n",
+        "additive",
+        "n",
+        "needs 2 columns as x (the next one: data)",
+    ),
+    ("n,e\n1,0.5\n2,0.4\n", "m1", "n,e", "the form m1 has 1 variables, x names more"),
+    ("n,e\na,0.5\nb,0.4\n", "m1", "n", "holds words, numbers are needed"),
+    ("n,e\n1,0.5\n2,0.4\n", "m9", "n", 'there is no form "m9" of a law'),
+    ("n,e\n1,\n2,\n", "m1", "n", "no run has all its numbers"),
+]
+
+
+@pytest.mark.parametrize(("text", "form", "x", "sentence"), REFUSALS)
+def test_refusals(tool, tmp_path, text, form, x, sentence) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(text)
+    done = tool("law", "fit", str(path), "--form", form, "--x", x, "--y", "e")
+    assert done.status in (1, 2) and done.out == ""
+    assert sentence in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--fit-where", "loss"), '"loss" is no condition'),
+        (("--fit-where", "params<=x"), '"x" is not a number'),
+        (("--fit-where", "family<a"), "can only be compared with ="),
+        (("--fix", "slope=1"), "fixes no parameter of the form additive"),
+        (("--fix", "floor=-1"), "floor needs a number above 0"),
+        (("--folds", "1"), "1 folds, expected 2"),
+        (("--level", "100%"), "the level of intervals is 1"),
+        (("--above", "2"), "expected 0 to 1"),
+    ],
+)
+def test_bad_options(tool, runs, words, sentence) -> None:
+    done = tool("law", "fit", runs, *ADDITIVE, *words)
+    assert done.status == 2 and sentence in done.err
+
+
+def test_a_group_that_cannot_be_fitted(tool, tmp_path) -> None:
+    rows = [("a", n, 3 * n**-0.4) for n in (10, 100, 1000)] + [("b", 10, 0.5)]
+    data = write(tmp_path / "r.csv", "task,n,e", rows)
+    words = (data, "--form", "m1", "--x", "n", "--y", "e", "--by", "task")
+    first, second = law(tool, *words)["groups"]
+    assert first["parameters"]["exponent"] == pytest.approx(0.4)
+    assert "task=b: the form m1 has 2 free parameters" in second["refusal"]
+    assert "no law: " in tool("law", "fit", *words).out
+
+
+def test_warnings(tool, tmp_path) -> None:
+    rows = [(n, 3 * n**-0.4) for n in (10, 20, 30, 35, 38)]
+    data = write(tmp_path / "r.csv", "n,e", rows)
+    found = law(tool, data, "--form", "m2", "--x", "n", "--y", "e")
+    notes = " ".join(found["groups"][0]["warnings"])
+    assert "no floor is seen" in notes and "spans a factor of 3.8 only" in notes
+
+
+def test_degenerate_pruning_is_recognised(tool, tmp_path) -> None:
+    def error(d):
+        return 0.2 * ((d**2 + 1e-6 * 16) / (d**2 + 1e-6)) ** 0.25
+
+    draw = random.Random(2)
+    rows = [(0.8**k, error(0.8**k) * math.exp(draw.gauss(0, 0.01))) for k in range(10)]
+    data = write(tmp_path / "r.csv", "density,e", rows)
+    found = law(tool, data, "--form", "pruning", "--x", "density", "--y", "e")
+    notes = " ".join(found["groups"][0]["warnings"])
+    assert "the runs do not tell turn" in notes
+    assert "add runs of lower density, where the error levels off" in notes
+
+
+def test_pruning_joint_finds_errors_without_pruning(tool, tmp_path) -> None:
+    rows = []
+    for depth in (10, 20, 40):
+        for width in (0.5, 1, 2):
+            dense = 0.3 / depth**0.2 / width**0.1
+            for k in range(0, 24, 2):
+                d = 0.8**k
+                m = depth**0.4 * width**0.7 * d
+                rise = (0.9 / dense) ** (2 / 0.6)
+                e = dense * ((m**2 + 0.04 * rise) / (m**2 + 0.04)) ** 0.3
+                rows.append((depth, width, d, e, dense))
+    header = "depth,width,density,error,dense"
+    data = write(tmp_path / "r.csv", header, rows)
+    words = ("--form", "pruning-joint", "--y", "error", "--bootstrap", "0", "--x")
+    (group,) = law(tool, data, *words, "depth,width,density,dense")["groups"]
+    expected = {
+        "top": 0.9,
+        "exponent": 0.6,
+        "turn": 0.2,
+        "exponent_depth": 0.4,
+        "exponent_width": 0.7,
+    }
+    assert group["parameters"] == pytest.approx(expected, rel=1e-5)
+    # Of three columns, the runs of density 1 give the fourth: here a little above it.
+    (derived,) = law(tool, data, *words, "depth,width,density")["groups"]
+    assert derived["fit"]["rmse_log"] < 0.1
+    sparse = write(tmp_path / "s.csv", header, rows[1:])
+    done = tool("law", "fit", sparse, *words, "depth,width,density")
+    assert done.status == 1
+    assert "no run of the same depth and width has density 1" in done.err
+
+
+def test_compare_ranks_by_held_out_runs(tool, tmp_path) -> None:
+    draw = random.Random(3)
+    rows = [
+        (task, 2**k, floor + 3 * 2 ** (-0.4 * k) * math.exp(draw.gauss(0, 0.01)))
+        for task, floor in (("a", 0.2), ("b", 0.3))
+        for k in range(4, 16)
+    ]
+    data = write(tmp_path / "r.csv", "task,n,e", rows)
+    words = ("law", "compare", data, "--x", "n", "--y", "e", "--by", "task")
+    held = (*words, "--fit-where", "n<=4096")
+    done = tool(*held, "--forms", "m1,m2,pow2", "--json")
+    assert done.status == 0, done.err
+    groups = json.loads(done.out)["groups"]
+    assert [g["by"]["task"] for g in groups] == ["a", "b"]
+    for group in groups:
+        ranked = [f["form"] for f in group["forms"]]
+        errors = [f["heldout"]["rmse_log"] for f in group["forms"]]
+        assert ranked[0] == "m2" and errors == sorted(errors)
+        assert errors[1] == errors[2] > 3 * errors[0]  # m1 and pow2 are one formula
+    printed = tool(*held, "--forms", "m1,m2").out.splitlines()
+    assert printed[0] == "task=a " and printed[2].startswith("  m2 ")
+    folds = json.loads(tool(*words, "--forms", "m1,m2", "--folds", "4", "--json").out)
+    assert folds["groups"][0]["forms"][0]["form"] == "m2"
+    done = tool(*words, "--forms", "m1,m2")
+    assert done.status == 2 and "nothing is held out to judge by" in done.err
+    few = tool(*words, "--fit-where", "n<=64", "--forms", "m1,m4", "--json")
+    assert "m4 is left out: none of the 2 groups can be fitted" in few.err
+    assert len(json.loads(few.out)["groups"][0]["forms"]) == 1
+
+
+def test_words(tool) -> None:
+    assert tool("law").out.startswith("ramify law: ")
+    assert "additive          floor + A / N^alpha" in tool("law", "forms").out
+    assert 'unknown word "fitt"; did you mean fit?' in tool("law", "fitt").err
+    assert "--form, --x and --y are needed" in tool("law", "fit", "runs.csv").err
