@@ -147,6 +147,13 @@ void arguments_add_context(arguments *list, context_arguments *context) {
                                           .help = "say on stderr what is being done"});
 }
 
+bool arguments_good_interval(const char *verb, double level) {
+    if (level < 0 || (level > 0 && level < 1))
+        return true;
+    arguments_refuse(verb, "--interval %g: must lie between 0 and 1 (as 0.9 or 90%% does)", level);
+    return false;
+}
+
 void arguments_free(arguments *list) {
     for (size_t i = 0; i < list->option_count; i++) {
         if (list->options[i].name && list->options[i].kind == ARGUMENT_LIST) {

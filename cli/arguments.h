@@ -75,6 +75,7 @@ typedef struct model_arguments {
     uint64_t resident_bytes;
     int access;
     uint32_t top_k;
+    bool notes; /* not an option: intervals or novelty are asked for */
 } model_arguments;
 
 void arguments_add(arguments *list, argument_option option);
@@ -89,6 +90,9 @@ bool arguments_read(arguments *list, int argc, char **argv, int *exit_status);
 
 /* Completes table->options after arguments_read. The texts stay the arguments'. */
 void arguments_finish_table(table_arguments *table);
+
+/* False after one sentence where a level of intervals lies outside 0 .. 1; below 0 none was given. */
+bool arguments_good_interval(const char *verb, double level);
 
 /* Frees the texts of ARGUMENT_LIST options and sets them to NULL. */
 void arguments_free(arguments *list);

@@ -47,6 +47,8 @@ static bool print_info_json(const ramify_model *model, const ramify_model_info *
     json_object_set_new(object, "path_bytes", json_count(info->path_bytes));
     json_object_set_new(object, "module_bytes", json_count(info->module_bytes));
     json_object_set_new(object, "file_bytes", json_count(info->file_bytes));
+    json_object_set_new(object, "intervals", json_boolean(info->intervals));
+    json_object_set_new(object, "novelty", json_boolean(info->novelty));
     json_t *config = json_loads(info->config, 0, NULL);
     json_object_set_new(object, "config", config ? config : json_string(info->config));
     if (request->check)
@@ -87,6 +89,8 @@ static void print_info(const ramify_model *model, const ramify_model_info *info,
            format_size(a, info->resident_bytes), format_size(b, info->path_bytes),
            format_size(c, info->module_bytes));
     printf("file        %s\n", format_size(a, info->file_bytes));
+    if (info->novelty)
+        printf("notes       for %snovelty\n", info->intervals ? "intervals and " : "");
     if (request->check)
         printf("checked     every node and every expert is sound\n");
     if (request->theory)

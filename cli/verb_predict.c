@@ -14,7 +14,8 @@
 
 typedef struct predict_request {
     const char *output; /* NULL: stdout */
-    bool proba, json;
+    bool proba, novelty, json;
+    double interval; /* level; below 0: not wanted */
     table_arguments table;
     model_arguments model;
     context_arguments context;
@@ -32,6 +33,16 @@ static void list_options(arguments *list, predict_request *request) {
                                           .kind = ARGUMENT_NONE,
                                           .value = &request->proba,
                                           .help = "add the probability of every class"});
+    arguments_add(list, (argument_option){.name = "interval",
+                                          .kind = ARGUMENT_SHARE,
+                                          .value = &request->interval,
+                                          .placeholder = "LEVEL",
+                                          .unset = "none",
+                                          .help = "add bounds that hold the target so often"});
+    arguments_add(list, (argument_option){.name = "novelty",
+                                          .kind = ARGUMENT_NONE,
+                                          .value = &request->novelty,
+                                          .help = "add how far rows are from the training rows"});
     arguments_add(list, (argument_option){.name = "json",
                                           .kind = ARGUMENT_NONE,
                                           .value = &request->json,
@@ -41,29 +52,51 @@ static void list_options(arguments *list, predict_request *request) {
     arguments_add_context(list, &request->context);
 }
 
+/* One line of results, as arrays of all rows. */
+typedef struct predictions {
+    double *y;          /* rows x outputs */
+    double *low, *high; /* rows x targets; NULL: not wanted */
+    double *novelty;    /* rows; NULL: not wanted */
+} predictions;
+
+/* A name with what goes before and after it inside the quotes, where quotes are needed. */
+static void print_name(FILE *file, const char *before, const char *name, const char *after) {
+    char cell[NAME_ROOM];
+    snprintf(cell, sizeof cell, "%s%s%s", before, name, after);
+    print_cell(file, cell);
+}
+
 static void print_header(FILE *file, const ramify_model *model, const ramify_model_info *info,
-                         bool proba) {
+                         const predict_request *request) {
     for (uint32_t t = 0; t < info->targets; t++) {
+        const char *name = ramify_model_target(model, t);
         if (t > 0)
             fputc(',', file);
-        print_cell(file, ramify_model_target(model, t));
+        print_cell(file, name);
+        if (request->interval > 0) {
+            fputc(',', file);
+            print_name(file, "", name, "_low");
+            fputc(',', file);
+            print_name(file, "", name, "_high");
+        }
     }
-    for (uint32_t c = 0; proba && c < info->classes; c++) {
-        const char *name = ramify_model_class(model, c);
-        /* The prefix inside the quotes, where quotes are needed. */
-        char cell[NAME_ROOM];
+    for (uint32_t c = 0; request->proba && c < info->classes; c++) {
         fputc(',', file);
-        snprintf(cell, sizeof cell, "p_%s", name);
-        print_cell(file, cell);
+        print_name(file, "p_", ramify_model_class(model, c), "");
     }
-    fputc('\n', file);
+    fprintf(file, request->novelty ? ",novelty\n" : "\n");
 }
 
 static void print_row(FILE *file, const ramify_model *model, const ramify_model_info *info,
-                      const double *y, bool proba) {
+                      const predictions *all, size_t row, bool proba) {
+    const double *y = all->y + row * info->outputs;
     if (info->task == RAMIFY_TASK_REGRESSION) {
-        for (uint32_t t = 0; t < info->targets; t++)
+        for (uint32_t t = 0; t < info->targets; t++) {
             fprintf(file, t > 0 ? ",%.9g" : "%.9g", y[t]);
+            if (all->low)
+                fprintf(file, ",%.9g,%.9g", all->low[row * info->targets + t],
+                        all->high[row * info->targets + t]);
+        }
     } else {
         uint32_t likeliest = 0;
         for (uint32_t c = 1; c < info->classes; c++) {
@@ -74,21 +107,22 @@ static void print_row(FILE *file, const ramify_model *model, const ramify_model_
         for (uint32_t c = 0; proba && c < info->classes; c++)
             fprintf(file, ",%.9g", y[c]);
     }
+    if (all->novelty)
+        fprintf(file, ",%.9g", all->novelty[row]);
     fputc('\n', file);
 }
 
-/* y: rows x outputs */
 static int write_predictions(session *run, const predict_request *request,
-                             const ramify_model *model, const double *y, size_t rows) {
+                             const ramify_model *model, const predictions *all, size_t rows) {
     output to;
     if (!output_open(&to, request->output))
         return session_error(run, "%s: cannot be written (%s)", to.name, strerror(errno));
     const char *name = to.name;
     ramify_model_info info;
     ramify_model_get_info(model, &info);
-    print_header(to.file, model, &info, request->proba);
+    print_header(to.file, model, &info, request);
     for (size_t r = 0; r < rows && !ferror(to.file); r++)
-        print_row(to.file, model, &info, y + r * info.outputs, request->proba);
+        print_row(to.file, model, &info, all, r, request->proba);
     if (output_close(&to))
         return EXIT_OK;
     return session_error(run, "%s: cannot be written (%s)", name, strerror(errno));
@@ -115,6 +149,27 @@ static int print_cost(const ramify_model *model, size_t rows) {
     return print_json(object) ? EXIT_OK : EXIT_FAILED;
 }
 
+/* Memory for `columns` numbers per row. */
+static double *numbers(size_t rows, size_t columns) {
+    double *values = NULL;
+    if (rows <= SIZE_MAX / sizeof *values / columns)
+        values = malloc((rows ? rows : 1) * columns * sizeof *values);
+    return values;
+}
+
+static bool take_predictions(const predict_request *request, const ramify_model_info *info,
+                             size_t rows, predictions *all) {
+    *all = (predictions){.y = numbers(rows, info->outputs)};
+    if (request->interval > 0) {
+        all->low = numbers(rows, info->targets);
+        all->high = numbers(rows, info->targets);
+    }
+    if (request->novelty)
+        all->novelty = numbers(rows, 1);
+    return all->y && (request->interval < 0 || (all->low && all->high)) &&
+           (!request->novelty || all->novelty);
+}
+
 static int predict(session *run, const predict_request *request, const char *data,
                    ramify_model *model) {
     ramify_model_info info;
@@ -122,6 +177,9 @@ static int predict(session *run, const predict_request *request, const char *dat
     if (request->proba && info.task != RAMIFY_TASK_CLASSIFICATION)
         return arguments_refuse("predict", "--proba needs a classification; this model's target "
                                            "is a number");
+    if (request->interval > 0 && info.task != RAMIFY_TASK_REGRESSION)
+        return arguments_refuse("predict", "--interval needs a regression; this model predicts "
+                                           "classes (--proba says how sure it is)");
     ramify_table *table = NULL;
     ramify_status status = ramify_table_read(run->context, data, &request->table.options, &table);
     if (status != RAMIFY_OK)
@@ -129,27 +187,29 @@ static int predict(session *run, const predict_request *request, const char *dat
 
     int exit_status;
     size_t rows = ramify_table_rows(table);
-    double *y = NULL; /* rows x outputs; both at least 1 here, and the table's rows are in memory */
-    if (rows <= SIZE_MAX / sizeof *y / info.outputs)
-        y = malloc((rows ? rows : 1) * info.outputs * sizeof *y);
-    if (!y) {
+    predictions all;
+    if (!take_predictions(request, &info, rows, &all)) {
         exit_status = session_error(run, "out of memory for %zu predictions", rows);
     } else {
-        status = ramify_predict_table(run->context, model, table, y);
-        exit_status = status == RAMIFY_OK ? write_predictions(run, request, model, y, rows)
+        status = ramify_predict_table_notes(run->context, model, table, all.y, request->interval,
+                                            all.low, all.high, all.novelty);
+        exit_status = status == RAMIFY_OK ? write_predictions(run, request, model, &all, rows)
                                           : session_failed(run, status);
     }
     if (exit_status == EXIT_OK && run->verbose)
         describe_cost(model);
     if (exit_status == EXIT_OK && request->json)
         exit_status = print_cost(model, rows);
-    free(y);
+    free(all.y);
+    free(all.low);
+    free(all.high);
+    free(all.novelty);
     ramify_table_destroy(&table);
     return exit_status;
 }
 
 int verb_predict(int argc, char **argv) {
-    predict_request request = {0};
+    predict_request request = {.interval = -1};
     arguments list = {.verb = "predict",
                       .usage = "MODEL DATA",
                       .positional_count = 2,
@@ -161,8 +221,11 @@ int verb_predict(int argc, char **argv) {
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
         arguments_finish_table(&request.table);
+        request.model.notes = request.interval > 0 || request.novelty;
         session run;
-        if (request.json && !request.output)
+        if (!arguments_good_interval("predict", request.interval))
+            exit_status = EXIT_USAGE;
+        else if (request.json && !request.output)
             exit_status = arguments_refuse("predict", "--json needs -o OUT.csv, since predictions "
                                                       "go to standard output otherwise");
         else

@@ -27,6 +27,9 @@ static const char *const numbers[] = {
     "tree/leaves",
     "tree/depth",
     "tree/arity",
+    "notes/residuals",
+    "notes/distances",
+    "notes/rows",
     "groups/0/count",
     "stem/bins",
     "stem/route",
@@ -44,6 +47,29 @@ static const char *const values[] = {
 static void demand(bool held) {
     if (!held)
         abort();
+}
+
+/* Intervals around nothing but numbers, and novelty in its range. sound: the model is. */
+static void use_notes(const ramify_model_info *info, ramify_predictor *predictor, const double *x,
+                      bool sound) {
+    size_t out = (size_t)ROWS * info->targets;
+    double *low = calloc(out, sizeof *low), *high = calloc(out, sizeof *high), novelty[ROWS] = {0};
+    demand(low && high);
+    ramify_status status = ramify_predict_interval(predictor, ROWS, x, info->columns, 0.5, NULL,
+                                                   low, high, info->targets);
+    demand(status == RAMIFY_OK || status == RAMIFY_ERROR_FORMAT ||
+           status == (info->intervals ? RAMIFY_ERROR_ARGUMENT : RAMIFY_ERROR_UNSUPPORTED));
+    demand(!sound || status != RAMIFY_ERROR_FORMAT);
+    for (size_t i = 0; i < out && status == RAMIFY_OK; i++)
+        demand(!(low[i] > high[i]));
+    status = ramify_predict_novelty(predictor, ROWS, x, info->columns, novelty);
+    demand(status == RAMIFY_OK || status == RAMIFY_ERROR_FORMAT ||
+           (!info->novelty && status == RAMIFY_ERROR_UNSUPPORTED));
+    demand(!sound || status != RAMIFY_ERROR_FORMAT);
+    for (size_t i = 0; i < ROWS; i++)
+        demand(novelty[i] >= 0 && novelty[i] <= 1);
+    free(low);
+    free(high);
 }
 
 static void use(ramify_context *context, ramify_model *model) {
@@ -69,6 +95,7 @@ static void use(ramify_context *context, ramify_model *model) {
     demand(first == RAMIFY_OK || !sound);
     demand(first != RAMIFY_OK || memcmp(y, again, out * sizeof *y) == 0);
     ramify_predict_gradient(predictor, ROWS, x, info.columns, 0, gradient, info.columns);
+    use_notes(&info, predictor, x, sound && first == RAMIFY_OK);
     ramify_predictor_destroy(&predictor);
     free(x);
     free(y);
@@ -97,7 +124,7 @@ static const void *good_file(size_t *size) {
     static size_t bytes_size;
     if (!bytes) {
         demand(ramify_context_create(NULL, &context) == RAMIFY_OK);
-        subject = model_file_subject(context);
+        subject = model_file_subject(context, true);
         bytes = random_model_bytes(subject, &bytes_size);
     }
     *size = bytes_size;

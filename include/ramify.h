@@ -155,6 +155,9 @@ typedef struct ramify_open_options {
      * cells answer together, so that the prediction is continuous across borders (but where more
      * cells meet than experts are asked). Class probabilities are blended likewise. */
     uint32_t top_k;
+
+    /* Intervals or novelty will be asked for: under a bound, what they take is part of it. */
+    bool notes;
 } ramify_open_options;
 
 RAMIFY_API void ramify_open_options_init(ramify_open_options *options);
@@ -195,7 +198,12 @@ typedef struct ramify_model_info {
     uint64_t path_bytes;   /* of these, the path */
     uint64_t module_bytes; /* of these, the expert */
     uint64_t file_bytes;   /* size of the file or buffer */
-    const char *config;    /* JSON text of `ramify.config`: schema, recipe, seed, scores */
+
+    /* Whether the file has the notes that these are made of. Classes have no intervals; neither have
+     * models that were trained with fewer than three report rows. */
+    bool intervals;
+    bool novelty;
+    const char *config; /* JSON text of `ramify.config`: schema, recipe, seed, scores */
 } ramify_model_info;
 
 RAMIFY_API void ramify_model_get_info(const ramify_model *model, ramify_model_info *info);
@@ -254,6 +262,38 @@ RAMIFY_API ramify_status ramify_predict_double(ramify_predictor *predictor, size
 RAMIFY_API ramify_status ramify_predict_gradient(ramify_predictor *predictor, size_t rows,
                                                  const double *x, size_t x_stride, uint32_t output,
                                                  double *gradient, size_t gradient_stride);
+
+/* Intervals in which targets lie with a given probability: [low, high] per target.
+ *   level    0 < level < 1, such as 0.9
+ *   y        rows x targets: the predictions themselves; NULL: not wanted
+ *   low, high  rows x targets; row r of all three at r * stride
+ * They are made of residuals of report rows (split conformal prediction), each divided by the spread
+ * of residuals at its leaf: an interval is the prediction plus the row's own spread times two
+ * quantiles of these. Rows like those of the training table are covered with the given probability,
+ * on average over all of them; nothing is said of other rows (ramify_predict_novelty tells them) or of
+ * each leaf alone. Report rows have a part in accepting splits, so that intervals may be narrow by a
+ * little. A tail needs at least one report row: of n rows the highest level is (n - 1) / (n + 1), and
+ * the message of RAMIFY_ERROR_ARGUMENT tells it. With several experts per row (top_k) intervals lie
+ * around their blend, as wide as at the row's own leaf.
+ * RAMIFY_ERROR_UNSUPPORTED without the notes for it (ramify_model_info).
+ *
+ * The first call of a predictor for intervals or novelty allocates: tables of some 3 KiB per target
+ * and as much for novelty, and a few bytes per row of a piece. Predicting alone does without. Under
+ * a resident bound that comes on top, unless the model was opened for it (notes). Nothing of it grows
+ * with the number of leaves: a leaf's record is read when it is needed, and not kept. */
+RAMIFY_API ramify_status ramify_predict_interval(ramify_predictor *predictor, size_t rows,
+                                                 const double *x, size_t x_stride, double level,
+                                                 double *y, double *low, double *high,
+                                                 size_t stride);
+
+/* How far rows are from the training rows, 0 to 1: novelty[rows]. A row's distance to the prototype
+ * of its leaf, divided by that of the leaf's training rows (root mean square), as the share of all
+ * training rows for which this is less; 1 is farther than all of them. Distances are those by which
+ * rows are routed: with gradient routing, in directions in which predictions change. A missing value
+ * counts as the column's mean, and numbers beyond ten standard deviations as if they were there. */
+RAMIFY_API ramify_status ramify_predict_novelty(ramify_predictor *predictor, size_t rows,
+                                                const double *x, size_t x_stride,
+                                                double *novelty /* rows */);
 
 /* What predicting has cost since the model was opened. */
 typedef struct ramify_residency {
@@ -465,11 +505,34 @@ RAMIFY_API ramify_status ramify_save(ramify_context *context, const ramify_model
 RAMIFY_API ramify_status ramify_predict_table(ramify_context *context, ramify_model *model,
                                               const ramify_table *table, double *y);
 
+/* The same with intervals and novelty (ramify_predict_interval, ramify_predict_novelty), each expert
+ * read once for all of them.
+ *   y          rows x outputs, dense
+ *   low, high  rows x targets, dense; NULL: no intervals, and level is not looked at
+ *   novelty    rows; NULL: not wanted */
+RAMIFY_API ramify_status ramify_predict_table_notes(ramify_context *context, ramify_model *model,
+                                                    const ramify_table *table, double *y,
+                                                    double level, double *low, double *high,
+                                                    double *novelty);
+
 /* Predicts all rows of a table and compares them with its target columns. `targets` may be NULL, or
  * has a score for every target. Rows whose target is missing are skipped. */
 RAMIFY_API ramify_status ramify_evaluate(ramify_context *context, ramify_model *model,
                                          const ramify_table *table, ramify_score *score,
                                          ramify_score *targets /* targets of the model */);
+
+/* How intervals do on some rows. */
+typedef struct ramify_interval_score {
+    double coverage; /* share of the rows whose target lies inside, 0 .. 1 */
+    double width;    /* mean, in the target's units */
+} ramify_interval_score;
+
+/* The same with intervals of a level: intervals has a score for every target. */
+RAMIFY_API ramify_status ramify_evaluate_interval(ramify_context *context, ramify_model *model,
+                                                  const ramify_table *table, double level,
+                                                  ramify_score *score,
+                                                  ramify_score *targets /* or NULL */,
+                                                  ramify_interval_score *intervals /* targets */);
 
 /* ------------------------------------------------------------------------------------------------
  * 5. Looking into a model

@@ -133,7 +133,8 @@ static ramify_status check_all(walk *w) {
     RAMIFY_TRY(compare(w, "leaves", w->leaves, limits->leaves));
     RAMIFY_TRY(compare(w, "modules", w->modules, limits->modules));
     RAMIFY_TRY(compare(w, "depth", w->deepest, limits->depth));
-    return compare(w, "arity", w->widest, limits->arity);
+    RAMIFY_TRY(compare(w, "arity", w->widest, limits->arity));
+    return ramify_notes_check(w->context, model);
 }
 
 ramify_status ramify_model_check(ramify_context *context, ramify_model *model) {

@@ -5,12 +5,14 @@
  *               "bins": bool, "route": bool},
  *      "groups": [{"tensor": "experts.0", "type": "mlp", "count", "shape": {...}}],
  *      "tree": {"nodes", "leaves", "depth", "arity"},
+ *      "notes": {"residuals", "distances", "rows", "crc32c"}, if there are any
  *      ... further keys, which are kept as text but not read here} */
 
 #include "memory.h"
 #include "model.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Reads the whole number object[key] in [low, high]. */
@@ -145,6 +147,24 @@ static ramify_status read_tree(ramify_context *context, ramify_model *model, con
     return RAMIFY_OK;
 }
 
+/* A model may do without notes. */
+static ramify_status read_notes(ramify_context *context, ramify_model *model, const json_t *json) {
+    const ramify_source *source = &model->source;
+    ramify_notes_shape *notes = &model->notes;
+    if (!json)
+        return RAMIFY_OK;
+    RAMIFY_TRY(read_count32(context, source, json, "notes", "residuals", 0,
+                            model->targets > 0 ? RAMIFY_NOTES_ENTRIES_MAX : 0, &notes->residuals));
+    RAMIFY_TRY(read_count32(context, source, json, "notes", "distances", 1,
+                            RAMIFY_NOTES_ENTRIES_MAX, &notes->distances));
+    RAMIFY_TRY(read_count32(context, source, json, "notes", "rows", 0, UINT32_MAX, &notes->rows));
+    const char *crc = json_string_value(json_object_get(json, "crc32c"));
+    if (!crc || strlen(crc) != 8 || strspn(crc, "0123456789abcdef") != 8)
+        return ramify_damaged(context, source, "config: notes.crc32c is not 8 hexadecimal digits");
+    notes->crc = (uint32_t)strtoul(crc, NULL, 16);
+    return RAMIFY_OK;
+}
+
 static ramify_status read_parts(ramify_context *context, ramify_model *model, const json_t *json) {
     const json_t *schema = json_object_get(json, "schema");
     if (!json_is_object(schema))
@@ -156,7 +176,8 @@ static ramify_status read_parts(ramify_context *context, ramify_model *model, co
     RAMIFY_TRY(read_stem(context, &model->source, json_object_get(json, "stem"),
                          model->schema->column_count, &model->stem));
     RAMIFY_TRY(read_groups(context, model, json_object_get(json, "groups")));
-    return read_tree(context, model, json_object_get(json, "tree"));
+    RAMIFY_TRY(read_tree(context, model, json_object_get(json, "tree")));
+    return read_notes(context, model, json_object_get(json, "notes"));
 }
 
 ramify_status ramify_config_read(ramify_context *context, ramify_model *model) {

@@ -32,8 +32,9 @@ typedef struct plan {
 
     uint32_t nodes, leaves, module_count, tree_depth, arity;
     uint64_t node_bytes;
-    unsigned char *bytes; /* the file; handed over at the end */
-    unsigned char *data;  /* its data */
+    ramify_notes_shape notes; /* zeroed: none */
+    unsigned char *bytes;     /* the file; handed over at the end */
+    unsigned char *data;      /* its data */
     ramify_layout layout;
 } plan;
 
@@ -149,6 +150,34 @@ static ramify_status plan_tree(plan *p) {
     return RAMIFY_OK;
 }
 
+static ramify_status plan_notes(plan *p) {
+    const ramify_draft_notes *notes = p->draft->notes;
+    if (!notes)
+        return RAMIFY_OK;
+    if (notes->shape.distances == 0 || notes->shape.distances > RAMIFY_NOTES_ENTRIES_MAX ||
+        notes->shape.residuals > (p->targets > 0 ? RAMIFY_NOTES_ENTRIES_MAX : 0))
+        return refuse(p->context, "tables of notes with too few or too many entries",
+                      notes->shape.distances);
+    if (!notes->center != (p->nodes > 0))
+        return refuse(p->context, "notes have a centre exactly if there is no tree; nodes",
+                      p->nodes);
+    p->notes = notes->shape;
+    p->notes.crc = ramify_notes_crc(notes, p->targets, p->stem.plain);
+    return RAMIFY_OK;
+}
+
+/* Adds what the config says of notes. */
+static bool add_notes(const plan *p, json_t *config) {
+    char digits[9];
+    snprintf(digits, sizeof digits, "%08x", p->notes.crc);
+    return p->notes.distances == 0 ||
+           json_object_set_new(config, "notes",
+                               json_pack("{s:I, s:I, s:I, s:s}", "residuals",
+                                         (json_int_t)p->notes.residuals, "distances",
+                                         (json_int_t)p->notes.distances, "rows",
+                                         (json_int_t)p->notes.rows, "crc32c", digits)) == 0;
+}
+
 /* ramify.config, or NULL when out of memory or when the draft's own keys clash with ours. */
 static json_t *make_config(plan *p, json_t *schema) {
     const ramify_stem *stem = &p->stem;
@@ -164,6 +193,10 @@ static json_t *make_config(plan *p, json_t *schema) {
         "type", type->name, "count", (json_int_t)p->module_count, "shape",
         type->shape_to_json(&p->draft->shape), "tree", "nodes", (json_int_t)p->nodes, "leaves",
         (json_int_t)p->leaves, "depth", (json_int_t)p->tree_depth, "arity", (json_int_t)p->arity);
+    if (config && !add_notes(p, config)) {
+        json_decref(config);
+        return NULL;
+    }
     const char *key;
     json_t *value;
     if (p->draft->config && config)
@@ -265,9 +298,11 @@ static ramify_reference write_tree(plan *p, unsigned char *nodes, unsigned char 
 }
 
 static ramify_status write_file(plan *p, const char *config, size_t *size) {
-    uint64_t resident, nodes, experts;
+    uint64_t resident, nodes, experts, tables, notes;
     ramify_model_layout(&p->stem, p->targets, p->node_bytes, p->module_count, p->module_bytes,
                         &p->layout, &resident, &nodes, &experts);
+    ramify_notes_layout(&p->notes, p->targets, p->stem.plain, p->nodes, p->leaves, &p->layout,
+                        &tables, &notes);
     char *header = NULL;
     size_t header_size;
     RAMIFY_TRY(make_header(p, config, 0, &header, &header_size));
@@ -291,6 +326,12 @@ static ramify_status write_file(plan *p, const char *config, size_t *size) {
     put(p, "head.center", p->draft->head_center);
     put(p, "head.scale", p->draft->head_scale);
     put(p, "tree.root", &root);
+    if (p->draft->notes) {
+        put(p, "notes.residuals", p->draft->notes->residuals);
+        put(p, "notes.distances", p->draft->notes->distances);
+        put(p, "notes.center", p->draft->notes->center);
+        ramify_notes_write_leaves(p->draft->notes, p->targets, p->leaves, p->data + notes);
+    }
 
     uint32_t crc = ramify_crc32c(0, config, strlen(config));
     crc = ramify_crc32c(crc, p->data, (size_t)resident);
@@ -311,6 +352,7 @@ static ramify_status write_plan(plan *p, size_t *size) {
     RAMIFY_TRY(plan_tree(p));
     if (p->arity > 0 && ramify_node_bytes(p->arity, p->stem.routes) > UINT32_MAX)
         return refuse(p->context, "nodes larger than 4 GiB, by children", p->arity);
+    RAMIFY_TRY(plan_notes(p));
     char *config = NULL;
     RAMIFY_TRY(make_config_text(p, &config));
     ramify_status status = write_file(p, config, size);

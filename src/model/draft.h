@@ -6,6 +6,7 @@
  * computes offsets and checksums, and orders nodes and modules depth-first. */
 
 #include "module.h"
+#include "notes.h"
 #include "ramify.h"
 #include "schema.h"
 #include "stem.h"
@@ -30,7 +31,8 @@ typedef struct ramify_draft {
     uint32_t module_count;
     const float *const *modules; /* module_count records */
     uint32_t node_count;
-    const ramify_draft_node *nodes; /* node_count */
+    const ramify_draft_node *nodes;  /* node_count */
+    const ramify_draft_notes *notes; /* NULL: none */
     json_t *config; /* further keys of ramify.config: options, seed, fingerprint, scores ...;
                        borrowed */
 } ramify_draft;

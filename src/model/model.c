@@ -36,6 +36,8 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
         .path_bytes = model->need.path,
         .module_bytes = model->need.module,
         .file_bytes = model->source.size,
+        .intervals = model->notes.residuals > 0,
+        .novelty = model->notes.distances > 0,
         .config = model->config,
     };
 }

@@ -3,6 +3,7 @@
 /* The inside of an open model; for src/model, src/train and the exporter. */
 
 #include "module.h"
+#include "notes.h"
 #include "ramify.h"
 #include "residency.h"
 #include "safetensors.h"
@@ -28,6 +29,9 @@ struct ramify_model {
     ramify_module_shape shape; /* of every module */
     ramify_tree_limits limits;
     ramify_reference root;
+    ramify_notes_shape notes;
+    uint64_t notes_tables, notes_records; /* where they begin, from data_start on */
+    bool notes_wanted;                    /* predictors have them from the start */
     ramify_store nodes, experts;
     ramify_need need;             /* of one row */
     uint64_t data_start;          /* first byte of the data */
@@ -75,5 +79,8 @@ ramify_status ramify_config_read(ramify_context *context, ramify_model *model);
 /* Bytes of a predictor for pieces of `rows` rows, block header included. */
 uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_shape *shape,
                                 uint32_t arity, uint32_t top_k, size_t rows);
+
+/* The same of this model's predictors, with notes where they are wanted from the start. */
+uint64_t ramify_model_predictor_bytes(const ramify_model *model, size_t rows);
 
 #endif

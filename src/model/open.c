@@ -121,6 +121,8 @@ static ramify_status match_tensors(ramify_context *context, ramify_model *model,
     uint64_t nodes, experts;
     ramify_model_layout(&model->stem, model->targets, limits->node_bytes, limits->modules,
                         limits->module_bytes, &layout, &model->resident_bytes, &nodes, &experts);
+    ramify_notes_layout(&model->notes, model->targets, model->stem.plain, limits->nodes,
+                        limits->leaves, &layout, &model->notes_tables, &model->notes_records);
     for (uint32_t i = 0; i < layout.count || i < container->count; i++) {
         char found[160] = "nothing", expected[160] = "nothing";
         if (i < layout.count)
@@ -201,6 +203,8 @@ static ramify_status read_resident(ramify_context *context, ramify_model *model,
     RAMIFY_TRY(check_checksum(context, model, container, resident));
     for (uint32_t i = 0; i < container->count; i++) {
         const ramify_tensor *tensor = &container->tensors[i];
+        if (tensor->begin - container->data_start >= model->resident_bytes)
+            break; /* the pads of notes are checked with them */
         for (uint64_t b = 0; ramify_tensor_is_pad(tensor) && b < tensor->bytes; b++)
             if (resident[tensor->begin - container->data_start + b] != 0)
                 return ramify_damaged(context, &model->source, "tensor \"%s\": a pad is not 0",
@@ -307,9 +311,7 @@ static ramify_status open_caches(ramify_context *context, ramify_model *model) {
         model->predictors = 1 + (uint32_t)further;
     spare -= (model->predictors - 1) * model->need.scratch;
 
-    uint64_t most = ramify_predictor_bytes(&model->stem, &model->shape, model->limits.arity,
-                                           model->top_k, PREDICTOR_ROWS) -
-                    model->need.scratch;
+    uint64_t most = ramify_model_predictor_bytes(model, PREDICTOR_ROWS) - model->need.scratch;
     uint64_t share = spare / 4 / model->predictors;
     uint64_t larger = most < share ? most : share;
     model->predictor_allowance = model->need.scratch + larger;
@@ -335,7 +337,8 @@ static ramify_status open_stores(ramify_context *context, ramify_model *model) {
                          .shape = &model->shape,
                          .depth = model->limits.depth,
                          .arity = model->limits.arity,
-                         .top_k = model->top_k};
+                         .top_k = model->top_k,
+                         .notes_bytes = model->notes_wanted ? ramify_notes_bytes(model, 1) : 0};
     model->need = ramify_resident_need(&of);
     if (model->bound > 0)
         return open_caches(context, model);
@@ -407,6 +410,7 @@ static ramify_status open_source(ramify_context *context, ramify_source *source,
     made->bound = options->resident_bytes;
     made->predictors = options->predictors > 0 ? options->predictors : 1;
     made->top_k = options->top_k > 0 ? options->top_k : 1;
+    made->notes_wanted = options->notes;
     made->maps_records = made->bound > 0 && options->access == RAMIFY_ACCESS_MMAP;
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);

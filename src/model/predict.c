@@ -70,6 +70,12 @@ uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_sha
     return ramify_block_bytes(lay_out(&counted, NULL, stem, shape, arity, top_k, rows));
 }
 
+uint64_t ramify_model_predictor_bytes(const ramify_model *model, size_t rows) {
+    uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, model->limits.arity,
+                                            model->top_k, rows);
+    return bytes + (model->notes_wanted ? ramify_notes_bytes(model, rows) : 0);
+}
+
 /* Counts a predictor, if the bound allows for one more. */
 static ramify_status admit_predictor(ramify_context *context, ramify_model *model) {
     pthread_mutex_lock(&model->lock);
@@ -101,11 +107,10 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
     rows = rows > RAMIFY_PIECE_ROWS_MAX ? RAMIFY_PIECE_ROWS_MAX : rows;
     rows = rows > 0 ? rows : 1;
     uint32_t arity = model->limits.arity;
-    uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, model->top_k, rows);
-    while (model->bound > 0 && rows > 1 && bytes > model->predictor_allowance) {
+    while (model->bound > 0 && rows > 1 &&
+           ramify_model_predictor_bytes(model, rows) > model->predictor_allowance)
         rows -= rows > 16 ? rows / 16 : 1;
-        bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, model->top_k, rows);
-    }
+    uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, model->top_k, rows);
     if (bytes > SIZE_MAX)
         return ramify_fail(context, RAMIFY_ERROR_MEMORY,
                            "a predictor of %llu bytes cannot be addressed",
@@ -123,8 +128,14 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
     made->kernels = kernels;
     made->bytes = bytes;
     ramify_model_hold(model, &model->predictor_bytes, (int64_t)bytes);
-    *predictor = made;
-    return RAMIFY_OK;
+    ramify_status status = RAMIFY_OK;
+    if (model->notes_wanted && model->notes.distances > 0)
+        status = ramify_notes_take(made);
+    if (status != RAMIFY_OK)
+        ramify_predictor_destroy(&made);
+    else
+        *predictor = made;
+    return status;
 }
 
 ramify_status ramify_predictor_create(ramify_context *context, ramify_model *model, size_t rows,
@@ -144,6 +155,7 @@ void ramify_predictor_destroy(ramify_predictor **predictor) {
     dismiss_predictor(old->model);
     ramify_model_hold(old->model, &old->model->predictor_bytes, -(int64_t)old->bytes);
     ramify_release(old->context, old->gradient_memory);
+    ramify_release(old->context, old->notes);
     ramify_release(old->context, old);
 }
 
@@ -227,6 +239,9 @@ static ramify_status descend(ramify_predictor *p, const ramify_row_group *group,
                               children);
         for (uint32_t i = 0; i < group->count; i++)
             p->choice[i] = nearest(p->distance + (size_t)i * children, children);
+        for (uint32_t i = 0; p->nearness && i < group->count; i++)
+            p->nearness[p->order[group->start + i]] =
+                p->distance[(size_t)i * children + p->choice[i]];
         *top = split_group(p, group, ramify_node_references(record), children, *top);
     }
     ramify_store_release(model, &model->nodes, slot);
@@ -235,7 +250,7 @@ static ramify_status descend(ramify_predictor *p, const ramify_row_group *group,
 
 /* Rows 0 .. rows-1 of the piece sink to their leaves. The depth of every node read is what the way
  * down says, and below limits.depth: the walk ends. */
-static ramify_status route(ramify_predictor *p, size_t rows) {
+ramify_status ramify_predictor_route(ramify_predictor *p, size_t rows) {
     for (size_t i = 0; i < rows; i++)
         p->order[i] = (uint32_t)i;
     p->leaf_count = 0;
@@ -310,7 +325,7 @@ ramify_status ramify_predictor_find_experts(ramify_predictor *predictor, size_t 
     for (size_t first = 0; first < rows; first += p->rows) {
         size_t count = rows - first < p->rows ? rows - first : p->rows;
         ramify_predictor_encode(p, count, x + first * x_stride, x_stride, false);
-        RAMIFY_TRY(route(p, count));
+        RAMIFY_TRY(ramify_predictor_route(p, count));
         for (size_t i = 0; i < p->leaf_count; i++)
             for (uint32_t r = 0; r < p->leaves[i].count; r++)
                 experts[first + p->order[p->leaves[i].start + r]] = p->leaves[i].reference.id;
@@ -323,7 +338,7 @@ ramify_status ramify_predictor_visit(ramify_predictor *predictor, size_t rows, c
                                      size_t x_stride, ramify_batch_run run, void *argument) {
     ramify_predictor *p = predictor;
     ramify_predictor_encode(p, rows, x, x_stride, true);
-    RAMIFY_TRY(route(p, rows));
+    RAMIFY_TRY(ramify_predictor_route(p, rows));
     for (size_t i = 0; i < p->leaf_count; i++)
         p->visits[i] = (ramify_visit){.offset = p->leaves[i].reference.offset, .leaf = (uint32_t)i};
     sort_visits(p->visits, p->leaf_count);

@@ -54,6 +54,11 @@ struct ramify_predictor {
     struct ramify_way *ways; /* top_k + 1 */
     double *blended;         /* rows x outputs */
 
+    /* For intervals and novelty (notes.h) */
+    ramify_notes *notes; /* NULL until they are asked for */
+    float *nearness;     /* rows: squared distance to the prototype of the row's leaf, which routing
+                            sets where there is a tree; NULL: not wanted */
+
     void *gradient_memory; /* NULL until the first gradient */
     size_t gradient_rows;  /* of a piece of gradients */
     float *feature_slope;  /* gradient_rows x ldf, in the order of the rows */
@@ -99,6 +104,9 @@ typedef void (*ramify_batch_run)(ramify_predictor *predictor, const ramify_batch
 ramify_status ramify_predictor_visit(ramify_predictor *predictor, size_t rows, const double *x,
                                      size_t x_stride, ramify_batch_run run, void *argument);
 
+/* Takes a piece of encoded rows to their leaves: leaves[leaf_count] are their groups. */
+ramify_status ramify_predictor_route(ramify_predictor *predictor, size_t rows);
+
 /* Numbers of the modules that rows lead to, without running them: experts[rows]. */
 ramify_status ramify_predictor_find_experts(ramify_predictor *predictor, size_t rows,
                                             const double *x, size_t x_stride, uint32_t *experts);
@@ -109,10 +117,34 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
 ramify_status ramify_predictor_run(ramify_predictor *predictor, size_t rows, const double *x,
                                    size_t x_stride, double *y, size_t y_stride);
 
+/* Where at most predictor->rows raw rows end, and what they are predicted as; for measuring notes.
+ *   y         rows x outputs; NULL: no expert is run
+ *   leaf      rows: number of the leaf
+ *   nearness  rows: squared distance to its prototype; left alone in a model without a tree */
+ramify_status ramify_predictor_place(ramify_predictor *predictor, size_t rows, const double *x,
+                                     size_t x_stride, double *y, uint32_t *leaf, float *nearness);
+
+/* What is wanted of rows besides their predictions, and where it goes. */
+typedef struct ramify_wanted {
+    double *y; /* rows x outputs; NULL: not wanted */
+    size_t y_stride;
+    double level;       /* of intervals */
+    double *low, *high; /* rows x targets; NULL: not wanted */
+    size_t stride;
+    double *novelty; /* rows; NULL: not wanted */
+} ramify_wanted;
+
+/* Fails where the model has no notes for it, or the level is none. */
+ramify_status ramify_wanted_check(ramify_context *context, const ramify_model *model,
+                                  const ramify_wanted *wanted);
+
+ramify_status ramify_predictor_run_wanted(ramify_predictor *predictor, size_t rows, const double *x,
+                                          size_t x_stride, const ramify_wanted *wanted);
+
 /* ramify_predict_table for a table that is matched already (match NULL: matches it). */
 ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model *model,
                                           const ramify_table *table, const ramify_match *match,
-                                          double *y);
+                                          const ramify_wanted *wanted);
 
 /* Adds the predictor's counts to the model's. */
 void ramify_predictor_report(ramify_predictor *predictor);

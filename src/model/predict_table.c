@@ -23,6 +23,7 @@ typedef struct worker {
     ramify_predictor *predictor;
     double *raw;       /* block x columns */
     double *predicted; /* block x outputs, if rows are ordered by expert */
+    double *noted;     /* block x (2 targets + 1): low, high and novelty likewise */
     uint64_t *outside; /* columns: values outside the training range */
 } worker;
 
@@ -31,7 +32,7 @@ typedef struct table_job {
     ramify_model *model;
     const ramify_match *match;
     size_t rows, block;
-    double *y; /* rows x outputs */
+    ramify_wanted wanted; /* dense */
     worker *workers;
     uint32_t worker_count;
     bool by_expert;
@@ -74,22 +75,54 @@ static ramify_status find_experts(void *argument, size_t task, uint32_t number) 
                                          job->expert + block.first);
 }
 
+/* Where a block's results go: to their place, or, where rows are ordered by expert, to the worker. */
+static ramify_wanted take_part(const table_job *job, const worker *w, size_t first) {
+    const ramify_wanted *all = &job->wanted;
+    uint32_t outputs = job->model->outputs, targets = job->model->targets;
+    ramify_wanted part = *all;
+    part.y_stride = outputs;
+    part.stride = targets;
+    if (job->order) {
+        part.y = w->predicted;
+        part.low = all->low ? w->noted : NULL;
+        part.high = all->high ? w->noted + job->block * targets : NULL;
+        part.novelty = all->novelty ? w->noted + 2 * job->block * targets : NULL;
+    } else {
+        part.y = all->y + first * outputs;
+        part.low = all->low ? all->low + first * targets : NULL;
+        part.high = all->high ? all->high + first * targets : NULL;
+        part.novelty = all->novelty ? all->novelty + first : NULL;
+    }
+    return part;
+}
+
+/* Rows of results go to the rows of the table that they are of. */
+static void scatter(const double *from, const uint32_t *order, size_t rows, size_t columns,
+                    double *to) {
+    for (size_t i = 0; from && i < rows; i++)
+        memcpy(to + order[i] * columns, from + i * columns, columns * sizeof *to);
+}
+
 /* Task */
 static ramify_status predict_block(void *argument, size_t task, uint32_t number) {
     table_job *job = argument;
     worker *w = &job->workers[number];
     const ramify_schema *schema = job->model->schema;
-    uint32_t outputs = job->model->outputs;
+    uint32_t outputs = job->model->outputs, targets = job->model->targets;
     if (ramify_cancelled(job->context))
         return ramify_fail(job->context, RAMIFY_STOPPED, "stopped");
     row_block block = take_block(job, task, number);
     count_outside(schema, w->raw, block.count, w->outside);
-    double *to = job->order ? w->predicted : job->y + block.first * outputs;
-    RAMIFY_TRY(
-        ramify_predictor_run(w->predictor, block.count, w->raw, schema->column_count, to, outputs));
-    for (size_t i = 0; job->order && i < block.count; i++)
-        memcpy(job->y + (size_t)job->order[block.first + i] * outputs, to + i * outputs,
-               outputs * sizeof *to);
+    ramify_wanted part = take_part(job, w, block.first);
+    RAMIFY_TRY(ramify_predictor_run_wanted(w->predictor, block.count, w->raw, schema->column_count,
+                                           &part));
+    if (job->order) {
+        const uint32_t *order = job->order + block.first;
+        scatter(part.y, order, block.count, outputs, job->wanted.y);
+        scatter(part.low, order, block.count, targets, job->wanted.low);
+        scatter(part.high, order, block.count, targets, job->wanted.high);
+        scatter(part.novelty, order, block.count, 1, job->wanted.novelty);
+    }
     return RAMIFY_OK;
 }
 
@@ -108,6 +141,12 @@ static ramify_status start_workers(table_job *job) {
         if (job->by_expert)
             w->predicted = ramify_allocate(context, job->block * outputs, sizeof *w->predicted);
         if (!w->raw || !w->outside || (job->by_expert && !w->predicted))
+            return RAMIFY_ERROR_MEMORY;
+        if (!job->by_expert || !(job->wanted.low || job->wanted.novelty))
+            continue;
+        size_t noted = 2 * (size_t)job->model->targets + 1;
+        w->noted = ramify_allocate(context, job->block * noted, sizeof *w->noted);
+        if (!w->noted)
             return RAMIFY_ERROR_MEMORY;
     }
     return RAMIFY_OK;
@@ -215,6 +254,7 @@ static ramify_status predict_matched(table_job *job, const char *source) {
     for (uint32_t i = 0; job->workers && i < job->worker_count; i++) {
         ramify_release(context, job->workers[i].outside);
         ramify_release(context, job->workers[i].predicted);
+        ramify_release(context, job->workers[i].noted);
         ramify_predictor_destroy(&job->workers[i].predictor);
         ramify_release(context, job->workers[i].raw);
     }
@@ -230,12 +270,25 @@ ramify_status ramify_predict_table(ramify_context *context, ramify_model *model,
     if (!model || !table || !y)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_predict_table: model, table or y is NULL");
-    return ramify_predict_table_inside(context, model, table, NULL, y);
+    return ramify_predict_table_inside(context, model, table, NULL, &(ramify_wanted){.y = y});
+}
+
+ramify_status ramify_predict_table_notes(ramify_context *context, ramify_model *model,
+                                         const ramify_table *table, double *y, double level,
+                                         double *low, double *high, double *novelty) {
+    ramify_clear(context);
+    if (!model || !table || !y || !low != !high)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_predict_table_notes: model, table, y, or one of low and high is "
+                           "NULL");
+    ramify_wanted wanted = {.y = y, .level = level, .low = low, .high = high, .novelty = novelty};
+    return ramify_predict_table_inside(context, model, table, NULL, &wanted);
 }
 
 ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model *model,
                                           const ramify_table *table, const ramify_match *match,
-                                          double *y) {
+                                          const ramify_wanted *wanted) {
+    RAMIFY_TRY(ramify_wanted_check(context, model, wanted));
     ramify_match *made = NULL;
     if (!match)
         RAMIFY_TRY(ramify_match_create(context, model->schema, table, false, &made));
@@ -244,7 +297,7 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
                      .model = model,
                      .match = match ? match : made,
                      .rows = ramify_table_rows(table),
-                     .y = y,
+                     .wanted = *wanted,
                      .worker_count = ramify_threads(context),
                      .by_expert = slots > 0 && slots < model->limits.modules};
     job.block = job.rows < BLOCK_ROWS ? (job.rows > 0 ? job.rows : 1) : BLOCK_ROWS;

@@ -20,7 +20,8 @@ ramify_need ramify_resident_need(const ramify_need_of *of) {
     uint64_t node = of->depth > 0 ? ramify_node_bytes(of->arity, of->stem->routes) : 0;
     need.path = of->depth * node;
     need.module = module;
-    need.scratch = ramify_predictor_bytes(of->stem, of->shape, of->arity, of->top_k, 1);
+    need.scratch =
+        ramify_predictor_bytes(of->stem, of->shape, of->arity, of->top_k, 1) + of->notes_bytes;
     need.handle = ramify_block_bytes(sizeof(ramify_model)) + ramify_block_bytes(NAME_BYTES) +
                   ramify_block_bytes(of->config_bytes + 1) + ramify_block_bytes(of->schema_bytes) +
                   ramify_block_bytes(resident);

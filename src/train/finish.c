@@ -104,6 +104,7 @@ ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
             .modules = records,
             .node_count = nodes,
             .nodes = node,
+            .notes = parts->notes,
             .config = parts->config,
         };
         status = ramify_draft_write(context, &draft, &bytes, &size);

@@ -3,6 +3,7 @@
 /* From a root and a grown tree to an open model. */
 
 #include "grow.h"
+#include "notes.h"
 #include "root.h"
 
 #include <jansson.h>
@@ -14,8 +15,9 @@ typedef struct ramify_parts {
     const ramify_root *root;
     const float *route; /* routes x pad(plain), or NULL */
     uint32_t routes;
-    const ramify_grown *grown; /* NULL: the root alone */
-    json_t *config;            /* further keys of ramify.config; "temperature" is added to them */
+    const ramify_grown *grown;       /* NULL: the root alone */
+    const ramify_draft_notes *notes; /* NULL: none */
+    json_t *config; /* further keys of ramify.config; "temperature" is added to them */
 } ramify_parts;
 
 /* A classifier's experts are scaled to fitting probabilities first (temperature.h). The model lives

@@ -237,28 +237,80 @@ ramify_status ramify_score_find_rows(ramify_context *context, const ramify_match
     return RAMIFY_OK;
 }
 
-ramify_status ramify_evaluate(ramify_context *context, ramify_model *model,
-                              const ramify_table *table, ramify_score *score,
-                              ramify_score *targets) {
-    ramify_clear(context);
+/* Moves row `from` of dense results to row `to`. */
+static void move_row(double *values, size_t columns, size_t from, size_t to) {
+    if (values)
+        memmove(values + to * columns, values + from * columns, columns * sizeof *values);
+}
+
+static void score_intervals(const ramify_match *match, const uint32_t *rows, size_t count,
+                            const double *low, const double *high,
+                            ramify_interval_score *intervals) {
+    uint32_t targets = match->schema->target_count;
+    for (uint32_t t = 0; t < targets; t++) {
+        double inside = 0, width = 0;
+        for (size_t i = 0; i < count; i++) {
+            double truth = ramify_match_target(match, t, rows[i]);
+            inside += truth >= low[i * targets + t] && truth <= high[i * targets + t];
+            width += (high[i * targets + t] - low[i * targets + t]) / (double)count;
+        }
+        intervals[t] = (ramify_interval_score){.coverage = inside / (double)count, .width = width};
+    }
+}
+
+/* intervals: NULL, or to be scored at `level`. */
+static ramify_status evaluate(ramify_context *context, ramify_model *model,
+                              const ramify_table *table, double level, ramify_score *score,
+                              ramify_score *targets, ramify_interval_score *intervals) {
     ramify_match *match;
     RAMIFY_TRY(ramify_match_create(context, model->schema, table, true, &match));
     ramify_model_info info;
     ramify_model_get_info(model, &info);
     size_t rows = ramify_table_rows(table), kept = 0;
-    double *y = ramify_allocate(context, rows * info.outputs, sizeof *y);
+    ramify_wanted wanted = {.y = ramify_allocate(context, rows * info.outputs, sizeof(double)),
+                            .level = level};
+    if (intervals) {
+        wanted.low = ramify_allocate(context, rows * info.targets, sizeof(double));
+        wanted.high = ramify_allocate(context, rows * info.targets, sizeof(double));
+    }
     uint32_t *row = ramify_allocate(context, rows, sizeof *row);
-    ramify_status status = y && row ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    ramify_status status = wanted.y && row && (!intervals || (wanted.low && wanted.high))
+                               ? RAMIFY_OK
+                               : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
         status = ramify_score_find_rows(context, match, row, &kept);
     if (status == RAMIFY_OK)
-        status = ramify_predict_table_inside(context, model, table, match, y);
-    for (size_t i = 0; status == RAMIFY_OK && i < kept; i++)
-        memmove(y + i * info.outputs, y + row[i] * info.outputs, info.outputs * sizeof *y);
+        status = ramify_predict_table_inside(context, model, table, match, &wanted);
+    for (size_t i = 0; status == RAMIFY_OK && i < kept; i++) {
+        move_row(wanted.y, info.outputs, row[i], i);
+        move_row(wanted.low, info.targets, row[i], i);
+        move_row(wanted.high, info.targets, row[i], i);
+    }
     if (status == RAMIFY_OK)
-        status = ramify_score_rows(context, match, row, kept, y, true, score, targets);
-    ramify_release(context, y);
+        status = ramify_score_rows(context, match, row, kept, wanted.y, true, score, targets);
+    if (status == RAMIFY_OK && intervals)
+        score_intervals(match, row, kept, wanted.low, wanted.high, intervals);
+    ramify_release(context, wanted.y);
+    ramify_release(context, wanted.low);
+    ramify_release(context, wanted.high);
     ramify_release(context, row);
     ramify_match_destroy(context, &match);
     return status;
+}
+
+ramify_status ramify_evaluate(ramify_context *context, ramify_model *model,
+                              const ramify_table *table, ramify_score *score,
+                              ramify_score *targets) {
+    ramify_clear(context);
+    return evaluate(context, model, table, 0, score, targets, NULL);
+}
+
+ramify_status ramify_evaluate_interval(ramify_context *context, ramify_model *model,
+                                       const ramify_table *table, double level, ramify_score *score,
+                                       ramify_score *targets, ramify_interval_score *intervals) {
+    ramify_clear(context);
+    if (!model || !table || !score || !intervals)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_evaluate_interval: model, table, score or intervals is NULL");
+    return evaluate(context, model, table, level, score, targets, intervals);
 }

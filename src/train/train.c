@@ -1,6 +1,7 @@
 /* ramify_train: table -> schema, split, problem -> root -> tree -> model, and the controls
  * beside it. */
 
+#include "annotate.h"
 #include "controls.h"
 #include "crc32c.h"
 #include "finish.h"
@@ -313,7 +314,8 @@ static json_t *config_json(const session *s, const ramify_score *score) {
     return json;
 }
 
-static ramify_status finish_model(session *s, const ramify_score *score, ramify_model **model) {
+static ramify_status finish_model(session *s, const ramify_score *score,
+                                  const ramify_draft_notes *notes, ramify_model **model) {
     json_t *config = config_json(s, score);
     if (!config)
         return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for the model's config");
@@ -324,6 +326,7 @@ static ramify_status finish_model(session *s, const ramify_score *score, ramify_
         .route = s->route,
         .routes = s->routes,
         .grown = s->grown,
+        .notes = notes,
         .config = config,
     };
     ramify_status status = ramify_finish(s->context, &parts, model);
@@ -331,16 +334,21 @@ static ramify_status finish_model(session *s, const ramify_score *score, ramify_
     return status;
 }
 
-/* The model is written twice: its scores on report rows, which the file states, are its own
- * predictions'. */
+/* The model is written twice: its scores on report rows and the notes on its leaves, which the file
+ * states, are of its own predictions. */
 static ramify_status make_model(session *s, ramify_model **model, ramify_score *score) {
     ramify_model *blank = NULL;
-    RAMIFY_TRY(finish_model(s, NULL, &blank));
+    ramify_annotation *annotation = NULL;
+    RAMIFY_TRY(finish_model(s, NULL, NULL, &blank));
     ramify_status status = ramify_score_model(s->context, blank, s->match, s->split->report,
                                               s->split->report_count, score, NULL);
+    if (status == RAMIFY_OK)
+        status = ramify_annotate(s->problem, blank, s->match, s->split, &annotation);
     ramify_close(&blank);
+    if (status == RAMIFY_OK)
+        status = finish_model(s, score, &annotation->notes, model);
+    ramify_annotation_destroy(s->context, &annotation);
     RAMIFY_TRY(status);
-    RAMIFY_TRY(finish_model(s, score, model));
     ramify_model_info info;
     ramify_model_get_info(*model, &info);
     if (s->options->resident_bytes == 0 || info.resident_bytes <= s->options->resident_bytes)

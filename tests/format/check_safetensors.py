@@ -76,9 +76,17 @@ class Model:
         crc = crc32c(self.metadata["ramify.config"].encode())
         end += -end % 64
         assert f"{crc32c(self.data[:end], crc):08x}" == self.metadata["ramify.crc32c"]
+        self.notes = self.config.get("notes")
+        if self.notes:
+            names = ["notes.residuals", "notes.distances"]
+            first = names[self.notes["residuals"] == 0]
+            begin = self.header[first]["data_offsets"][0]
+            end = self.header["notes.leaves"]["data_offsets"][0]
+            assert f"{crc32c(self.data[begin:end]):08x}" == self.notes["crc32c"]
 
     def record(self, reference):
-        kind, group, offset, size, crc, _, _ = struct.unpack("<IIQIIII", reference)
+        kind, group, offset, size, crc, _, leaf = struct.unpack("<IIQIIII", reference)
+        self.leaf = leaf
         name = "tree.nodes" if kind == 2 else f"experts.{group}"
         record = self.tensors[name].tobytes()[offset : offset + size]
         assert crc32c(record) == crc
@@ -139,12 +147,18 @@ class Model:
         if self.config["stem"]["route"]:
             point = self.tensors["stem.route"][:, : len(plain)].astype(float) @ plain
         kind, record = self.record(self.tensors["tree.root"].tobytes())
+        self.distance = 0.0
+        if self.notes and kind == 1:
+            center = self.tensors["notes.center"][: len(plain)].astype(float)
+            self.distance = math.dist(plain, center)
         while kind == 2:
             children, dims = struct.unpack("<II", record[8:16])
             start = 64 + (32 * children + 63) // 64 * 64
             prototypes = np.frombuffer(record, "<f4", children * pad(dims), start)
             prototypes = prototypes.reshape(children, pad(dims))[:, :dims].astype(float)
-            nearest = int(np.argmin(((prototypes - point) ** 2).sum(axis=1)))
+            squares = ((prototypes - point) ** 2).sum(axis=1)
+            nearest = int(np.argmin(squares))
+            self.distance = math.sqrt(squares[nearest])
             kind, record = self.record(record[64 + 32 * nearest : 96 + 32 * nearest])
         return np.frombuffer(record, "<f4").astype(float)
 
@@ -182,19 +196,43 @@ class Model:
             return shifted / shifted.sum()
         return self.tensors["head.center"] + self.tensors["head.scale"] * outputs
 
+    def note(self, x, level):
+        """Lower bounds, upper bounds and novelty of a row."""
+        y = self.predict(x)
+        record = self.tensors["notes.leaves"][self.leaf].tobytes()
+        numbers = struct.unpack(f"<{len(record) // 4 - 1}f", record[:-4])
+        crc = crc32c(record[:-4], crc32c(struct.pack("<I", self.leaf)))
+        assert struct.unpack("<I", record[-4:])[0] == crc
+        low, high = [], []
+        for target, spread in enumerate(numbers[1:]):
+            count = self.notes["residuals"]
+            table = self.tensors["notes.residuals"][target * count :][:count]
+            unit = self.tensors["head.scale"][target] * spread
+            for side, bounds in ((-level, low), (level, high)):
+                bounds.append(y[target] + unit * np.interp((1 + side) / 2, *table.T))
+        shares, values = self.tensors["notes.distances"].T
+        value = self.distance / numbers[0]
+        novelty = 1.0 if value > values[-1] else np.interp(value, values, shares)
+        return [*low, *high, novelty]
+
 
 def main():
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([sys.argv[1], directory], check=True)
-        rows = apart = 0
+        rows = noted = apart = 0
         for path in sorted(pathlib.Path(directory).glob("*.ramify")):
             model = Model(path)
             sample = json.loads(path.with_suffix(".json").read_text())
             for x, y in zip(sample["x"], sample["y"], strict=True):
                 rows += 1
                 apart += not np.allclose(model.predict(x), y, rtol=1e-4, atol=1e-4)
+            noted += len(sample["notes"])
+            for x, notes in zip(sample["x"], sample["notes"], strict=False):
+                found = model.note(x, sample["level"])
+                apart += not np.allclose(found, notes, rtol=1e-3, atol=1e-3)
     # A row on a border between two cells may fall to either side by rounding.
     assert rows > 400 and apart <= 2, f"{apart} of {rows} predictions differ"
+    assert noted > 300
 
 
 if __name__ == "__main__":

@@ -85,10 +85,41 @@ static void sign_reference(model_file *file, size_t place) {
     memcpy(file->data + place + offsetof(ramify_reference, crc), &crc, sizeof crc);
 }
 
+static uint32_t crc_of_tables(const unsigned char *data, size_t begin, size_t end, char *digits) {
+    uint32_t crc = ramify_crc32c(0, data + begin, end - begin);
+    snprintf(digits, 9, "%08x", crc);
+    return crc;
+}
+
+static void sign_notes(model_file *file) {
+    size_t bytes, begin, leaves;
+    json_t *shape = json_object_get(json_object_get(file->original, "notes.leaves"), "shape");
+    if (!shape)
+        return;
+    leaves = tensor_at(file, "notes.leaves", &bytes);
+    bool residuals = json_object_get(file->original, "notes.residuals") != NULL;
+    begin = tensor_at(file, residuals ? "notes.residuals" : "notes.distances", &bytes);
+    char before[9], after[9];
+    crc_of_tables(file->original_data, begin, leaves, before);
+    crc_of_tables(file->data, begin, leaves, after);
+    json_t *notes = json_object_get(file->config, "notes");
+    const char *found = json_string_value(json_object_get(notes, "crc32c"));
+    if (found && strcmp(found, before) == 0)
+        json_object_set_new(notes, "crc32c", json_string(after));
+    size_t size = (size_t)json_integer_value(json_array_get(shape, 1));
+    for (uint32_t leaf = 0; leaf < json_integer_value(json_array_get(shape, 0)); leaf++) {
+        unsigned char *record = file->data + leaves + leaf * size;
+        uint32_t crc = ramify_crc32c(ramify_crc32c(0, &leaf, 4), record, size - 4);
+        memcpy(record + size - 4, &crc, 4);
+    }
+}
+
 void model_file_sign(model_file *file) {
+    sign_notes(file);
     size_t bytes, starts[64], nodes = 0;
-    size_t begin = tensor_at(file, "tree.nodes", &bytes);
-    for (size_t at = 0; at < bytes;) {
+    bool tree = json_object_get(file->original, "tree.nodes") != NULL;
+    size_t begin = tree ? tensor_at(file, "tree.nodes", &bytes) : 0;
+    for (size_t at = 0; tree && at < bytes;) {
         const ramify_node_header *header =
             (const ramify_node_header *)(file->original_data + begin + at);
         starts[nodes++] = at;
@@ -100,7 +131,10 @@ void model_file_sign(model_file *file) {
         for (uint32_t child = 0; child < header->children; child++)
             sign_reference(file, node + sizeof *header + child * sizeof(ramify_reference));
     }
-    sign_reference(file, tensor_at(file, "tree.root", &bytes));
+    size_t root = tensor_at(file, "tree.root", &bytes);
+    sign_reference(file, root);
+    /* Without a tree, experts.0 follows on tree.root and its pad. */
+    begin = (root + bytes + 63) / 64 * 64;
     char *config = need(json_dumps(file->config, JSON_COMPACT));
     char digits[9];
     uint32_t crc = ramify_crc32c(0, config, strlen(config));
@@ -131,12 +165,13 @@ unsigned char *model_file_join(const model_file *file, size_t *size) {
     return bytes;
 }
 
-random_model *model_file_subject(ramify_context *context) {
+random_model *model_file_subject(ramify_context *context, bool notes) {
     random_model_options options = random_model_defaults();
     options.missing = options.bins = options.route = true;
     options.frequencies = 1;
     options.outputs = 2;
     options.arity = 2;
+    options.notes = notes;
     for (;; options.seed++) {
         random_model *model = random_model_create(context, &options);
         if (model->leaves == 4 && model->stem.knot_count < 40)

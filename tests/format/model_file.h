@@ -28,8 +28,9 @@ void model_file_edit(json_t *root, const char *path, const char *value);
 /* Where a tensor's bytes lie in `data`, by the undamaged header. */
 unsigned char *model_file_tensor(model_file *file, const char *name);
 
-/* Computes the checksums of modules, nodes (from the last to the first), root and resident part
- * again, where the undamaged file has them. */
+/* Computes the checksums of notes, modules, nodes (from the last to the first), root and resident part
+ * again, where the undamaged file has them. That of the tables of notes stays if it was damaged
+ * itself. */
 void model_file_sign(model_file *file);
 
 /* The file's bytes, from aligned_alloc. */
@@ -40,7 +41,7 @@ unsigned char *model_file_join_text(const char *header, size_t length, bool padd
                                     const unsigned char *data, size_t data_size, size_t *size);
 
 /* A small model with one of everything: bins, periodic features, a route, two targets, a tree of
- * three nodes with two children each, and four modules. */
-random_model *model_file_subject(ramify_context *context);
+ * three nodes with two children each, and four modules; with or without notes. */
+random_model *model_file_subject(ramify_context *context, bool notes);
 
 #endif

@@ -52,6 +52,36 @@ static const damage damages[] = {
 #include "damages.inc"
 };
 
+/* Entries of a table of notes. */
+#define SHARE(i) ((size_t)(i)*16)
+#define VALUE(i) ((size_t)(i)*16 + 8)
+
+/* The same model with notes: tables of 10 residuals for each of 2 targets, of 8 distances, and records of 16 bytes. */
+static const damage note_damages[] = {
+#include "damages_notes.inc"
+};
+
+/* One module and one target. */
+static const damage lone_damages[] = {
+    /* clang-format off */
+    {{{F32, "notes.center", 0, "nan"}}, "tensor \"notes.center\": number 0 is nan, expected at most 1e+18 in size"},
+    {{{F32, "notes.center", 4, "inf"}}, "tensor \"notes.center\": number 1 is inf, expected at most 1e+18 in size"},
+    {{{F32, "notes.center", 60, "1"}}, "tensor \"notes.center\": number 15 is 1, expected at most 0 in size"},
+    {{{U32, "ramify.pad.6", 28, "1"}}, "tensor \"notes.residuals\": the pad after it is not 0"},
+    {{{U32, "ramify.pad.7", 0, "1"}}, "tensor \"notes.distances\": the pad after it is not 0"},
+    {{{U32, "ramify.pad.8", 48, "1"}}, "tensor \"notes.leaves\": the pad after it is not 0"},
+    {{{HEADER, "notes.center", 0, NULL}}, "(tensors must neither overlap nor leave a gap)"},
+    /* clang-format on */
+};
+
+/* The same as classes. */
+static const damage class_damages[] = {
+    /* clang-format off */
+    {{{CONFIG, "notes/residuals", 0, "1"}}, "config: notes.residuals is 1, expected 0 to 0"},
+    {{{F32, "notes.leaves", 0, "0"}}, "tensor \"notes.leaves\", leaf 0: number 0 is 0, expected 1e-18 to 1e+18"},
+    /* clang-format on */
+};
+
 static ramify_context *new_context(void) {
     ramify_context *context = NULL;
     assert_int_equal(ramify_context_create(NULL, &context), RAMIFY_OK);
@@ -112,41 +142,51 @@ static void predict_bytes(ramify_context *context, const void *bytes, size_t siz
         x[i] = (double)(i * 37 % 11) - 5.0;
     ramify_status status = ramify_predict_double(predictor, 50, x, 3, y, 2);
     assert_true(status == RAMIFY_OK || status == RAMIFY_ERROR_FORMAT);
+    double low[50 * 2], high[50 * 2], novelty[50];
+    status = ramify_predict_interval(predictor, 50, x, 3, 0.5, y, low, high, 2);
+    assert_true(status == RAMIFY_OK || status == RAMIFY_ERROR_FORMAT ||
+                status == RAMIFY_ERROR_UNSUPPORTED || status == RAMIFY_ERROR_ARGUMENT);
+    for (size_t i = 0; i < 50 && status == RAMIFY_OK; i++)
+        for (size_t t = 0; t < model->targets; t++)
+            assert_true(low[2 * i + t] <= high[2 * i + t]);
+    status = ramify_predict_novelty(predictor, 50, x, 3, novelty);
+    assert_true(status == RAMIFY_OK || status == RAMIFY_ERROR_FORMAT ||
+                status == RAMIFY_ERROR_UNSUPPORTED);
+    for (size_t i = 0; i < 50 && status == RAMIFY_OK; i++)
+        assert_true(novelty[i] >= 0 && novelty[i] <= 1);
     ramify_predictor_destroy(&predictor);
     ramify_close(&model);
 }
 
-static void test_damages(void **state) {
-    (void)state;
-    ramify_context *context = new_context();
-    random_model *subject = model_file_subject(context);
+/* Destroys the subject. */
+static void damage_subject(ramify_context *context, random_model *subject, const damage *list,
+                           size_t count) {
     size_t size;
     void *good = random_model_bytes(subject, &size);
     if (try_bytes(context, good, size) != RAMIFY_OK)
         fail_msg("%s", ramify_message(context));
     size_t failures = 0;
-    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+    for (size_t i = 0; i < count; i++) {
         model_file *file = model_file_take(good, size);
         for (size_t e = 0; e < 4; e++)
-            apply(file, &damages[i].edits[e]);
+            apply(file, &list[i].edits[e]);
         /* A damage to the checksums themselves, or to the config's text, stays. */
         bool signed_by_us = true;
         for (size_t e = 0; e < 4; e++)
-            if (damages[i].edits[e].where && strstr(damages[i].edits[e].where, "/ramify.c"))
+            if (list[i].edits[e].where && strstr(list[i].edits[e].where, "/ramify.c"))
                 signed_by_us = false;
         if (signed_by_us)
             model_file_sign(file);
         for (size_t e = 0; e < 4; e++)
-            if (damages[i].edits[e].kind == TOUCH)
-                model_file_tensor(file, damages[i].edits[e].where)[damages[i].edits[e].offset]++;
+            if (list[i].edits[e].kind == TOUCH)
+                model_file_tensor(file, list[i].edits[e].where)[list[i].edits[e].offset]++;
         size_t bad_size;
         unsigned char *bad = model_file_join(file, &bad_size);
         ramify_status status = try_bytes(context, bad, bad_size);
         const char *message = ramify_message(context);
-        if (status == RAMIFY_OK || !strstr(message, damages[i].message)) {
+        if (status == RAMIFY_OK || !strstr(message, list[i].message)) {
             fprintf(stderr, "damage %zu (%s): status %s\n  found    %s\n  expected %s\n", i,
-                    damages[i].edits[0].where, ramify_status_name(status), message,
-                    damages[i].message);
+                    list[i].edits[0].where, ramify_status_name(status), message, list[i].message);
             failures++;
         }
         predict_bytes(context, bad, bad_size);
@@ -155,6 +195,48 @@ static void test_damages(void **state) {
     }
     assert_int_equal(failures, 0);
     ramify_release(context, good);
+    random_model_destroy(subject);
+}
+
+static void test_damages(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    damage_subject(context, model_file_subject(context, false), damages,
+                   sizeof damages / sizeof damages[0]);
+    ramify_context_destroy(&context);
+}
+
+static void test_damaged_notes(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    damage_subject(context, model_file_subject(context, true), note_damages,
+                   sizeof note_damages / sizeof note_damages[0]);
+    random_model_options options = random_model_defaults();
+    options.levels = 0;
+    options.notes = true;
+    damage_subject(context, random_model_create(context, &options), lone_damages,
+                   sizeof lone_damages / sizeof lone_damages[0]);
+    options.task = RAMIFY_TASK_CLASSIFICATION;
+    options.outputs = 2;
+    damage_subject(context, random_model_create(context, &options), class_damages,
+                   sizeof class_damages / sizeof class_damages[0]);
+    ramify_context_destroy(&context);
+}
+
+/* Records that are whole, but another leaf's. */
+static void test_misplaced_notes(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model *subject = model_file_subject(context, true);
+    size_t size;
+    unsigned char *bytes = random_model_bytes(subject, &size), record[16];
+    unsigned char *records = bytes + size - 64;
+    memcpy(record, records, 16);
+    memcpy(records, records + 16, 16);
+    memcpy(records + 16, record, 16);
+    assert_int_equal(try_bytes(context, bytes, size), RAMIFY_ERROR_FORMAT);
+    assert_non_null(strstr(ramify_message(context), "\"notes.leaves\", leaf 0: checksum"));
+    ramify_release(context, bytes);
     random_model_destroy(subject);
     ramify_context_destroy(&context);
 }
@@ -262,7 +344,7 @@ static void test_lengths(void **state) {
 static void test_whole_sentence(void **state) {
     (void)state;
     ramify_context *context = new_context();
-    random_model *subject = model_file_subject(context);
+    random_model *subject = model_file_subject(context, false);
     size_t size;
     unsigned char *bytes = random_model_bytes(subject, &size);
     bytes[size - 1] ^= 1;
@@ -277,9 +359,10 @@ static void test_whole_sentence(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_damages),     cmocka_unit_test(test_raw_damages),
-        cmocka_unit_test(test_many_values), cmocka_unit_test(test_many_tensors),
-        cmocka_unit_test(test_lengths),     cmocka_unit_test(test_whole_sentence),
+        cmocka_unit_test(test_damages),         cmocka_unit_test(test_damaged_notes),
+        cmocka_unit_test(test_misplaced_notes), cmocka_unit_test(test_raw_damages),
+        cmocka_unit_test(test_many_values),     cmocka_unit_test(test_many_tensors),
+        cmocka_unit_test(test_lengths),         cmocka_unit_test(test_whole_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

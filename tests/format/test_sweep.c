@@ -26,7 +26,7 @@ static int set_up(void **state) {
     static subject s;
     assert_int_equal(ramify_context_create(NULL, &s.context), RAMIFY_OK);
     random_model_options options = random_model_defaults();
-    options.bins = options.route = options.missing = true;
+    options.bins = options.route = options.missing = options.notes = true;
     s.twin = random_model_create(s.context, &options);
     s.bytes = random_model_bytes(s.twin, &s.size);
     *state = &s;
@@ -58,6 +58,15 @@ static bool use(const subject *s, const unsigned char *bytes, size_t size) {
         status = ramify_predict_double(predictor, 8, x, 3, y, 1);
         for (size_t i = 0; i < 8 && status == RAMIFY_OK; i++)
             assert_true(isfinite(y[i]));
+        double low[8], high[8], novelty[8];
+        if (status == RAMIFY_OK)
+            status = ramify_predict_interval(predictor, 8, x, 3, 0.5, y, low, high, 1);
+        for (size_t i = 0; i < 8 && status == RAMIFY_OK; i++)
+            assert_true(isfinite(low[i]) && isfinite(high[i]) && low[i] <= high[i]);
+        if (status == RAMIFY_OK)
+            status = ramify_predict_novelty(predictor, 8, x, 3, novelty);
+        for (size_t i = 0; i < 8 && status == RAMIFY_OK; i++)
+            assert_true(novelty[i] >= 0 && novelty[i] <= 1);
         ramify_predictor_destroy(&predictor);
         ramify_close(&model);
     }

@@ -12,6 +12,7 @@
 #define MODELS 12
 #define ROWS   40
 #define TIED   11 /* seed of a model of binary nodes that is written once more, with ties */
+#define LEVEL  0.7
 
 static json_t *numbers(const double *values, size_t count) {
     json_t *list = json_array();
@@ -20,15 +21,32 @@ static json_t *numbers(const double *values, size_t count) {
     return list;
 }
 
+/* A row's lower bounds, upper bounds and novelty; nothing where the model has no notes. notes[2 targets
+ * + 1] */
+static bool write_notes(ramify_predictor *predictor, const random_model *twin, const double *x,
+                        uint32_t targets, double *notes, json_t *list) {
+    if (!twin->draft.notes)
+        return true;
+    uint32_t columns = twin->stem.columns;
+    if (targets > 0 && ramify_predict_interval(predictor, 1, x, columns, LEVEL, NULL, notes,
+                                               notes + targets, targets) != RAMIFY_OK)
+        return false;
+    if (ramify_predict_novelty(predictor, 1, x, columns, notes + 2 * targets) != RAMIFY_OK)
+        return false;
+    return json_array_append_new(list, numbers(notes, 2 * (size_t)targets + 1)) == 0;
+}
+
 static bool write_rows(ramify_context *context, random_model *twin, ramify_model *model,
                        const char *path) {
     ramify_predictor *predictor = NULL;
     if (ramify_predictor_create(context, model, 1, &predictor) != RAMIFY_OK)
         return false;
-    json_t *x_list = json_array(), *y_list = json_array();
+    json_t *x_list = json_array(), *y_list = json_array(), *note_list = json_array();
+    bool classes = twin->schema.task == RAMIFY_TASK_CLASSIFICATION;
     double *x = calloc(twin->stem.columns, sizeof *x);
     double *y = calloc(model->outputs, sizeof *y);
-    bool good = x && y;
+    double *notes = calloc(2 * (size_t)model->outputs + 1, sizeof *notes);
+    bool good = x && y && notes;
     for (size_t row = 0; row < ROWS && good; row++) {
         random_model_row(twin, x);
         for (uint32_t c = 0; c < twin->stem.columns; c++) {
@@ -38,14 +56,18 @@ static bool write_rows(ramify_context *context, random_model *twin, ramify_model
         }
         good = ramify_predict_double(predictor, 1, x, twin->stem.columns, y, model->outputs) ==
                RAMIFY_OK;
+        good =
+            good && write_notes(predictor, twin, x, classes ? 0 : model->outputs, notes, note_list);
         json_array_append_new(x_list, numbers(x, twin->stem.columns));
         json_array_append_new(y_list, numbers(y, model->outputs));
     }
-    json_t *rows = json_pack("{s:o, s:o}", "x", x_list, "y", y_list);
+    json_t *rows = json_pack("{s:o, s:o, s:f, s:o}", "x", x_list, "y", y_list, "level", LEVEL,
+                             "notes", note_list);
     good = good && rows && json_dump_file(rows, path, 0) == 0;
     json_decref(rows);
     free(x);
     free(y);
+    free(notes);
     ramify_predictor_destroy(&predictor);
     return good;
 }

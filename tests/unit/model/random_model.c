@@ -39,6 +39,7 @@ random_model_options random_model_any(uint64_t seed) {
         options.hidden[i] = 1 + (uint32_t)ramify_random_below(&random, 40);
     if (options.task == RAMIFY_TASK_REGRESSION && ramify_random_below(&random, 2))
         options.outputs = 1;
+    options.notes = ramify_random_below(&random, 4) > 0;
     return options;
 }
 
@@ -255,6 +256,69 @@ static void make_modules(random_model *m, const random_model_options *options) {
     m->draft.module_count = m->module_count;
 }
 
+/* Depth-first, by the slow way: a leaf comes after all leaves below its ancestors' earlier children. */
+static void number_leaves(random_model *m, uint32_t node, uint32_t *next) {
+    if (m->nodes[node].children == 0)
+        m->leaf[node] = (*next)++;
+    for (uint32_t c = 0; c < m->nodes[node].children; c++)
+        number_leaves(m, m->nodes[node].first_child + c, next);
+}
+
+/* Entries of ascending share, from .02 or 0 to near 1, and of value, in a range of about `width`. */
+static ramify_note *make_table(ramify_random *random, uint32_t count, double first, double value,
+                               double width) {
+    ramify_note *table = get(count, sizeof *table);
+    for (uint32_t i = 0; i < count; i++) {
+        double place = (double)i / (double)count;
+        value += 2 * width * ramify_random_uniform(random) / (double)count;
+        table[i] = (ramify_note){.share = first + place * (1 - 2 * first) +
+                                          0.5 * ramify_random_uniform(random) / (double)count,
+                                 .value = value};
+    }
+    table[0].share = first;
+    if (first > 0)
+        table[count - 1].share = 1 - first;
+    return table;
+}
+
+static void make_notes(random_model *m, const random_model_options *options) {
+    ramify_random random = ramify_random_stream(options->seed, RAMIFY_PURPOSE_SPLIT, 78, 0);
+    uint32_t targets = options->task == RAMIFY_TASK_REGRESSION ? options->outputs : 0, next = 0;
+    m->leaf = get(m->draft.node_count, sizeof *m->leaf);
+    number_leaves(m, 0, &next);
+    if (!options->notes)
+        return;
+    uint32_t residuals = targets ? 2 + (uint32_t)ramify_random_below(&random, 30) : 0;
+    uint32_t distances = 1 + (uint32_t)ramify_random_below(&random, 30);
+    m->residuals = get((size_t)targets * residuals, sizeof *m->residuals);
+    for (uint32_t t = 0; t < targets; t++) {
+        ramify_note *table = make_table(&random, residuals, 0.02, -3, 3);
+        memcpy(m->residuals + (size_t)t * residuals, table, residuals * sizeof *table);
+        free(table);
+    }
+    m->distances = make_table(&random, distances, 0, 0, 20);
+    m->reach = get(m->leaves, sizeof *m->reach);
+    m->spread = get((size_t)m->leaves * targets, sizeof *m->spread);
+    for (uint32_t i = 0; i < m->leaves; i++)
+        m->reach[i] = 0.3F + (float)ramify_random_uniform(&random);
+    for (size_t i = 0; i < (size_t)m->leaves * targets; i++)
+        m->spread[i] = 0.1F + (float)ramify_random_uniform(&random);
+    if (options->levels == 0) {
+        m->note_center = get(ramify_pad(m->stem.plain), sizeof *m->note_center);
+        for (uint32_t i = 0; i < m->stem.plain; i++)
+            m->note_center[i] = (float)ramify_random_uniform(&random);
+    }
+    m->notes = (ramify_draft_notes){
+        .shape = {.residuals = residuals, .distances = distances, .rows = 1000},
+        .residuals = m->residuals,
+        .distances = m->distances,
+        .center = m->note_center,
+        .reach = m->reach,
+        .spread = m->spread,
+    };
+    m->draft.notes = &m->notes;
+}
+
 random_model *random_model_create(ramify_context *context, const random_model_options *options) {
     random_model *m = get(1, sizeof *m);
     m->context = context;
@@ -269,6 +333,7 @@ random_model *random_model_create(ramify_context *context, const random_model_op
         m->head_center[i] = 10.0 * ramify_random_normal(&m->random);
         m->head_scale[i] = 1.0 + ramify_random_uniform(&m->random);
     }
+    make_notes(m, options);
     m->draft.kind = options->levels > 0 ? "pathways" : "mlp";
     m->draft.schema = &m->schema;
     m->draft.stem = &m->stem;
@@ -291,9 +356,12 @@ void random_model_destroy(random_model *m) {
         free(m->schema.classes[i]);
     for (uint32_t i = 0; i < m->module_count; i++)
         free(m->modules[i]);
-    void *parts[] = {m->schema.columns, m->schema.targets, m->schema.classes, m->columns, m->center,
-                     m->scale,          m->head_center,    m->head_scale,     m->knots,   m->table,
-                     m->frequency,      m->route,          m->prototypes,     m->modules, m->nodes};
+    void *parts[] = {m->schema.columns, m->schema.targets, m->schema.classes, m->columns,
+                     m->center,         m->scale,          m->head_center,    m->head_scale,
+                     m->knots,          m->table,          m->frequency,      m->route,
+                     m->prototypes,     m->modules,        m->nodes,          m->leaf,
+                     m->residuals,      m->distances,      m->note_center,    m->reach,
+                     m->spread};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         free(parts[i]);
     json_decref(m->draft.config);
@@ -490,14 +558,14 @@ static void answer_of(const random_model *m, uint32_t module, const double *feat
         y[j] /= sum;
 }
 
-uint32_t random_model_predict(const random_model *m, const double *x, double *y) {
-    encoded row = encode(m, x);
+/* The leaf at the end of a point's way. */
+static uint32_t leaf_of(const random_model *m, const double *point) {
     uint32_t node = 0;
     while (m->nodes[node].children > 0) {
         uint32_t best = 0;
         double least = (double)INFINITY;
         for (uint32_t c = 0; c < m->nodes[node].children; c++) {
-            double distance = distance_of(m, row.point, m->nodes[node].first_child + c);
+            double distance = distance_of(m, point, m->nodes[node].first_child + c);
             if (distance < least) {
                 least = distance;
                 best = c;
@@ -505,9 +573,58 @@ uint32_t random_model_predict(const random_model *m, const double *x, double *y)
         }
         node = m->nodes[node].first_child + best;
     }
+    return node;
+}
+
+uint32_t random_model_predict(const random_model *m, const double *x, double *y) {
+    encoded row = encode(m, x);
+    uint32_t node = leaf_of(m, row.point);
     answer_of(m, m->nodes[node].module, row.features, y);
     free_encoded(&row);
     return m->nodes[node].module;
+}
+
+static double value_at(const ramify_note *table, uint32_t count, double share) {
+    uint32_t i = 0;
+    while (i + 2 < count && table[i + 1].share < share)
+        i++;
+    double along = (share - table[i].share) / (table[i + 1].share - table[i].share);
+    return (1 - along) * table[i].value + along * table[i + 1].value;
+}
+
+static double share_of(const ramify_note *table, uint32_t count, double value) {
+    if (value > table[count - 1].value)
+        return 1;
+    double share = 0;
+    for (uint32_t i = 0; i + 1 < count; i++)
+        if (table[i].value <= value && value <= table[i + 1].value)
+            share = table[i].share + (table[i + 1].share - table[i].share) *
+                                         (value - table[i].value) /
+                                         (table[i + 1].value - table[i].value);
+    return share;
+}
+
+double random_model_note(const random_model *m, const double *x, const double *y, double level,
+                         double *low, double *high) {
+    encoded row = encode(m, x);
+    uint32_t node = leaf_of(m, row.point), leaf = m->leaf[node];
+    double square = node > 0 ? distance_of(m, row.point, node) : 0;
+    if (node == 0) {
+        float *plain = get(m->stem.plain + 1, sizeof *plain);
+        plain_of(m, x, plain);
+        for (uint32_t i = 0; i < m->stem.plain; i++)
+            square += pow((double)plain[i] - (double)m->note_center[i], 2);
+        free(plain);
+    }
+    free_encoded(&row);
+    uint32_t count = m->notes.shape.residuals, targets = m->schema.target_count;
+    for (uint32_t t = 0; count > 0 && t < targets; t++) {
+        const ramify_note *table = m->residuals + (size_t)t * count;
+        double unit = m->head_scale[t] * (double)m->spread[(size_t)leaf * targets + t];
+        low[t] = y[t] + unit * value_at(table, count, (1 - level) / 2);
+        high[t] = y[t] + unit * value_at(table, count, (1 + level) / 2);
+    }
+    return share_of(m->distances, m->notes.shape.distances, sqrt(square) / (double)m->reach[leaf]);
 }
 
 /* weight[node] for every node, from the root down. */

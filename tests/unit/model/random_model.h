@@ -17,6 +17,7 @@ typedef struct random_model_options {
     uint32_t hidden[3];     /* widths; 0: no such layer */
     uint32_t members;
     uint32_t modules; /* shared by the leaves at random; 0: one per leaf */
+    bool notes;
     uint64_t seed;
 } random_model_options;
 
@@ -38,6 +39,10 @@ typedef struct random_model {
     uint32_t module_count;
     ramify_draft_node *nodes;
     uint32_t leaves;
+    uint32_t *leaf;           /* number of every node that is one */
+    ramify_draft_notes notes; /* of the next five */
+    ramify_note *residuals, *distances;
+    float *note_center, *reach, *spread;
     ramify_draft draft;
 } random_model;
 
@@ -54,6 +59,11 @@ void random_model_row(random_model *model, double *x /* columns */);
 
 /* What the model should predict: y[outputs]. Returns the module that the row is sent to. */
 uint32_t random_model_predict(const random_model *model, const double *x, double *y);
+
+/* Interval and novelty of a row, in a model with notes. Returns the novelty; low and high [targets]
+ * lie around y, and are left alone in a classification. */
+double random_model_note(const random_model *model, const double *x, const double *y, double level,
+                         double *low, double *high);
 
 /* The same with up to top_k experts per row, from the weights of all leaves; none may weigh the
  * same as another (blend.h says what is computed). */

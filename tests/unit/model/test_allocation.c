@@ -33,6 +33,10 @@ static ramify_status use(const ramify_model *opened, subject *s) {
     if (status == RAMIFY_OK)
         status = ramify_predict_gradient(predictor, 1, x, 3, 0, gradient, 3);
     if (status == RAMIFY_OK)
+        status = ramify_predict_interval(predictor, 1, x, 3, 0.5, y, gradient, gradient + 1, 1);
+    if (status == RAMIFY_OK)
+        status = ramify_predict_novelty(predictor, 1, x, 3, y);
+    if (status == RAMIFY_OK)
         status = ramify_model_check(s->context, model);
     if (status == RAMIFY_OK)
         status = ramify_save(s->context, model, s->path);
@@ -40,8 +44,8 @@ static ramify_status use(const ramify_model *opened, subject *s) {
     return status;
 }
 
-static ramify_status through_file(subject *s, ramify_access access, uint64_t bound) {
-    ramify_open_options options = {.access = access, .resident_bytes = bound};
+static ramify_status through_file(subject *s, ramify_access access, uint64_t bound, bool notes) {
+    ramify_open_options options = {.access = access, .resident_bytes = bound, .notes = notes};
     ramify_model *model = NULL;
     ramify_status status = ramify_open(s->context, s->path, &options, &model);
     if (status == RAMIFY_OK)
@@ -51,15 +55,15 @@ static ramify_status through_file(subject *s, ramify_access access, uint64_t bou
 }
 
 static ramify_status through_read(subject *s) {
-    return through_file(s, RAMIFY_ACCESS_READ, 0);
+    return through_file(s, RAMIFY_ACCESS_READ, 0, false);
 }
 
 static ramify_status through_cache(subject *s) {
-    return through_file(s, RAMIFY_ACCESS_READ, 100000);
+    return through_file(s, RAMIFY_ACCESS_READ, 100000, true);
 }
 
 static ramify_status through_map(subject *s) {
-    return through_file(s, RAMIFY_ACCESS_MMAP, 0);
+    return through_file(s, RAMIFY_ACCESS_MMAP, 0, false);
 }
 
 static ramify_status through_draft(subject *s) {
@@ -82,7 +86,7 @@ static void test_every_allocation(void **state) {
     close(mkstemp(s.path));
     s.context = counting_context(&s.counts);
     random_model_options options = random_model_defaults();
-    options.bins = options.route = true;
+    options.bins = options.route = options.notes = true;
     options.frequencies = 1;
     s.twin = random_model_create(s.context, &options);
     assert_int_equal(through_draft(&s), RAMIFY_OK); /* writes the file, too */
