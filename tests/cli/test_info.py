@@ -26,6 +26,8 @@ KEYS = {
     "path_bytes",
     "module_bytes",
     "file_bytes",
+    "intervals",
+    "novelty",
     "config",
 }
 
@@ -40,9 +42,11 @@ def test_json(tool, made: Made):
     assert info["file_bytes"] == made.wave.stat().st_size
     assert isinstance(info["config"], dict)
     assert info["modules"] <= info["leaves"]
+    assert info["intervals"] is True and info["novelty"] is True
     side = json.loads(tool("info", made.side, "--json", "--check").out)
     assert side["task"] == "classification" and side["classes"] == ["high", "low"]
     assert side["checked"] is True
+    assert side["intervals"] is False and side["novelty"] is True
 
 
 def test_text(tool, made: Made):
@@ -55,6 +59,9 @@ def test_text(tool, made: Made):
     assert lines[3] == "classes     high, low"
     assert lines[-1] == "checked     every node and every expert is sound"
     assert "checked" not in tool("info", made.side).out
+    assert "notes       for novelty" in lines
+    wave = tool("info", made.wave).out.splitlines()
+    assert "notes       for intervals and novelty" in wave
 
 
 def test_importance(tool, made: Made):

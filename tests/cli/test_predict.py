@@ -7,6 +7,7 @@ import io
 import json
 import math
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -123,6 +124,123 @@ def test_several_experts_blend(tool, made: Made):
     done = tool("predict", made.wave, made.test, "--top-k", "17")
     assert done.status == 2
     assert "17 experts per row (top_k), 16 are the most" in done.err
+
+
+def test_intervals(tool, made: Made):
+    plain = predicted(tool("predict", made.wave, made.test))
+    truth = [float(row["target"]) for row in rows_of(made.test)]
+    width = 0.0
+    for level, words in ((0.5, "50%"), (0.8, "0.8"), (0.9, "90%")):
+        lines = predicted(tool("predict", made.wave, made.test, "--interval", words))
+        assert lines[0] == ["target", "target_low", "target_high"]
+        assert [line[:1] for line in lines] == plain
+        bounds = [[float(cell) for cell in line[1:]] for line in lines[1:]]
+        held = [a <= t <= b for t, (a, b) in zip(truth, bounds, strict=True)]
+        assert abs(sum(held) / 300 - level) < 0.12
+        wide = sum(b - a for a, b in bounds) / 300
+        assert wide > width
+        width = wide
+        done = tool("evaluate", made.wave, made.test, "--interval", words, "--json")
+        told = json.loads(done.out)["interval"]
+        assert told["level"] == pytest.approx(level)
+        assert told["coverage"] == pytest.approx(sum(held) / 300)
+        assert told["width"] == pytest.approx(wide, rel=1e-6)
+    text = tool("evaluate", made.wave, made.test, "--interval", "90%").out
+    coverage, wide = told["coverage"] * 100, told["width"]
+    line = f", 90% intervals hold {coverage:.2f}% and are {wide:.6g} wide"
+    assert text.splitlines()[0].endswith(line)
+    assert "interval" not in json.loads(
+        tool("evaluate", made.wave, made.test, "--json").out
+    )
+
+
+def test_intervals_of_several_targets(tool, made: Made):
+    words = ["train", made.train, "--target", "target,y", "-o", "m", *QUICK]
+    assert tool(*words).status == 0
+    lines = predicted(tool("predict", "m", made.test, "--interval", "0.9", "--novelty"))
+    assert lines[0] == [
+        "target",
+        "target_low",
+        "target_high",
+        "y",
+        "y_low",
+        "y_high",
+        "novelty",
+    ]
+    for line in lines[1:]:
+        first, low, high, second, below, above, novelty = map(float, line)
+        assert low < first < high and below < second < above and 0 <= novelty <= 1
+    done = tool("evaluate", "m", made.test, "--interval", "0.9", "--json")
+    score = json.loads(done.out)
+    assert "interval" not in score
+    for target in score["targets"]:
+        assert target["interval"].keys() == {"level", "coverage", "width"}
+        assert target["interval"]["coverage"] > 0.75
+    lines = tool("evaluate", "m", made.test, "--interval", "0.9").out.splitlines()
+    assert "intervals" not in lines[0]
+    assert all("90% intervals hold" in line for line in lines[1:3])
+
+
+def test_names_are_quoted_whole(tool, made: Made, tmp_path):
+    text = made.train.read_text().replace("target", '"how far, m"', 1)
+    (tmp_path / "t.csv").write_text(text)
+    words = ["train", "t.csv", "--target", '"how far, m"', "-o", "m", *QUICK]
+    assert tool(*words).status == 0
+    lines = predicted(tool("predict", "m", "t.csv", "--interval", "0.9"))
+    assert lines[0] == ["how far, m", "how far, m_low", "how far, m_high"]
+
+
+def test_novelty(tool, made: Made, tmp_path):
+    for model, table in ((made.wave, made.test), (made.side, made.side_test)):
+        plain = predicted(tool("predict", model, table))
+        lines = predicted(tool("predict", model, table, "--novelty"))
+        assert lines[0] == ["target", "novelty"]
+        assert [line[:1] for line in lines] == plain
+        novelty = [float(line[-1]) for line in lines[1:]]
+        assert all(0 <= value <= 1 for value in novelty)
+        assert 0.35 < sum(novelty) / 300 < 0.65
+        (tmp_path / "far.csv").write_text("x,y,colour\n40,-30,red\n-50,50,blue\n")
+        lines = predicted(tool("predict", model, "far.csv", "--novelty"))
+        assert [line[-1] for line in lines[1:]] == ["1", "1"]
+
+
+def test_notes_however_the_model_is_held(tool, made: Made):
+    words = ["predict", made.wave, made.test, "--interval", "90%", "--novelty"]
+    need = json.loads(tool("info", made.wave, "--json").out)["resident_bytes"]
+    usual = predicted(tool(*words))
+    for more in (["--access", "mmap"], ["--threads", "1"], ["--threads", "3"]):
+        assert predicted(tool(*words, *more)) == usual
+    # The bound holds for all of it: what a row needs is more with intervals.
+    done = tool(*words, "--resident", str(need))
+    assert done.status == 1 and "one row needs" in done.err
+    more = int(re.search(r"one row needs (\d+) bytes", done.err).group(1))
+    assert need < more < need + 10000
+    done = tool(*words, "--resident", str(more), "-o", "p.csv", "--json")
+    assert json.loads(done.out)["peak_resident_bytes"] <= more
+    assert predicted(tool(*words, "--resident", str(more), "--threads", "3")) == usual
+
+
+def test_intervals_that_cannot_be(tool, made: Made):
+    for verb in ("predict", "evaluate"):
+        done = tool(verb, made.side, made.side_test, "--interval", "90%")
+        assert (done.status, done.out) == (2, "")
+        assert "--interval needs a regression" in done.err
+        for level in ("1", "0", "90"):
+            done = tool(verb, made.wave, made.test, "--interval", level)
+            assert (done.status, done.out) == (2, "")
+            assert f"--interval {level}: must lie between 0 and 1" in done.err
+        done = tool(verb, made.wave, made.test, "--interval", "99.9%")
+        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+        assert (
+            "an interval of 99.9% needs more rows than the 100 that its residuals were "
+            "measured on: ask for at most 98.01%, or train with more rows"
+        ) in done.err
+        done = tool(verb, made.wave, made.test, "--interval", "98.01%")
+        assert done.status == 0
+    assert (
+        "--proba says how sure"
+        in tool("predict", made.side, made.side_test, "--interval", ".5").err
+    )
 
 
 def test_a_bound_too_low_is_refused(tool, made: Made):
