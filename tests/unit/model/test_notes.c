@@ -356,6 +356,8 @@ static void test_bound_is_kept(void **state) {
             assert_true(residency.peak_bytes <= bounds[i]);
             for (uint32_t p = 0; p < predictors; p++)
                 ramify_predictor_destroy(&made[p]);
+            ramify_model_get_residency(model, &residency);
+            assert_int_equal(residency.resident_bytes, counts.live - before);
             ramify_close(&model);
             ramify_context_destroy(&context);
             assert_int_equal(counts.live, 0);
