@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void table_demand(bool held) {
     if (!held)
@@ -19,7 +20,7 @@ static void check_table(const ramify_table *table) {
         const ramify_column *column = &table->columns[c];
         table_demand(column->name && column->name[0] != '\0');
         table_demand(ramify_text_valid(column->name, strlen(column->name)));
-        table_demand(ramify_table_find(table, column->name) == c);
+        table_demand(ramify_table_find(table, column->name, strlen(column->name)) == c);
         uint32_t next = 0;
         for (size_t r = 0; r < table->rows; r++) {
             if (!column->text) {
