@@ -24,6 +24,7 @@ struct ramify_pool {
     ramify_task_run run;
     void *argument;
     size_t tasks;
+    size_t allowed; /* workers that take tasks: no more than there are tasks */
     atomic_size_t next;
     size_t failed_task; /* lowest failed task so far, under lock */
     ramify_status status;
@@ -74,8 +75,8 @@ static void *worker_main(void *argument) {
             break;
         seen = pool->job;
         pthread_mutex_unlock(&pool->lock);
-        /* Callers keep scratch for no more workers than there are tasks. */
-        if (self->number < pool->tasks)
+        /* Callers keep scratch for so many and no more. */
+        if (self->number < pool->allowed)
             work(pool, self->number);
         pthread_mutex_lock(&pool->lock);
         if (--pool->busy == 0)
@@ -125,11 +126,20 @@ static ramify_status run_here(size_t tasks, ramify_task_run run, void *argument,
     return RAMIFY_OK;
 }
 
+static bool is_inside_task(const ramify_context *context) {
+    return context->pool && current.pool == context->pool;
+}
+
 ramify_status ramify_parallel(ramify_context *context, size_t tasks, ramify_task_run run,
                               void *argument) {
-    if (context->pool && current.pool == context->pool)
+    if (is_inside_task(context))
         return run_here(tasks, run, argument, current.worker);
-    if (tasks <= 1 || context->threads == 1)
+    return ramify_parallel_on(context, context->threads, tasks, run, argument);
+}
+
+ramify_status ramify_parallel_on(ramify_context *context, uint32_t workers, size_t tasks,
+                                 ramify_task_run run, void *argument) {
+    if (tasks <= 1 || workers == 1 || context->threads == 1 || is_inside_task(context))
         return run_here(tasks, run, argument, 0);
     if (!context->pool)
         context->pool = pool_create(context);
@@ -141,6 +151,7 @@ ramify_status ramify_parallel(ramify_context *context, size_t tasks, ramify_task
     pool->run = run;
     pool->argument = argument;
     pool->tasks = tasks;
+    pool->allowed = tasks < workers ? tasks : workers;
     pool->failed_task = SIZE_MAX;
     pool->status = RAMIFY_OK;
     atomic_store(&pool->next, 0);

@@ -8,9 +8,9 @@
 
 #include "ramify.h"
 
-/* One task. worker is below ramify_threads(context) and below the number of tasks, and names scratch
- * memory that no other running task uses. A task that fails calls ramify_fail and returns the
- * status. */
+/* One task. worker is below ramify_threads(context), below the number of tasks and below the number
+ * of workers that the call allows, and names scratch memory that no other running task uses. A task
+ * that fails calls ramify_fail and returns the status. */
 typedef ramify_status (*ramify_task_run)(void *argument, size_t task, uint32_t worker);
 
 /* Runs task 0 .. tasks-1, handed out in order, on the pool and the calling thread, and returns when
@@ -19,6 +19,11 @@ typedef ramify_status (*ramify_task_run)(void *argument, size_t task, uint32_t w
  * worker, whatever its number. When threads cannot be started, fewer are used. */
 ramify_status ramify_parallel(ramify_context *context, size_t tasks, ramify_task_run run,
                               void *argument);
+
+/* The same on at most `workers` threads, at least 1, for callers whose scratch is bounded. Called
+ * from inside a task it runs everything there as worker 0, as the scratch is the call's own. */
+ramify_status ramify_parallel_on(ramify_context *context, uint32_t workers, size_t tasks,
+                                 ramify_task_run run, void *argument);
 
 /* Ends the pool's threads; called by ramify_context_destroy. */
 void ramify_pool_destroy(ramify_context *context);

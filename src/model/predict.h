@@ -146,6 +146,11 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
                                           const ramify_table *table, const ramify_match *match,
                                           const ramify_wanted *wanted);
 
+/* Workers for tasks that predict, each with a predictor of its own: as many as there are threads,
+ * tasks, and under a bound predictors that it counts; at least 1. */
+uint32_t ramify_predict_workers(const ramify_context *context, const ramify_model *model,
+                                size_t tasks);
+
 /* Adds the predictor's counts to the model's. */
 void ramify_predictor_report(ramify_predictor *predictor);
 

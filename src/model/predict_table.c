@@ -12,7 +12,6 @@
 #include "text.h"
 #include "threads.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 /* Rows of a block: enough for every expert's share to be worth gathering, few enough to stay in the
@@ -152,38 +151,9 @@ static ramify_status start_workers(table_job *job) {
     return RAMIFY_OK;
 }
 
-/* Blocks that the workers take one after the other. */
-typedef struct block_queue {
-    table_job *job;
-    ramify_task_run run;
-    size_t blocks;
-    atomic_size_t next;
-    atomic_bool failed;
-} block_queue;
-
-/* Task: one worker, to the end of the blocks. There may be fewer workers than threads, as a bound
- * counts them. */
-static ramify_status work(void *argument, size_t number, uint32_t thread) {
-    (void)thread;
-    block_queue *queue = argument;
-    ramify_status status = RAMIFY_OK;
-    while (status == RAMIFY_OK && !atomic_load_explicit(&queue->failed, memory_order_relaxed)) {
-        size_t block = atomic_fetch_add_explicit(&queue->next, 1, memory_order_relaxed);
-        if (block >= queue->blocks)
-            break;
-        status = queue->run(queue->job, block, (uint32_t)number);
-    }
-    if (status != RAMIFY_OK)
-        atomic_store_explicit(&queue->failed, true, memory_order_relaxed);
-    return status;
-}
-
 static ramify_status run_blocks(table_job *job, ramify_task_run run) {
-    block_queue queue = {
-        .job = job, .run = run, .blocks = (job->rows + job->block - 1) / job->block};
-    if (job->worker_count == 1)
-        return work(&queue, 0, 0);
-    return ramify_parallel(job->context, job->worker_count, work, &queue);
+    size_t blocks = (job->rows + job->block - 1) / job->block;
+    return ramify_parallel_on(job->context, job->worker_count, blocks, run, job);
 }
 
 /* Orders the rows by expert: a radix sort by bytes of the module's number, lowest first, that skips
@@ -264,6 +234,15 @@ static ramify_status predict_matched(table_job *job, const char *source) {
     return status;
 }
 
+uint32_t ramify_predict_workers(const ramify_context *context, const ramify_model *model,
+                                size_t tasks) {
+    size_t workers = ramify_threads(context);
+    if (model->bound > 0 && workers > model->predictors)
+        workers = model->predictors;
+    workers = workers < tasks ? workers : tasks;
+    return workers > 0 ? (uint32_t)workers : 1;
+}
+
 ramify_status ramify_predict_table(ramify_context *context, ramify_model *model,
                                    const ramify_table *table, double *y) {
     ramify_clear(context);
@@ -298,14 +277,10 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
                      .match = match ? match : made,
                      .rows = ramify_table_rows(table),
                      .wanted = *wanted,
-                     .worker_count = ramify_threads(context),
                      .by_expert = slots > 0 && slots < model->limits.modules};
     job.block = job.rows < BLOCK_ROWS ? (job.rows > 0 ? job.rows : 1) : BLOCK_ROWS;
-    size_t tasks = (job.rows + job.block - 1) / job.block;
-    if (job.worker_count > tasks)
-        job.worker_count = tasks > 0 ? (uint32_t)tasks : 1;
-    if (model->bound > 0 && job.worker_count > model->predictors)
-        job.worker_count = model->predictors;
+    job.worker_count =
+        ramify_predict_workers(context, model, (job.rows + job.block - 1) / job.block);
     ramify_status status = predict_matched(&job, table->source);
     ramify_match_destroy(context, &made);
     return status;

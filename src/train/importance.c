@@ -57,9 +57,9 @@ static void add_losses(const importance_job *job, const uint32_t *rows, size_t c
     if (match->schema->task == RAMIFY_TASK_CLASSIFICATION) {
         for (size_t i = 0; i < count; i++) {
             uint32_t label = (uint32_t)ramify_match_target(match, 0, rows[i]);
-            bool wrong;
-            sums[NATS] += ramify_score_class(y + i * outputs, outputs, label, &wrong);
-            sums[WRONG] += wrong;
+            uint32_t likeliest;
+            sums[NATS] += ramify_score_class(y + i * outputs, outputs, label, &likeliest);
+            sums[WRONG] += likeliest != label;
         }
         return;
     }
@@ -105,14 +105,6 @@ static ramify_status run_task(void *argument, size_t task, uint32_t number) {
     return RAMIFY_OK;
 }
 
-static ramify_status run_tasks(importance_job *job) {
-    if (job->worker_count > 1)
-        return ramify_parallel(job->context, job->tasks, run_task, job);
-    for (size_t task = 0; task < job->tasks; task++)
-        RAMIFY_TRY(run_task(job, task, 0));
-    return RAMIFY_OK;
-}
-
 static ramify_status start_workers(importance_job *job) {
     ramify_context *context = job->context;
     job->workers = ramify_allocate_zeroed(context, job->worker_count, sizeof *job->workers);
@@ -147,10 +139,7 @@ static ramify_status start(importance_job *job) {
     job->sums = ramify_allocate_zeroed(job->context, job->tasks, task_bytes);
     if (!job->sums)
         return RAMIFY_ERROR_MEMORY;
-    /* The bound counts one predictor. */
-    job->worker_count = job->model->bound > 0 ? 1 : ramify_threads(job->context);
-    if (job->worker_count > job->tasks)
-        job->worker_count = (uint32_t)job->tasks;
+    job->worker_count = ramify_predict_workers(job->context, job->model, job->tasks);
     return start_workers(job);
 }
 
@@ -231,7 +220,7 @@ static ramify_status measure(importance_job *job) {
         return RAMIFY_ERROR_MEMORY;
     RAMIFY_TRY(ramify_score_find_rows(job->context, job->match, job->rows, &job->count));
     RAMIFY_TRY(start(job));
-    return run_tasks(job);
+    return ramify_parallel_on(job->context, job->worker_count, job->tasks, run_task, job);
 }
 
 ramify_status ramify_importance(ramify_context *context, ramify_model *model,

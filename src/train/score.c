@@ -88,12 +88,12 @@ static double calibration_error(const sureness *s, size_t rows) {
     return error / (double)rows;
 }
 
-double ramify_score_class(const double *p, uint32_t classes, uint32_t label, bool *wrong) {
+double ramify_score_class(const double *p, uint32_t classes, uint32_t label, uint32_t *likeliest) {
     uint32_t best = 0;
     for (uint32_t c = 1; c < classes; c++)
         if (p[c] > p[best])
             best = c;
-    *wrong = best != label;
+    *likeliest = best;
     /* A probability that rounded to 0 counts as the smallest there is, not as infinity. */
     return -log(p[label] > 1e-300 ? p[label] : 1e-300);
 }
@@ -105,20 +105,18 @@ static void score_classes(const ramify_match *match, const uint32_t *rows, size_
     sureness sure = {{0}, {0}};
     for (size_t i = 0; i < count; i++) {
         uint32_t label = (uint32_t)ramify_match_target(match, 0, rows[i]);
-        bool mistaken;
-        nats += ramify_score_class(y + i * classes, classes, label, &mistaken);
-        loss[i] = mistaken;
-        wrong += loss[i];
         const double *p = y + i * classes;
-        double most = 0;
-        for (uint32_t c = 0; c < classes; c++) {
+        uint32_t likeliest;
+        nats += ramify_score_class(p, classes, label, &likeliest);
+        loss[i] = likeliest != label;
+        wrong += loss[i];
+        for (uint32_t c = 0; c < classes; c++)
             squares += (p[c] - (c == label)) * (p[c] - (c == label));
-            most = p[c] > most ? p[c] : most;
-        }
+        double most = p[likeliest] > 0 ? p[likeliest] : 0; /* NaN where the network overflowed */
         int bin = (int)(most * SURENESS_BINS);
         bin = bin < SURENESS_BINS ? bin : SURENESS_BINS - 1;
         sure.probability[bin] += most;
-        sure.right[bin] += !mistaken;
+        sure.right[bin] += likeliest == label;
     }
     score->accuracy = 1 - wrong / (double)count;
     score->log_loss = nats / (double)count;

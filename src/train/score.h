@@ -13,9 +13,9 @@ ramify_score ramify_score_none(void);
 ramify_status ramify_score_find_rows(ramify_context *context, const ramify_match *match,
                                      uint32_t *rows, size_t *count);
 
-/* Log loss, in nats, of one row's probabilities p[classes] whose class is `label`, and whether
- * another class is likeliest. */
-double ramify_score_class(const double *p, uint32_t classes, uint32_t label, bool *wrong);
+/* Log loss, in nats, of one row's probabilities p[classes] whose class is `label`, and the likeliest
+ * class: the first of equals. */
+double ramify_score_class(const double *p, uint32_t classes, uint32_t label, uint32_t *likeliest);
 
 /* Scores predictions of `count` rows of a match (whose targets are all there).
  *   rows  table rows; y  count x outputs, in the units that ramify_predict_double gives

@@ -215,6 +215,23 @@ static void test_fewer_tasks_than_threads(void **state) {
     ramify_context_destroy(&context);
 }
 
+/* A call may allow fewer workers than there are threads and tasks. */
+static void test_fewer_workers_than_threads(void **state) {
+    (void)state;
+    ramify_context *context = create(8);
+    count_job job;
+    for (uint32_t workers = 1; workers <= 9; workers++)
+        for (int round = 0; round < 100; round++) {
+            memset(&job, 0, sizeof job);
+            job.threads = workers < 8 ? workers : 8;
+            assert_int_equal(ramify_parallel_on(context, workers, 40, count_task, &job), RAMIFY_OK);
+            for (size_t i = 0; i < 40; i++)
+                assert_int_equal(atomic_load(&job.runs[i]), 1);
+            assert_false(atomic_load(&job.shared));
+        }
+    ramify_context_destroy(&context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_task_runs_once),
@@ -223,6 +240,7 @@ int main(void) {
         cmocka_unit_test(test_nested_calls),
         cmocka_unit_test(test_many_jobs),
         cmocka_unit_test(test_fewer_tasks_than_threads),
+        cmocka_unit_test(test_fewer_workers_than_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
