@@ -1,6 +1,7 @@
 #include "controls.h"
 #include "memory.h"
 #include "status.h"
+#include "temperature.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,10 +9,15 @@
 const char *const ramify_control_names[RAMIFY_CONTROLS] = {"one expert", "equal total",
                                                            "random partition"};
 
+static ramify_status finish(ramify_context *context, ramify_parts parts, ramify_model **model) {
+    RAMIFY_TRY(ramify_temperature_fit(parts.problem, parts.root, parts.grown, &parts.temperature));
+    return ramify_finish(context, &parts, model);
+}
+
 static ramify_status finish_root(ramify_context *context, const ramify_control_request *request,
                                  const ramify_root *root, ramify_model **model) {
     ramify_parts parts = {.kind = "mlp", .problem = request->problem, .root = root};
-    return ramify_finish(context, &parts, model);
+    return finish(context, parts, model);
 }
 
 /* What root and tree were trained on. */
@@ -147,7 +153,7 @@ static ramify_status train_random(ramify_context *context, const ramify_control_
         .grown = grown,
     };
     if (status == RAMIFY_OK)
-        status = ramify_finish(context, &parts, model);
+        status = finish(context, parts, model);
     ramify_grown_destroy(context, &grown);
     return status;
 }

@@ -2,7 +2,6 @@
 #include "draft.h"
 #include "memory.h"
 #include "status.h"
-#include "temperature.h"
 
 #include <string.h>
 
@@ -74,11 +73,8 @@ ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
     float *cooled = NULL;
     void *bytes = NULL;
     size_t size;
-    double temperature = 1;
     uint32_t used = 1;
     ramify_status status = node && module && records ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    if (status == RAMIFY_OK)
-        status = ramify_temperature_fit(problem, parts->root, grown, &temperature);
     if (status == RAMIFY_OK) {
         if (grown) {
             used = used_modules(grown, module, records);
@@ -87,10 +83,8 @@ ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
             node[0] = lone;
             records[0] = parts->root->record;
         }
-        if (temperature != 1)
-            status = cool(context, &parts->root->shape, temperature, used, records, &cooled);
-        if (problem->label && parts->config)
-            json_object_set_new(parts->config, "temperature", json_real(temperature));
+        if (parts->temperature != 1)
+            status = cool(context, &parts->root->shape, parts->temperature, used, records, &cooled);
     }
     if (status == RAMIFY_OK) {
         ramify_draft draft = {

@@ -17,11 +17,11 @@ typedef struct ramify_parts {
     uint32_t routes;
     const ramify_grown *grown;       /* NULL: the root alone */
     const ramify_draft_notes *notes; /* NULL: none */
-    json_t *config; /* further keys of ramify.config; "temperature" is added to them */
+    double temperature; /* of ramify_temperature_fit: every expert's outputs are divided by it */
+    json_t *config;     /* further keys of ramify.config, or NULL */
 } ramify_parts;
 
-/* A classifier's experts are scaled to fitting probabilities first (temperature.h). The model lives
- * in memory of its own; ramify_close frees it. */
+/* The model lives in memory of its own; ramify_close frees it. */
 ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
                             ramify_model **model);
 

@@ -12,6 +12,7 @@
 #include "search.h"
 #include "split.h"
 #include "status.h"
+#include "temperature.h"
 #include "text.h"
 
 #include <math.h>
@@ -291,7 +292,7 @@ static json_t *score_json(const ramify_score *score) {
 }
 
 /* The keys of ramify.config that training adds. NULL when out of memory. */
-static json_t *config_json(const session *s, const ramify_score *score) {
+static json_t *config_json(const session *s, double temperature, const ramify_score *score) {
     const ramify_train_options *options = s->options;
     const ramify_design *design = &s->root->design;
     char print[16];
@@ -305,6 +306,8 @@ static json_t *config_json(const session *s, const ramify_score *score) {
         "distilled", s->enlarged != NULL, "epochs", (int)s->root->plan.epochs, "batch",
         (int)s->root->plan.batch, "rate", s->root->plan.rate, "decay", s->root->plan.decay,
         "validation", options->validation, "tree", options->tree);
+    if (json && s->problem->label)
+        json_object_set_new(json, "temperature", json_real(temperature));
     if (json && s->grown)
         json_object_set_new(json, "splits",
                             json_pack("{s:i, s:i}", "tested", (int)s->grown->tested, "accepted",
@@ -314,9 +317,9 @@ static json_t *config_json(const session *s, const ramify_score *score) {
     return json;
 }
 
-static ramify_status finish_model(session *s, const ramify_score *score,
+static ramify_status finish_model(session *s, double temperature, const ramify_score *score,
                                   const ramify_draft_notes *notes, ramify_model **model) {
-    json_t *config = config_json(s, score);
+    json_t *config = config_json(s, temperature, score);
     if (!config)
         return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for the model's config");
     ramify_parts parts = {
@@ -327,6 +330,7 @@ static ramify_status finish_model(session *s, const ramify_score *score,
         .routes = s->routes,
         .grown = s->grown,
         .notes = notes,
+        .temperature = temperature,
         .config = config,
     };
     ramify_status status = ramify_finish(s->context, &parts, model);
@@ -339,14 +343,16 @@ static ramify_status finish_model(session *s, const ramify_score *score,
 static ramify_status make_model(session *s, ramify_model **model, ramify_score *score) {
     ramify_model *blank = NULL;
     ramify_annotation *annotation = NULL;
-    RAMIFY_TRY(finish_model(s, NULL, NULL, &blank));
+    double temperature;
+    RAMIFY_TRY(ramify_temperature_fit(s->problem, s->root, s->grown, &temperature));
+    RAMIFY_TRY(finish_model(s, temperature, NULL, NULL, &blank));
     ramify_status status = ramify_score_model(s->context, blank, s->match, s->split->report,
                                               s->split->report_count, score, NULL);
     if (status == RAMIFY_OK)
         status = ramify_annotate(s->problem, blank, s->match, s->split, &annotation);
     ramify_close(&blank);
     if (status == RAMIFY_OK)
-        status = finish_model(s, score, &annotation->notes, model);
+        status = finish_model(s, temperature, score, &annotation->notes, model);
     ramify_annotation_destroy(s->context, &annotation);
     RAMIFY_TRY(status);
     ramify_model_info info;
