@@ -128,12 +128,17 @@ static void print_fit_score(const json_t *group, const char *key, const char *ti
                100 * number_in(score, "relative_error_sd"));
 }
 
-static void print_group(const json_t *group, double level) {
+/* The group's values of the columns that --by names. */
+static void print_by(const json_t *group) {
     json_t *by = json_object_get(group, "by");
     for (void *at = json_object_iter(by); at; at = json_object_iter_next(by, at))
         printf("%s=%s ", json_object_iter_key(at), json_string_value(json_object_iter_value(at)));
     if (json_object_size(by) > 0)
         printf("\n");
+}
+
+static void print_group(const json_t *group, double level) {
+    print_by(group);
     const json_t *refusal = json_object_get(group, "refusal");
     if (refusal) {
         printf("  no law: %s\n", json_string_value(refusal));
@@ -336,12 +341,7 @@ static void print_comparison(json_t *laws) {
     const json_t *groups = json_object_get(json_array_get(laws, 0), "groups");
     for (size_t g = 0; g < json_array_size(groups); g++) {
         rank_group(laws, g, entries);
-        json_t *by = json_object_get(json_array_get(groups, g), "by");
-        for (void *at = json_object_iter(by); at; at = json_object_iter_next(by, at))
-            printf("%s=%s ", json_object_iter_key(at),
-                   json_string_value(json_object_iter_value(at)));
-        if (json_object_size(by) > 0)
-            printf("\n");
+        print_by(json_array_get(groups, g));
         printf("  %-17s %10s %11s %9s %12s\n", "form",
                strcmp(judge_of(entries[0].group), "heldout") == 0 ? "held out" : "folds", "mean",
                "deviation", "fitted");

@@ -13,4 +13,7 @@ extern const ramify_law_form ramify_form_pow2, ramify_form_pow3, ramify_form_pow
 extern const ramify_law_form ramify_form_additive, ramify_form_joint, ramify_form_constrained;
 extern const ramify_law_form ramify_form_pruning, ramify_form_pruning_joint;
 
+/* The floor of the forms whose first parameter it is. */
+double ramify_form_first(const double *theta);
+
 #endif

@@ -84,10 +84,6 @@ static bool start_3(const ramify_runs *runs, uint32_t index, double *theta) {
     return start_broken(runs, 3, index, theta);
 }
 
-static double broken_floor(const double *theta) {
-    return theta[0];
-}
-
 #define BROKEN(number)                                                                             \
     {                                                                                              \
         .name = "bnsl" #number, .formula = "floor + b x^-c0 prod (1 + (x/d)^(1/f))^(-c f)",        \
@@ -100,7 +96,7 @@ static double broken_floor(const double *theta) {
              {"break2_exponent", RAMIFY_LAW_REAL},  {"break2_place", RAMIFY_LAW_POSITIVE},         \
              {"break2_width", RAMIFY_LAW_POSITIVE}, {"break3_exponent", RAMIFY_LAW_REAL},          \
              {"break3_place", RAMIFY_LAW_POSITIVE}, {"break3_width", RAMIFY_LAW_POSITIVE}},        \
-        .log_value = broken_##number, .start = start_##number, .floor = broken_floor               \
+        .log_value = broken_##number, .start = start_##number, .floor = ramify_form_first          \
     }
 
 const ramify_law_form ramify_form_bnsl0 = BROKEN(0);

@@ -89,10 +89,6 @@ static bool floored_start(const ramify_runs *runs, uint32_t index, double *theta
     return true;
 }
 
-static double first_parameter(const double *theta) {
-    return theta[0];
-}
-
 const ramify_law_form ramify_form_m2 = {
     .name = "m2",
     .formula = "floor + b x^-c",
@@ -105,7 +101,7 @@ const ramify_law_form ramify_form_m2 = {
                   {"exponent", RAMIFY_LAW_POSITIVE}},
     .log_value = floored_value,
     .start = floored_start,
-    .floor = first_parameter,
+    .floor = ramify_form_first,
 };
 
 /* --- m3: b (1/x + g)^c -------------------------------------------------------------------- */
@@ -238,7 +234,7 @@ const ramify_law_form ramify_form_m4 = {
                   {"exponent", RAMIFY_LAW_POSITIVE}},
     .log_value = sigmoid_value,
     .start = sigmoid_start,
-    .floor = first_parameter,
+    .floor = ramify_form_first,
 };
 
 /* --- pow3: a + b x^-c with any signs, pow4: a + b (x + d)^-c ------------------------------ */
@@ -352,7 +348,7 @@ const ramify_law_form ramify_form_exp3 = {
                   {"rate", RAMIFY_LAW_POSITIVE}},
     .log_value = exponential_value,
     .start = exponential_start,
-    .floor = first_parameter,
+    .floor = ramify_form_first,
 };
 
 /* --- mmf4: (a b + c x^d) / (b + x^d) ------------------------------------------------------ */
@@ -442,7 +438,7 @@ const ramify_law_form ramify_form_wbl4 = {
                   {"exponent", RAMIFY_LAW_POSITIVE}},
     .log_value = weibull_value,
     .start = weibull_start,
-    .floor = first_parameter,
+    .floor = ramify_form_first,
 };
 
 /* --- ilog2: b + a / ln x ------------------------------------------------------------------ */
@@ -476,5 +472,5 @@ const ramify_law_form ramify_form_ilog2 = {
     .parameter = {{"floor", RAMIFY_LAW_REAL}, {"coefficient", RAMIFY_LAW_REAL}},
     .log_value = inverse_log_value,
     .start = inverse_log_start,
-    .floor = first_parameter,
+    .floor = ramify_form_first,
 };

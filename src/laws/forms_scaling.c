@@ -59,10 +59,6 @@ static bool additive_start(const ramify_runs *runs, uint32_t index, double *thet
     return true;
 }
 
-static double additive_floor(const double *theta) {
-    return theta[0];
-}
-
 const ramify_law_form ramify_form_additive = {
     .name = "additive",
     .formula = "floor + A / N^alpha + B / D^beta",
@@ -77,7 +73,7 @@ const ramify_law_form ramify_form_additive = {
                   {"exponent_data", RAMIFY_LAW_POSITIVE}},
     .log_value = additive_value,
     .start = additive_start,
-    .floor = additive_floor,
+    .floor = ramify_form_first,
 };
 
 /* --- joint: level s / sqrt(1 + s^2), s = C + A / N^alpha + B / D^beta ---------------------- */
@@ -217,5 +213,5 @@ const ramify_law_form ramify_form_constrained = {
                   {"repeats_data", RAMIFY_LAW_POSITIVE}},
     .log_value = constrained_value,
     .start = constrained_start,
-    .floor = additive_floor,
+    .floor = ramify_form_first,
 };

@@ -27,3 +27,7 @@ const ramify_law_form *ramify_law_form_find(const char *name) {
             return forms[i];
     return NULL;
 }
+
+double ramify_form_first(const double *theta) {
+    return theta[0];
+}

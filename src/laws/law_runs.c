@@ -6,7 +6,6 @@
 #include "text.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -271,8 +270,7 @@ static ramify_status derive_dense(ramify_context *context, const ramify_table *t
 }
 
 static ramify_status fill_side(ramify_context *context, const usable *rows, size_t count,
-                               uint32_t variables, bool weighted, bool fits, ramify_runs *runs,
-                               size_t **row) {
+                               uint32_t variables, bool weighted, bool fits, ramify_runs *runs) {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
         kept += rows[i].fits == fits && rows[i].weight >= 0;
@@ -280,9 +278,7 @@ static ramify_status fill_side(ramify_context *context, const usable *rows, size
     double *ln_y = ramify_allocate(context, kept, sizeof *ln_y);
     double *weight = ramify_allocate(context, kept, sizeof *weight);
     *runs = (ramify_runs){.count = kept, .variables = variables, .ln_x = ln_x, .ln_y = ln_y};
-    if (row)
-        *row = ramify_allocate(context, kept, sizeof **row);
-    if (!ln_x || !ln_y || !weight || (row && !*row)) {
+    if (!ln_x || !ln_y || !weight) {
         ramify_release(context, weight);
         return RAMIFY_ERROR_MEMORY;
     }
@@ -293,8 +289,6 @@ static ramify_status fill_side(ramify_context *context, const usable *rows, size
         memcpy(ln_x + kept * variables, rows[i].ln_x, variables * sizeof *ln_x);
         ln_y[kept] = rows[i].ln_y;
         weight[kept] = rows[i].weight;
-        if (row)
-            (*row)[kept] = rows[i].row;
         kept++;
     }
     if (weighted)
@@ -307,16 +301,8 @@ static ramify_status fill_side(ramify_context *context, const usable *rows, size
 static char *by_text(ramify_context *context, const ramify_column *column, size_t row) {
     if (column->text)
         return ramify_copy_text(context, column->texts[column->codes[row]]);
-    char text[32];
-    snprintf(text, sizeof text, "%.17g", ramify_column_value(column, row));
-    double back;
-    for (int digits = 1; digits < 17; digits++) {
-        char shorter[32];
-        snprintf(shorter, sizeof shorter, "%.*g", digits, ramify_column_value(column, row));
-        if (ramify_number_parse(shorter, strlen(shorter), &back) &&
-            back == ramify_column_value(column, row))
-            return ramify_copy_text(context, shorter);
-    }
+    char text[RAMIFY_NUMBER_BYTES];
+    ramify_number_format(ramify_column_value(column, row), text);
     return ramify_copy_text(context, text);
 }
 
@@ -337,9 +323,9 @@ static ramify_status fill_groups(ramify_context *context, const ramify_table *ta
         if (variables > c->x_count)
             RAMIFY_TRY(derive_dense(context, table, rows + first, end - first));
         RAMIFY_TRY(fill_side(context, rows + first, end - first, variables, c->weight != NULL, true,
-                             &group->fit, &group->fit_row));
+                             &group->fit));
         RAMIFY_TRY(fill_side(context, rows + first, end - first, variables, c->weight != NULL,
-                             false, &group->heldout, NULL));
+                             false, &group->heldout));
     }
     return RAMIFY_OK;
 }
@@ -445,7 +431,6 @@ void ramify_law_groups_destroy(ramify_context *context, ramify_law_groups **grou
             ramify_release(context, old->group[g].by[b]);
         release_runs(context, &old->group[g].fit);
         release_runs(context, &old->group[g].heldout);
-        ramify_release(context, old->group[g].fit_row);
     }
     for (uint32_t b = 0; b < RAMIFY_LAW_BY_MAX; b++)
         ramify_release(context, old->by_name[b]);

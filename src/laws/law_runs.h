@@ -21,7 +21,6 @@ typedef struct ramify_law_request {
 typedef struct ramify_law_group {
     char *by[RAMIFY_LAW_BY_MAX]; /* value of every --by column, as text; owned */
     ramify_runs fit, heldout;    /* their arrays are owned */
-    size_t *fit_row;             /* table row of every run that fits; owned */
     uint32_t duplicates;         /* exact repeats that were left out */
 } ramify_law_group;
 
