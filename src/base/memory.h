@@ -25,6 +25,11 @@ static inline size_t ramify_pad(size_t count) {
     return (count + RAMIFY_LANES - 1) / RAMIFY_LANES * RAMIFY_LANES;
 }
 
+/* Rounds `bytes` up to whole aligned lines. bytes must be below UINT64_MAX - RAMIFY_ALIGNMENT. */
+static inline uint64_t ramify_align(uint64_t bytes) {
+    return (bytes + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
+}
+
 /* Memory for `count` things of `size` bytes, aligned, contents undefined. NULL, with the message
  * set in the context (status RAMIFY_ERROR_MEMORY), on overflow or refusal. A count of 0 gives a
  * valid pointer. The caller frees with ramify_release. Safe from pool threads. */

@@ -13,10 +13,6 @@
 /* Ghosts are looked for in as many neighbouring places. */
 #define GHOST_WAYS 4
 
-static uint64_t aligned(uint64_t bytes) {
-    return (bytes + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
-}
-
 static uint64_t buckets_for(uint64_t slots) {
     uint64_t buckets = GHOST_WAYS;
     while (buckets < slots)
@@ -26,8 +22,8 @@ static uint64_t buckets_for(uint64_t slots) {
 
 uint64_t ramify_cache_bytes(uint64_t slots) {
     uint64_t buckets = buckets_for(slots);
-    return aligned(slots * sizeof(ramify_slot)) + aligned(buckets * sizeof(uint32_t)) +
-           aligned(buckets * sizeof(ramify_ghost));
+    return ramify_align(slots * sizeof(ramify_slot)) + ramify_align(buckets * sizeof(uint32_t)) +
+           ramify_align(buckets * sizeof(ramify_ghost));
 }
 
 void ramify_cache_create(ramify_cache *cache, void *memory, uint32_t slots, uint32_t kept_most) {
@@ -42,9 +38,9 @@ void ramify_cache_create(ramify_cache *cache, void *memory, uint32_t slots, uint
                             .drops = 1,
                             .kept_most = kept_most};
     cache->slots = (ramify_slot *)part;
-    part += aligned(slots * sizeof *cache->slots);
+    part += ramify_align(slots * sizeof *cache->slots);
     cache->buckets = (uint32_t *)part;
-    part += aligned(buckets * sizeof *cache->buckets);
+    part += ramify_align(buckets * sizeof *cache->buckets);
     cache->ghosts = (ramify_ghost *)part;
     memset(cache->ghosts, 0, buckets * sizeof *cache->ghosts);
     for (uint32_t i = 0; i < buckets; i++)

@@ -10,10 +10,6 @@ typedef struct gradient_sizes {
     uint64_t feature, group, plain, output, scratch; /* bytes */
 } gradient_sizes;
 
-static uint64_t aligned(uint64_t bytes) {
-    return (bytes + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
-}
-
 static ramify_status take_memory(ramify_predictor *p) {
     const ramify_module_shape *shape = &p->model->shape;
     /* Of the predictor's piece; under a bound, one row. */
@@ -22,7 +18,7 @@ static ramify_status take_memory(ramify_predictor *p) {
                             .group = rows * p->ldf * sizeof(float),
                             .plain = rows * p->ldp * sizeof(float),
                             .output = rows * p->ldo * sizeof(float),
-                            .scratch = aligned(shape->type->gradient_bytes(shape, rows))};
+                            .scratch = ramify_align(shape->type->gradient_bytes(shape, rows))};
     uint64_t bytes = sizes.feature + sizes.group + sizes.plain + sizes.output + sizes.scratch;
     if (bytes > SIZE_MAX)
         return ramify_fail(p->context, RAMIFY_ERROR_MEMORY,

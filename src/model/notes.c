@@ -10,10 +10,6 @@
 #include <math.h>
 #include <string.h>
 
-static uint64_t aligned(uint64_t bytes) {
-    return (bytes + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
-}
-
 uint64_t ramify_notes_record_bytes(const ramify_notes_shape *shape, uint32_t targets) {
     uint64_t spreads = shape->residuals > 0 ? targets : 0;
     return (1 + spreads) * sizeof(float) + sizeof(uint32_t);
@@ -38,7 +34,7 @@ void ramify_notes_layout(const ramify_notes_shape *shape, uint32_t targets, uint
 static uint32_t crc_padded(uint32_t crc, const void *bytes, uint64_t size) {
     static const unsigned char zeros[RAMIFY_ALIGNMENT];
     crc = ramify_crc32c(crc, bytes, (size_t)size);
-    return ramify_crc32c(crc, zeros, (size_t)(aligned(size) - size));
+    return ramify_crc32c(crc, zeros, (size_t)(ramify_align(size) - size));
 }
 
 uint32_t ramify_notes_crc(const ramify_draft_notes *notes, uint32_t targets, uint32_t plain) {
@@ -77,11 +73,11 @@ typedef struct notes_sizes {
 
 static notes_sizes measure(const ramify_model *model, size_t rows) {
     return (notes_sizes){
-        .self = aligned(sizeof(ramify_notes)),
+        .self = ramify_align(sizeof(ramify_notes)),
         .tables = model->notes_records - model->notes_tables,
-        .nearness = aligned(rows * sizeof(float)),
-        .quantile = aligned(2 * (uint64_t)model->targets * sizeof(double)),
-        .record = aligned(ramify_notes_record_bytes(&model->notes, model->targets)),
+        .nearness = ramify_align(rows * sizeof(float)),
+        .quantile = ramify_align(2 * (uint64_t)model->targets * sizeof(double)),
+        .record = ramify_align(ramify_notes_record_bytes(&model->notes, model->targets)),
     };
 }
 
@@ -145,8 +141,8 @@ typedef struct notes_tables {
 
 static notes_tables find_tables(const ramify_model *model, const unsigned char *bytes) {
     uint64_t residuals = (uint64_t)model->targets * model->notes.residuals;
-    uint64_t distances_at = aligned(residuals * sizeof(ramify_note));
-    uint64_t center_at = distances_at + aligned(model->notes.distances * sizeof(ramify_note));
+    uint64_t distances_at = ramify_align(residuals * sizeof(ramify_note));
+    uint64_t center_at = distances_at + ramify_align(model->notes.distances * sizeof(ramify_note));
     return (notes_tables){
         .residuals = (const ramify_note *)bytes,
         .distances = (const ramify_note *)(bytes + distances_at),
@@ -185,7 +181,7 @@ static ramify_status check_tables(ramify_context *context, const ramify_model *m
     RAMIFY_TRY(check_pad(context, model, "notes.residuals", end,
                          (uint64_t)((const char *)tables.distances - (const char *)end)));
     end = tables.distances + shape->distances;
-    uint64_t pad = aligned(shape->distances * sizeof *end) - shape->distances * sizeof *end;
+    uint64_t pad = ramify_align(shape->distances * sizeof *end) - shape->distances * sizeof *end;
     RAMIFY_TRY(check_pad(context, model, "notes.distances", end, pad));
     return tables.center ? check_center(context, model, tables.center) : RAMIFY_OK;
 }

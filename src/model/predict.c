@@ -19,7 +19,7 @@ typedef struct carving {
 
 static void *carve(carving *from, uint64_t count, uint64_t size) {
     void *part = from->base ? from->base + from->used : NULL;
-    from->used += (count * size + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
+    from->used += ramify_align(count * size);
     return part;
 }
 

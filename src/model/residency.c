@@ -44,14 +44,10 @@ void ramify_model_hold(ramify_model *model, _Atomic uint64_t *what, int64_t byte
         continue;
 }
 
-static uint64_t aligned(uint64_t bytes) {
-    return (bytes + RAMIFY_ALIGNMENT - 1) / RAMIFY_ALIGNMENT * RAMIFY_ALIGNMENT;
-}
-
 uint64_t ramify_store_cache_bytes(uint64_t slot_bytes, bool mapped, uint64_t slots) {
     uint64_t bytes = ramify_block_bytes(ramify_cache_bytes(slots));
     if (mapped)
-        return bytes + aligned(slots * sizeof(ramify_mapping)) +
+        return bytes + ramify_align(slots * sizeof(ramify_mapping)) +
                slots * ramify_source_span(slot_bytes);
     return bytes + slots * slot_bytes;
 }
@@ -81,7 +77,7 @@ ramify_status ramify_store_open_cache(ramify_context *context, ramify_store *sto
 
 /* One word for every 32 units, checked or filled; a fraction of the tensor's bytes. */
 static uint64_t bitmap_bytes(const ramify_store *store) {
-    return aligned((store->bytes / store->unit / 32 + 1) * sizeof(uint32_t));
+    return ramify_align((store->bytes / store->unit / 32 + 1) * sizeof(uint32_t));
 }
 
 ramify_status ramify_store_open_in_place(ramify_context *context, ramify_store *store,
