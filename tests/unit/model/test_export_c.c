@@ -2,10 +2,10 @@
  * compared with the library. */
 
 #include "counting.h"
+#include "files.h"
 #include "memory.h"
 #include "random_model.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <math.h>
 #include <setjmp.h>
@@ -51,31 +51,6 @@ static int tear_down(void **state) {
     unlink(p->object);
     unlink(p->file);
     return rmdir(p->directory); /* fails where something else was left */
-}
-
-static size_t files_in(const char *directory) {
-    size_t count = 0;
-    DIR *stream = opendir(directory);
-    assert_non_null(stream);
-    for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream))
-        count += entry->d_name[0] != '.';
-    closedir(stream);
-    return count;
-}
-
-/* The whole file as a text; free with free. */
-static char *content(const char *path) {
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    long size = ftell(file);
-    assert_true(size >= 0);
-    rewind(file);
-    char *text = calloc((size_t)size + 1, 1);
-    assert_non_null(text);
-    assert_int_equal(fread(text, 1, (size_t)size, file), size);
-    fclose(file);
-    return text;
 }
 
 /* Compiles p->source to p->object. */
@@ -271,7 +246,7 @@ static void test_many_modules(void **state) {
     options.levels = 4;
     options.hidden[0] = 40;
     compare(p, &options);
-    char *text = content(p->source);
+    char *text = file_content(p->source, NULL);
     assert_non_null(strstr(text, "typedef unsigned long try_it_index;"));
     assert_non_null(strstr(text, "unsigned short try_it_child["));
     free(text);
@@ -317,7 +292,7 @@ static void test_names_of_strangers(void **state) {
     exported run = load(p, model, &handle);
     assert_int_equal(rows_apart(NULL, twin, model, run), 0);
     dlclose(handle);
-    char *text = content(p->source);
+    char *text = file_content(p->source, NULL);
     for (const char *c = text; *c; c++)
         assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
     const char *end = strstr(text, "*/");
@@ -340,7 +315,7 @@ static void test_same_source_from_everywhere(void **state) {
     random_model *twin = random_model_create(p->context, &options);
     ramify_model *model = random_model_open(twin);
     assert_int_equal(ramify_export_c(p->context, model, p->source, "same"), RAMIFY_OK);
-    char *first = content(p->source);
+    char *first = file_content(p->source, NULL);
     assert_int_equal(ramify_save(p->context, model, p->file), RAMIFY_OK);
     ramify_model_info info;
     ramify_model_get_info(model, &info);
@@ -350,7 +325,7 @@ static void test_same_source_from_everywhere(void **state) {
     ramify_model *bounded = NULL;
     assert_int_equal(ramify_open(p->context, p->file, &opening, &bounded), RAMIFY_OK);
     assert_int_equal(ramify_export_c(p->context, bounded, p->source, "same"), RAMIFY_OK);
-    char *second = content(p->source);
+    char *second = file_content(p->source, NULL);
     assert_string_equal(first, second);
     assert_null(strstr(first, p->directory));
     free(first);
@@ -376,7 +351,7 @@ static void test_shared_modules_once(void **state) {
     char expected[80];
     snprintf(expected, sizeof expected, "static const float once_experts[%u] = {",
              (unsigned)(2 * module));
-    char *text = content(p->source);
+    char *text = file_content(p->source, NULL);
     assert_non_null(strstr(text, expected));
     free(text);
     ramify_close(&model);

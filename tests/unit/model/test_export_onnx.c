@@ -2,10 +2,10 @@
  * tests/cli/test_onnx.py compares what they compute. */
 
 #include "counting.h"
+#include "files.h"
 #include "memory.h"
 #include "random_model.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,32 +40,6 @@ static int tear_down(void **state) {
     unlink(p->onnx);
     unlink(p->file);
     return rmdir(p->directory); /* fails where something else was left */
-}
-
-static size_t files_in(const char *directory) {
-    size_t count = 0;
-    DIR *stream = opendir(directory);
-    assert_non_null(stream);
-    for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream))
-        count += entry->d_name[0] != '.';
-    closedir(stream);
-    return count;
-}
-
-/* The whole file; free with free. */
-static unsigned char *content(const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    long end = ftell(file);
-    assert_true(end > 0);
-    rewind(file);
-    unsigned char *bytes = malloc((size_t)end);
-    assert_non_null(bytes);
-    *size = (size_t)end;
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    fclose(file);
-    return bytes;
 }
 
 /* A message that is read field by field. */
@@ -127,7 +101,7 @@ static uint64_t read_tensor(reader tensor, const char *name) {
 /* Reads a file's fields to its last byte, and returns the bytes of the initialiser `name`, or 0. */
 static uint64_t read_file(const char *path, const char *name) {
     size_t size;
-    unsigned char *bytes = content(path, &size);
+    unsigned char *bytes = file_content(path, &size);
     uint64_t found = 0, graphs = 0, nodes = 0;
     reader model = {.at = bytes, .end = bytes + size};
     while (read_field(&model)) {
@@ -214,7 +188,7 @@ static void test_same_bytes_from_everywhere(void **state) {
     ramify_model *model = random_model_open(twin);
     assert_int_equal(ramify_export_onnx(p->context, model, p->onnx), RAMIFY_OK);
     size_t first_size, second_size;
-    unsigned char *first = content(p->onnx, &first_size);
+    unsigned char *first = file_content(p->onnx, &first_size);
     assert_int_equal(ramify_save(p->context, model, p->file), RAMIFY_OK);
     ramify_model_info info;
     ramify_model_get_info(model, &info);
@@ -224,7 +198,7 @@ static void test_same_bytes_from_everywhere(void **state) {
     ramify_model *bounded = NULL;
     assert_int_equal(ramify_open(p->context, p->file, &opening, &bounded), RAMIFY_OK);
     assert_int_equal(ramify_export_onnx(p->context, bounded, p->onnx), RAMIFY_OK);
-    unsigned char *second = content(p->onnx, &second_size);
+    unsigned char *second = file_content(p->onnx, &second_size);
     assert_int_equal(first_size, second_size);
     assert_memory_equal(first, second, first_size);
     free(first);

@@ -1,9 +1,9 @@
 /* Saving replaces a file whole, or leaves everything as it was. */
 
+#include "files.h"
 #include "memory.h"
 #include "random_model.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -40,16 +40,6 @@ static int set_up(void **state) {
     return 0;
 }
 
-static size_t files_in(const char *directory) {
-    size_t count = 0;
-    DIR *stream = opendir(directory);
-    assert_non_null(stream);
-    for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream))
-        count += entry->d_name[0] != '.';
-    closedir(stream);
-    return count;
-}
-
 static int tear_down(void **state) {
     place *p = *state;
     ramify_close(&p->model);
@@ -61,11 +51,9 @@ static int tear_down(void **state) {
 }
 
 static void assert_content(const char *path, const void *bytes, size_t size) {
-    unsigned char *found = malloc(size + 1);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(fread(found, 1, size + 1, file), size);
-    fclose(file);
+    size_t there;
+    char *found = file_content(path, &there);
+    assert_int_equal(there, size);
     assert_memory_equal(found, bytes, size);
     free(found);
 }

@@ -1,4 +1,5 @@
 #include "public.h"
+#include "files.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -98,15 +99,7 @@ void scratch_remove(char *path) {
 unsigned char *saved_bytes(desk *d, const ramify_model *model, size_t *size) {
     char *path = scratch_file();
     assert_int_equal(ramify_save(d->context, model, path), RAMIFY_OK);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    unsigned char *bytes = malloc(*size);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    fclose(file);
+    unsigned char *bytes = file_content(path, size);
     scratch_remove(path);
     return bytes;
 }
