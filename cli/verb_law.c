@@ -15,13 +15,15 @@ static const char *const loss_names[] = {[RAMIFY_LAW_LOSS_LOG] = "log",
                                          [RAMIFY_LAW_LOSS_HUBER] = "huber",
                                          NULL};
 
+static const char *const switch_names[] = {[false] = "off", [true] = "on", NULL};
+
 /* --- law fit ---------------------------------------------------------------------------------- */
 
 typedef struct fit_request {
     ramify_law_options options;
     char *x, *by, *fix;
     argument_texts where;
-    int loss;
+    int loss, rolling;
     uint64_t bootstrap;
     const char *output;
     bool json;
@@ -32,6 +34,7 @@ typedef struct fit_request {
 static void begin_fit_options(fit_request *request) {
     ramify_law_options_init(&request->options);
     request->loss = (int)request->options.loss;
+    request->rolling = request->options.rolling;
     request->bootstrap = request->options.bootstrap;
 }
 
@@ -95,6 +98,11 @@ static void list_fit_options(arguments *list, fit_request *request) {
          .placeholder = "NAME=V,..",
          .unset = "none",
          .help = "parameters that are known"},
+        {.name = "rolling",
+         .kind = ARGUMENT_NAME,
+         .value = &request->rolling,
+         .names = switch_names,
+         .help = "fit shorter runs, too, for intervals of predictions"},
         {.name = "folds",
          .kind = ARGUMENT_COUNT,
          .value = &options->folds,
@@ -225,6 +233,7 @@ static void finish_fit_options(fit_request *request) {
     options->where = request->where.text;
     options->where_count = request->where.count;
     options->loss = (ramify_law_loss_kind)request->loss;
+    options->rolling = request->rolling;
     options->bootstrap =
         request->bootstrap > UINT32_MAX ? UINT32_MAX : (uint32_t)request->bootstrap;
 }

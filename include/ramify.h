@@ -676,6 +676,9 @@ typedef struct ramify_law_options {
     uint32_t folds;     /* cross-validation; 0: none */
     uint32_t bootstrap; /* resamples for the parameters' intervals; default 200, 0: none */
     double level;       /* of these intervals, default 0.9 */
+    /* The same fit is made to runs that end earlier, to tell how far it is off beyond the runs:
+     * intervals of predictions rest on it; default true. "auto" over one size needs no such fits. */
+    bool rolling;
     uint64_t seed;
 } ramify_law_options;
 
@@ -698,6 +701,77 @@ RAMIFY_API void ramify_law_destroy(ramify_law **law);
 
 /* The law as JSON text (docs/cli.md); lives as long as the law. */
 RAMIFY_API const char *ramify_law_text(const ramify_law *law);
+
+/* Reads a law from a file that holds such a text, or from the text (size bytes; name: for messages, may
+ * be NULL). Everything is checked. Fails with RAMIFY_ERROR_DATA, or RAMIFY_ERROR_UNSUPPORTED for
+ * a newer format. Free with ramify_law_destroy. */
+RAMIFY_API ramify_status ramify_law_open(ramify_context *context, const char *path,
+                                         ramify_law **law);
+RAMIFY_API ramify_status ramify_law_open_text(ramify_context *context, const char *text,
+                                              size_t size, const char *name, ramify_law **law);
+
+/* Sizes that the law takes, in the order of its form, and their names; name of the error. */
+RAMIFY_API uint32_t ramify_law_variables(const ramify_law *law);
+RAMIFY_API const char *ramify_law_variable(const ramify_law *law, uint32_t variable);
+RAMIFY_API const char *ramify_law_error_name(const ramify_law *law);
+
+/* Groups, each with a law of its own; 1 without `by`. Of column `column` of those that tell groups
+ * apart: its name (may be NULL to skip it) and value; NULL beyond the last column. */
+RAMIFY_API uint32_t ramify_law_group_count(const ramify_law *law);
+RAMIFY_API const char *ramify_law_group_value(const ramify_law *law, uint32_t group,
+                                              uint32_t column, const char **name);
+
+/* A number with its interval. Ends that the runs do not tell are NaN. */
+typedef struct ramify_law_estimate {
+    double value, low, high;
+} ramify_law_estimate;
+
+/* Errors at x (count x variables). The interval holds a share `level` of new runs, as far as the
+ * runs that were fitted tell: from their scatter, and beyond them from how far the same fit to
+ * fewer of them was off (docs/laws.md). A place beyond what the form is good for gets a warning.
+ * Fails with RAMIFY_ERROR_DATA for a group without a law and where the form has no value. */
+RAMIFY_API ramify_status ramify_law_predict(const ramify_law *law, uint32_t group, size_t count,
+                                            const double *x, double level,
+                                            ramify_law_estimate *estimates);
+
+/* The size of variable `variable` at which the law gives `error`, the other sizes being those of
+ * x[variables]. The interval: where the ends of the prediction's interval reach the error. Fails
+ * with RAMIFY_ERROR_DATA where no size does: below the law's floor, or beyond what it is good for. */
+RAMIFY_API ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t variable,
+                                           const double *x, double error, double level,
+                                           ramify_law_estimate *size);
+
+/* What a run costs: factor x model^model_power x data^data_power. Training of transformers takes
+ * about 6 model data floating-point operations. */
+typedef struct ramify_law_cost {
+    double factor, model_power, data_power; /* above 0 */
+} ramify_law_cost;
+
+/* The best model and data for a budget, of a law whose first two sizes are these; x[variables]: the
+ * other sizes. Intervals of both sizes come from the resamples that the law was fitted to, that of
+ * the error is the prediction's. Fails with RAMIFY_ERROR_DATA where the error keeps falling with
+ * one of the two: then there is no best. */
+typedef struct ramify_law_split {
+    ramify_law_estimate model, data, error;
+} ramify_law_split;
+
+RAMIFY_API ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
+                                             const ramify_law_cost *cost, const double *x,
+                                             double budget, double level, ramify_law_split *split);
+
+/* The smallest pruned network for an error, of a law of depth, width and density: among networks
+ * whose error without pruning is known, the least depth x width^2 x density. networks: count x 3,
+ * depth, width, error without pruning; NULL: those of the runs. Fails with RAMIFY_ERROR_DATA where
+ * none reaches the error. */
+typedef struct ramify_law_network {
+    double depth, width, dense_error;
+    ramify_law_estimate density;
+    double weights; /* depth x width^2 x density: the number of weights but for a factor */
+} ramify_law_network;
+
+RAMIFY_API ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group,
+                                            const double *networks, size_t count, double error,
+                                            double level, ramify_law_network *network);
 
 #ifdef __cplusplus
 }

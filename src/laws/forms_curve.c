@@ -35,6 +35,13 @@ static bool power_start(const ramify_runs *runs, uint32_t index, double *theta) 
     return true;
 }
 
+static double power_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                            double ln_y) {
+    (void)variable;
+    (void)ln_x;
+    return (log(theta[0]) - ln_y) / theta[1];
+}
+
 static double power_floor(const double *theta) {
     (void)theta;
     return 0;
@@ -51,6 +58,7 @@ const ramify_law_form ramify_form_m1 = {
     .log_value = power_value,
     .start = power_start,
     .floor = power_floor,
+    .inverse = power_inverse,
 };
 
 const ramify_law_form ramify_form_pow2 = {
@@ -64,6 +72,7 @@ const ramify_law_form ramify_form_pow2 = {
     .log_value = power_value,
     .start = power_start,
     .floor = power_floor,
+    .inverse = power_inverse,
 };
 
 /* --- m2: floor + b x^-c ------------------------------------------------------------------- */
@@ -89,6 +98,13 @@ static bool floored_start(const ramify_runs *runs, uint32_t index, double *theta
     return true;
 }
 
+static double floored_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                              double ln_y) {
+    (void)variable;
+    (void)ln_x;
+    return (log(theta[1]) - ramify_log_subtract(ln_y, log(theta[0]))) / theta[2];
+}
+
 const ramify_law_form ramify_form_m2 = {
     .name = "m2",
     .formula = "floor + b x^-c",
@@ -102,6 +118,7 @@ const ramify_law_form ramify_form_m2 = {
     .log_value = floored_value,
     .start = floored_start,
     .floor = ramify_form_first,
+    .inverse = floored_inverse,
 };
 
 /* --- m3: b (1/x + g)^c -------------------------------------------------------------------- */
@@ -128,6 +145,13 @@ static bool shifted_start(const ramify_runs *runs, uint32_t index, double *theta
     return true;
 }
 
+static double shifted_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                              double ln_y) {
+    (void)variable;
+    (void)ln_x;
+    return -ramify_log_subtract((ln_y - log(theta[0])) / theta[1], log(theta[2]));
+}
+
 static double shifted_floor(const double *theta) {
     return exp(log(theta[0]) + theta[1] * log(theta[2]));
 }
@@ -145,6 +169,7 @@ const ramify_law_form ramify_form_m3 = {
     .log_value = shifted_value,
     .start = shifted_start,
     .floor = shifted_floor,
+    .inverse = shifted_inverse,
 };
 
 /* --- m4: (y - floor) / (top - y)^a = b x^-c ----------------------------------------------- */
@@ -220,6 +245,15 @@ static bool sigmoid_start(const ramify_runs *runs, uint32_t index, double *theta
     return isfinite(theta[3]) && theta[3] > 0;
 }
 
+static double sigmoid_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                              double ln_y) {
+    (void)variable;
+    (void)ln_x;
+    double above = ramify_log_subtract(ln_y, log(theta[0]));
+    double below = ramify_log_subtract(log(theta[0] + theta[1]), ln_y);
+    return (log(theta[3]) - above + theta[2] * below) / theta[4];
+}
+
 const ramify_law_form ramify_form_m4 = {
     .name = "m4",
     .formula = "(y - floor) / (floor + gap - y)^a = b x^-c",
@@ -235,6 +269,7 @@ const ramify_law_form ramify_form_m4 = {
     .log_value = sigmoid_value,
     .start = sigmoid_start,
     .floor = ramify_form_first,
+    .inverse = sigmoid_inverse,
 };
 
 /* --- pow3: a + b x^-c with any signs, pow4: a + b (x + d)^-c ------------------------------ */

@@ -7,24 +7,33 @@
 
 /* A straight line in logarithms whose slope decays to the right and grows to the left. Both constants
  * were chosen on 44 of the 92 curves of Alabdulmohsin and others' benchmark and confirmed on the
- * others: DAMPING is the decay of the slope per factor e of size, REACH the distance over which runs
- * lose weight, in the same unit. */
-#define DAMPING 0.35
-#define REACH   0.30
+ * others: the damping, and REACH, the distance over which runs lose weight, in the same unit. */
+#define REACH 0.30
 
-static double damped_distance(double u) {
-    return -expm1(-DAMPING * u) / DAMPING;
+/* Nothing was ever shown about more than a decade. */
+#define DECADE 2.302585092994046
+
+double ramify_form_damped_distance(double u) {
+    return -expm1(-RAMIFY_LAW_DAMPING * u) / RAMIFY_LAW_DAMPING;
 }
 
 /* theta: last, slope, place */
 static double damped_value(const double *theta, const double *ln_x, double *gradient) {
-    double u = ln_x[0] - log(theta[2]), z = damped_distance(u);
+    double u = ln_x[0] - log(theta[2]), z = ramify_form_damped_distance(u);
     if (gradient) {
         gradient[0] = 1 / theta[0];
         gradient[1] = z;
-        gradient[2] = -theta[1] * exp(-DAMPING * u) / theta[2];
+        gradient[2] = -theta[1] * exp(-RAMIFY_LAW_DAMPING * u) / theta[2];
     }
     return log(theta[0]) + theta[1] * z;
+}
+
+static double damped_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                             double ln_y) {
+    (void)variable;
+    (void)ln_x;
+    double z = (ln_y - log(theta[0])) / theta[1];
+    return log(theta[2]) - log1p(-RAMIFY_LAW_DAMPING * z) / RAMIFY_LAW_DAMPING;
 }
 
 /* Weighted least squares; a slope that rises is taken for none. */
@@ -32,7 +41,7 @@ static bool damped_solve(const ramify_runs *runs, double *theta) {
     double place = ramify_variable_range(runs, 0).high;
     double w = 0, z = 0, y = 0, zz = 0, zy = 0;
     for (size_t i = 0; i < runs->count; i++) {
-        double u = runs->ln_x[i * runs->variables] - place, at = damped_distance(u);
+        double u = runs->ln_x[i * runs->variables] - place, at = ramify_form_damped_distance(u);
         double weight = exp(u / REACH) * (runs->weight ? runs->weight[i] : 1);
         if (!(weight > 0))
             continue;
@@ -66,6 +75,8 @@ const ramify_law_form ramify_form_damped = {
     .log_value = damped_value,
     .solve = damped_solve,
     .floor = NULL,
+    .inverse = damped_inverse,
+    .reach = DECADE,
 };
 
 /* --- last: the error of the largest run -------------------------------------------------------- */

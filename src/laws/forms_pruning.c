@@ -24,6 +24,13 @@ static descent pruned(double ln_d, double ln_p, double rise, double gamma) {
                      .by_gamma = 0.5 * (top - bottom) - s * rise / gamma};
 }
 
+/* ln d at which the error has risen by `risen` = ln (y / dense), between 0 and `rise`: with
+ * K = e^(2 risen / gamma), d^2 = p^2 (R - K) / (K - 1). */
+static double density_of(double risen, double ln_p, double rise, double gamma) {
+    double ln_r = 2 * rise / gamma, ln_k = 2 * risen / gamma;
+    return ln_p + 0.5 * (ramify_log_subtract(ln_r, ln_k) - ramify_log_subtract(ln_k, 0));
+}
+
 /* theta: dense, top, gamma, p */
 static double pruning_value(const double *theta, const double *ln_x, double *gradient) {
     double rise = log(theta[1]) - log(theta[0]);
@@ -35,6 +42,13 @@ static double pruning_value(const double *theta, const double *ln_x, double *gra
         gradient[3] = at.by_p / theta[3];
     }
     return log(theta[0]) + at.value;
+}
+
+static double pruning_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                              double ln_y) {
+    (void)variable;
+    (void)ln_x;
+    return density_of(ln_y - log(theta[0]), log(theta[3]), log(theta[1]) - log(theta[0]), theta[2]);
 }
 
 static bool pruning_start(const ramify_runs *runs, uint32_t index, double *theta) {
@@ -65,6 +79,8 @@ const ramify_law_form ramify_form_pruning = {
     .log_value = pruning_value,
     .start = pruning_start,
     .floor = NULL,
+    .inverse = pruning_inverse,
+    .density = 1,
 };
 
 /* --- pruning-joint: d is replaced by depth^phi width^psi d ---------------------------------- */
@@ -83,6 +99,18 @@ static double pruning_joint_value(const double *theta, const double *ln_x, doubl
         gradient[4] = at.by_d * ln_x[1];
     }
     return ln_x[3] + at.value;
+}
+
+/* Of depth, width or density; of the error without pruning there is none. */
+static double pruning_joint_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                                    double ln_y) {
+    const double power[3] = {theta[3], theta[4], 1};
+    if (variable > 2)
+        return (double)NAN;
+    double ln_m = density_of(ln_y - ln_x[3], log(theta[2]), log(theta[0]) - ln_x[3], theta[1]);
+    for (uint32_t v = 0; v < 3; v++)
+        ln_m -= v == variable ? 0 : power[v] * ln_x[v];
+    return ln_m / power[variable];
 }
 
 static bool pruning_joint_start(const ramify_runs *runs, uint32_t index, double *theta) {
@@ -122,4 +150,6 @@ const ramify_law_form ramify_form_pruning_joint = {
     .log_value = pruning_joint_value,
     .start = pruning_joint_start,
     .floor = NULL,
+    .inverse = pruning_joint_inverse,
+    .density = 3,
 };

@@ -43,6 +43,14 @@ static double additive_value(const double *theta, const double *ln_x, double *gr
     return value;
 }
 
+/* ln of the size at which its term is what the other term and the floor leave of e^ln_y. */
+static double additive_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                               double ln_y) {
+    const double *own = theta + 1 + 2 * variable, *other = theta + 3 - 2 * variable;
+    double rest = ramify_log_add(log(theta[0]), log(other[0]) - other[1] * ln_x[1 - variable]);
+    return (log(own[0]) - ramify_log_subtract(ln_y, rest)) / own[1];
+}
+
 static double plain_target(double ln_y, double level) {
     (void)level;
     return exp(ln_y);
@@ -74,6 +82,7 @@ const ramify_law_form ramify_form_additive = {
     .log_value = additive_value,
     .start = additive_start,
     .floor = ramify_form_first,
+    .inverse = additive_inverse,
 };
 
 /* --- joint: level s / sqrt(1 + s^2), s = C + A / N^alpha + B / D^beta ---------------------- */
@@ -112,6 +121,11 @@ static bool joint_start(const ramify_runs *runs, uint32_t index, double *theta) 
     return true;
 }
 
+static double joint_inverse(const double *theta, uint32_t variable, const double *ln_x,
+                            double ln_y) {
+    return additive_inverse(theta + 1, variable, ln_x, log(joint_target(ln_y, theta[0])));
+}
+
 static double joint_floor(const double *theta) {
     return theta[0] * theta[1] / sqrt(1 + theta[1] * theta[1]);
 }
@@ -134,6 +148,7 @@ const ramify_law_form ramify_form_joint = {
     .log_value = joint_value,
     .start = joint_start,
     .floor = joint_floor,
+    .inverse = joint_inverse,
 };
 
 /* --- data-constrained ----------------------------------------------------------------------- */

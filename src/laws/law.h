@@ -2,6 +2,7 @@
 #define RAMIFY_LAWS_LAW_H
 /* A fitted law: the inside of the public handle. */
 
+#include "law_mix.h"
 #include "law_runs.h"
 #include "law_solve.h"
 #include "status.h"
@@ -12,20 +13,30 @@ typedef struct ramify_law_score {
     uint64_t rows;
     double rmse_log; /* root mean square of ln predicted - ln true */
     double mean, sd; /* of (predicted - true) / true; sd divides by rows */
+    /* Of prediction intervals: share of runs inside, and the mean interval score in ln y (Gneiting and
+     * Raftery 2007): width, and 2 / (1 - level) times what runs lie outside. NaN: no intervals. */
+    double coverage, interval_score;
 } ramify_law_score;
 
 /* The law of one group of runs. */
 typedef struct ramify_fitted {
-    char *by[RAMIFY_LAW_BY_MAX];             /* owned */
-    char *refusal;                           /* why there is no law; NULL: there is one; owned */
-    double theta[RAMIFY_LAW_PARAMETERS_MAX]; /* parameters, for sizes as they were given */
-    double error[RAMIFY_LAW_PARAMETERS_MAX]; /* standard errors, or NaN */
-    double low[RAMIFY_LAW_PARAMETERS_MAX];   /* bootstrap interval, or NaN */
-    double high[RAMIFY_LAW_PARAMETERS_MAX];
+    char *by[RAMIFY_LAW_BY_MAX]; /* owned */
+    char *refusal;               /* why there is no law; NULL: there is one; owned */
+    ramify_law_mix mix;          /* the law, for sizes as they were given */
+    ramify_law_box box;          /* range of the runs that were fitted */
+    /* Of a law that is no mean of others: of its parameters, standard errors and the ends of
+     * bootstrap intervals, or NaN. */
+    double error[RAMIFY_LAW_PARAMETERS_MAX];
+    double low[RAMIFY_LAW_PARAMETERS_MAX], high[RAMIFY_LAW_PARAMETERS_MAX];
+    /* The parameters of every resample, for intervals of what is computed from them; kept for laws
+     * of several sizes. Parts x RAMIFY_LAW_PARAMETERS_MAX x resamples; owned, or NULL. */
+    double *resample;
+    uint32_t resamples;
+    /* pruning-joint: depth, width and error of every network without pruning; dense x 3; owned. */
+    double *dense;
+    uint32_t dense_count;
     ramify_law_score fit, heldout, folds;   /* rows 0: not scored */
-    double x_low[RAMIFY_LAW_VARIABLES_MAX]; /* range of the runs that were fitted */
-    double x_high[RAMIFY_LAW_VARIABLES_MAX];
-    double loss;                            /* sum of losses at theta */
+    double loss;                            /* sum of losses of the runs */
     char *warning[RAMIFY_LAW_WARNINGS_MAX]; /* owned */
     uint32_t warnings;
 } ramify_fitted;
@@ -55,9 +66,38 @@ ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *
                                 const ramify_law_groups *groups, const ramify_runs *runs,
                                 ramify_fitted *law);
 
-/* Scores parameters on runs. */
-ramify_law_score ramify_law_score_runs(const ramify_law_form *form, const double *theta,
+/* Scores a law on runs, without intervals. */
+ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_law_box *box,
                                        const ramify_runs *runs);
+
+/* Adds how the intervals of a level do on runs. */
+void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_law_box *box,
+                                const ramify_runs *runs, double level, ramify_law_score *score);
+
+/* What a fit was asked for, as the parts of it see it. */
+typedef struct ramify_law_fit_request {
+    ramify_context *context;
+    const ramify_law_options *options;
+    const ramify_law_form *form;
+    double fixed[RAMIFY_LAW_PARAMETERS_MAX]; /* NaN: free */
+} ramify_law_fit_request;
+
+ramify_law_problem ramify_law_problem_of(const ramify_law_fit_request *request,
+                                         const ramify_runs *runs);
+
+/* Percentile intervals of the parameters over resampled runs (Efron 1979), law_resample.c. */
+ramify_status ramify_law_bootstrap(const ramify_law_fit_request *request, uint32_t group,
+                                   const ramify_runs *runs, ramify_fitted *law);
+
+/* Scores law->folds: every run is predicted by a law of the other folds. */
+ramify_status ramify_law_cross_validate(const ramify_law_fit_request *request, uint32_t group,
+                                        const ramify_runs *runs, ramify_fitted *law);
+
+/* The kept numbers of parameter j of a part, one per resample. */
+double *ramify_law_numbers_of(const ramify_fitted *law, uint32_t part, uint32_t j);
+
+/* The mean of laws with the parameters of resample `index`, law->resamples of which are kept. */
+void ramify_law_resampled(const ramify_fitted *law, uint32_t index, ramify_law_mix *mix);
 
 /* The law as JSON text (law_file.c). */
 ramify_status ramify_law_write_text(ramify_context *context, ramify_law *law);

@@ -1,4 +1,4 @@
-/* A law as JSON text. */
+/* A law as JSON text; law_read.c is what reads it. */
 
 #include "law.h"
 #include "memory.h"
@@ -12,9 +12,76 @@ static json_t *number(double value) {
 }
 
 static json_t *score_json(const ramify_law_score *score) {
-    return json_pack("{s:I, s:o, s:o, s:o}", "rows", (json_int_t)score->rows, "rmse_log",
-                     number(score->rmse_log), "relative_error_mean", number(score->mean),
-                     "relative_error_sd", number(score->sd));
+    json_t *json = json_pack("{s:I, s:o, s:o, s:o}", "rows", (json_int_t)score->rows, "rmse_log",
+                             number(score->rmse_log), "relative_error_mean", number(score->mean),
+                             "relative_error_sd", number(score->sd));
+    if (!isnan(score->coverage)) {
+        json_object_set_new(json, "coverage", number(score->coverage));
+        json_object_set_new(json, "interval_score", number(score->interval_score));
+    }
+    return json;
+}
+
+static json_t *numbers(const double *values, size_t count) {
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, number(values[i]));
+    return array;
+}
+
+/* Parameters of every resample, by name, if they were kept. */
+static void add_resamples(json_t *json, const ramify_fitted *group, uint32_t part) {
+    const ramify_law_form *form = group->mix.part[part].form;
+    if (group->resamples == 0)
+        return;
+    json_t *all = json_object();
+    for (uint32_t j = 0; j < form->parameters; j++)
+        json_object_set_new(all, form->parameter[j].name,
+                            numbers(ramify_law_numbers_of(group, part, j), group->resamples));
+    json_object_set_new(json, "resamples", all);
+}
+
+static json_t *parameters_json(const ramify_law_form *form, const double *theta) {
+    json_t *json = json_object();
+    for (uint32_t j = 0; j < form->parameters; j++)
+        json_object_set_new(json, form->parameter[j].name, number(theta[j]));
+    return json;
+}
+
+/* Of a law of its own. */
+static void add_parameters(json_t *json, const ramify_fitted *group, const ramify_law_form *form) {
+    json_t *intervals = json_object();
+    for (uint32_t j = 0; j < form->parameters; j++)
+        if (isfinite(group->low[j]))
+            json_object_set_new(intervals, form->parameter[j].name,
+                                json_pack("[o, o]", number(group->low[j]), number(group->high[j])));
+    json_object_set_new(json, "parameters", parameters_json(form, group->mix.part[0].theta));
+    json_object_set_new(json, "standard_errors", parameters_json(form, group->error));
+    json_object_set_new(json, "intervals", intervals);
+    add_resamples(json, group, 0);
+}
+
+static json_t *parts_json(const ramify_fitted *group) {
+    json_t *list = json_array();
+    for (uint32_t p = 0; p < group->mix.parts; p++) {
+        const ramify_law_part *part = &group->mix.part[p];
+        json_t *one =
+            json_pack("{s:s, s:f, s:f, s:o}", "form", part->form->name, "near", part->near, "far",
+                      part->far, "parameters", parameters_json(part->form, part->theta));
+        add_resamples(one, group, p);
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static json_t *spread_json(const ramify_law_spread *spread) {
+    json_t *json =
+        json_pack("{s:o, s:o}", "noise", number(spread->noise), "drift", number(spread->drift));
+    if (spread->local) {
+        json_object_set_new(json, "bend", number(spread->bend));
+        json_object_set_new(json, "line", numbers(spread->line, 4));
+    }
+    return json;
 }
 
 static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
@@ -27,24 +94,22 @@ static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
         json_object_set_new(json, "refusal", json_string(group->refusal));
         return json;
     }
-    json_t *parameters = json_object(), *errors = json_object(), *intervals = json_object();
-    for (uint32_t j = 0; j < form->parameters; j++) {
-        const char *name = form->parameter[j].name;
-        json_object_set_new(parameters, name, number(group->theta[j]));
-        json_object_set_new(errors, name, number(group->error[j]));
-        if (isfinite(group->low[j]))
-            json_object_set_new(intervals, name,
-                                json_pack("[o, o]", number(group->low[j]), number(group->high[j])));
+    if (form->combine) {
+        json_object_set_new(json, "parts", parts_json(group));
+        json_object_set_new(json, "reason", json_string(group->mix.reason));
+    } else {
+        add_parameters(json, group, form);
     }
-    json_object_set_new(json, "parameters", parameters);
-    json_object_set_new(json, "standard_errors", errors);
-    json_object_set_new(json, "intervals", intervals);
     json_object_set_new(json, "loss", number(group->loss));
     json_t *range = json_object();
     for (uint32_t v = 0; v < form->variables; v++)
-        json_object_set_new(range, law->x_name[v],
-                            json_pack("[f, f]", group->x_low[v], group->x_high[v]));
+        json_object_set_new(
+            range, law->x_name[v],
+            json_pack("[f, f]", exp(group->box.ln_low[v]), exp(group->box.ln_high[v])));
     json_object_set_new(json, "range", range);
+    json_object_set_new(json, "spread", spread_json(&group->mix.spread));
+    if (group->dense_count > 0)
+        json_object_set_new(json, "dense", numbers(group->dense, group->dense_count * 3));
     json_object_set_new(json, "fit", score_json(&group->fit));
     if (group->heldout.rows > 0)
         json_object_set_new(json, "heldout", score_json(&group->heldout));

@@ -30,6 +30,9 @@ typedef struct ramify_runs {
     const double *weight; /* count; NULL: all 1 */
 } ramify_runs;
 
+struct ramify_law_problem; /* law_solve.h */
+struct ramify_law_mix;     /* law_mix.h */
+
 typedef struct ramify_law_form {
     const char *name;                           /* "additive" */
     const char *formula;                        /* for people: "E + A/N^alpha + B/D^beta" */
@@ -53,6 +56,23 @@ typedef struct ramify_law_form {
 
     /* The least error that the law allows: its limit for large x, 0 if none. NULL: no such limit. */
     double (*floor)(const double *theta);
+
+    /* ln of the x of `variable` at which the law gives ln_y, the other variables being those of ln_x;
+     * NaN where there is none. NULL: by search. */
+    double (*inverse)(const double *theta, uint32_t variable, const double *ln_x, double ln_y);
+
+    /* ln of the factor beyond the runs up to which the form says anything; 0: any. */
+    double reach;
+
+    /* One more than the variable that is a density, whose law is read towards small values; 0: none,
+     * laws are read towards large values of every variable. */
+    uint32_t density;
+
+    /* For a form that is a mean of laws of other forms, in place of log_value and all that is about
+     * parameters, of which it has none: those laws, how far runs lie from them, and why. NULL: a
+     * law of its own. */
+    ramify_status (*combine)(ramify_context *context, const struct ramify_law_problem *problem,
+                             struct ramify_law_mix *mix);
 } ramify_law_form;
 
 /* The table; *count forms. */
@@ -60,5 +80,9 @@ const ramify_law_form *const *ramify_law_forms(size_t *count);
 
 /* The form named so, or NULL. */
 const ramify_law_form *ramify_law_form_find(const char *name);
+
+/* Of the forms named so (there are two called "auto") the one of so many variables; if there is none,
+ * the first. */
+const ramify_law_form *ramify_law_form_find_for(const char *name, uint32_t variables);
 
 #endif

@@ -81,12 +81,13 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
     return RAMIFY_OK;
 }
 
-ramify_law_score ramify_law_score_runs(const ramify_law_form *form, const double *theta,
+ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_law_box *box,
                                        const ramify_runs *runs) {
-    ramify_law_score score = {.rows = runs->count};
+    ramify_law_score score = {
+        .rows = runs->count, .coverage = (double)NAN, .interval_score = (double)NAN};
     double squares = 0, sum = 0, relative_squares = 0, n = (double)runs->count;
     for (size_t i = 0; i < runs->count; i++) {
-        double d = form->log_value(theta, runs->ln_x + i * runs->variables, NULL) - runs->ln_y[i];
+        double d = ramify_law_mix_value(mix, box, runs->ln_x + i * runs->variables) - runs->ln_y[i];
         double relative = expm1(d);
         squares += d * d;
         sum += relative;
@@ -101,10 +102,26 @@ ramify_law_score ramify_law_score_runs(const ramify_law_form *form, const double
     return score;
 }
 
+void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_law_box *box,
+                                const ramify_runs *runs, double level, ramify_law_score *score) {
+    double inside = 0, sum = 0;
+    for (size_t i = 0; i < runs->count; i++) {
+        const double *ln_x = runs->ln_x + i * runs->variables;
+        double off = fabs(ramify_law_mix_value(mix, box, ln_x) - runs->ln_y[i]);
+        double width = ramify_law_mix_width(mix, box, ln_x, level);
+        inside += off <= width;
+        sum += 2 * width + 2 / (1 - level) * fmax(0, off - width);
+    }
+    if (runs->count == 0 || isnan(sum))
+        return;
+    score->coverage = inside / (double)runs->count;
+    score->interval_score = sum / (double)runs->count;
+}
+
 static ramify_status review_floor(ramify_context *context, const ramify_law_form *form,
                                   const ramify_runs *runs, ramify_fitted *law) {
     double least = exp(ramify_errors_range(runs).low);
-    double floor = form->floor ? form->floor(law->theta) : 0;
+    double floor = form->floor ? form->floor(law->mix.part[0].theta) : 0;
     bool has_floor = form->floor && form->parameters > 2;
     if (floor > least)
         return ramify_law_warn(context, law,
@@ -125,12 +142,12 @@ ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *
                                 ramify_fitted *law) {
     RAMIFY_TRY(review_floor(context, form, runs, law));
     for (uint32_t j = 0; j < form->parameters; j++) {
-        double relative = law->error[j] / fabs(law->theta[j]);
+        double theta = law->mix.part[0].theta[j], relative = law->error[j] / fabs(theta);
         if (form->parameter[j].range == RAMIFY_LAW_POSITIVE && relative > UNTOLD)
             RAMIFY_TRY(ramify_law_warn(context, law,
                                        "the runs do not tell %s (%.4g with a standard error of "
                                        "%.2g)%s",
-                                       form->parameter[j].name, law->theta[j], law->error[j],
+                                       form->parameter[j].name, theta, law->error[j],
                                        form->floor ? ""
                                                    : ": add runs of lower density, where the error "
                                                      "levels off"));

@@ -102,17 +102,19 @@ static int for_minpack(void *argument, int m, int n, const double *u, double *re
     return 0;
 }
 
+double ramify_law_loss_of(const ramify_law_problem *problem, size_t i, double value) {
+    double half = problem->loss.kind == RAMIFY_LAW_LOSS_HUBER ? 0.5 : 1;
+    double slope, found = residual(&problem->loss, value - problem->runs->ln_y[i], &slope);
+    double weight = problem->runs->weight ? problem->runs->weight[i] : 1;
+    return isfinite(found) ? half * weight * found * found : INFINITY;
+}
+
 double ramify_law_loss_sum(const ramify_law_problem *problem, const double *theta) {
     const ramify_runs *runs = problem->runs;
-    double sum = 0, half = problem->loss.kind == RAMIFY_LAW_LOSS_HUBER ? 0.5 : 1;
-    for (size_t i = 0; i < runs->count; i++) {
-        double value = problem->form->log_value(theta, runs->ln_x + i * runs->variables, NULL);
-        double slope, found = residual(&problem->loss, value - runs->ln_y[i], &slope);
-        if (!isfinite(found))
-            return INFINITY;
-        double weight = runs->weight ? runs->weight[i] : 1;
-        sum += half * weight * found * found;
-    }
+    double sum = 0;
+    for (size_t i = 0; i < runs->count && sum < INFINITY; i++)
+        sum += ramify_law_loss_of(
+            problem, i, problem->form->log_value(theta, runs->ln_x + i * runs->variables, NULL));
     return sum;
 }
 

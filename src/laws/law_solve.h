@@ -29,6 +29,9 @@ ramify_status ramify_law_solve(ramify_context *context, const ramify_law_problem
 /* The sum of losses of some parameters; infinite where the form has no value. */
 double ramify_law_loss_sum(const ramify_law_problem *problem, const double *theta);
 
+/* The loss of run i, weighted, where the law gives ln y = value; infinite for NaN. */
+double ramify_law_loss_of(const ramify_law_problem *problem, size_t i, double value);
+
 /* Standard errors of the parameters at a solution: from the residuals' Jacobian and their variance
  * (with runs - free parameters degrees of freedom). NaN for fixed ones, of a form that is
  * computed, and where the runs do not determine a parameter; all NaN without degrees of freedom. */

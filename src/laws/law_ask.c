@@ -1,0 +1,408 @@
+/* What a fitted law answers: errors, sizes, the best split of a budget, the smallest network. */
+
+#include "forms.h"
+#include "law.h"
+#include "memory.h"
+#include "progress.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How far beyond the runs a size is looked for where the form sets no end: fifteen decades up, three
+ * down, in steps that no crossing hides between. */
+#define UP    (15 * 2.302585092994046)
+#define DOWN  (3 * 2.302585092994046)
+#define STEPS 512
+
+/* A bracket is halved, or cut by the golden section, this often. */
+#define HALVINGS 200
+#define SECTIONS 100
+#define GOLDEN   0.6180339887498949
+
+uint32_t ramify_law_variables(const ramify_law *law) {
+    return law->form->variables;
+}
+
+const char *ramify_law_variable(const ramify_law *law, uint32_t variable) {
+    return variable < law->form->variables ? law->x_name[variable] : NULL;
+}
+
+const char *ramify_law_error_name(const ramify_law *law) {
+    return law->y_name;
+}
+
+uint32_t ramify_law_group_count(const ramify_law *law) {
+    return law->groups;
+}
+
+const char *ramify_law_group_value(const ramify_law *law, uint32_t group, uint32_t column,
+                                   const char **name) {
+    if (group >= law->groups || column >= law->by_count)
+        return NULL;
+    if (name)
+        *name = law->by_name[column];
+    return law->group[group].by[column];
+}
+
+static ramify_status find_group(const ramify_law *law, uint32_t group, double level,
+                                const ramify_fitted **found) {
+    if (group >= law->groups)
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT, "group %u of a law with %u", group,
+                           law->groups);
+    if (!(level > 0 && level < 1))
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "the level of intervals is %g, expected between 0 and 1", level);
+    *found = &law->group[group];
+    if ((*found)->refusal)
+        return ramify_fail(law->context, RAMIFY_ERROR_DATA, "this group has no law: %s",
+                           (*found)->refusal);
+    return RAMIFY_OK;
+}
+
+/* Sizes as logarithms; `skip` is a variable that is not given, or variables. */
+static ramify_status take_sizes(const ramify_law *law, const double *x, uint32_t skip,
+                                double *ln_x) {
+    for (uint32_t v = 0; v < law->form->variables; v++) {
+        ln_x[v] = 0;
+        if (v == skip)
+            continue;
+        if (!(x[v] > 0) || isinf(x[v]))
+            return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                               "%s is %g, and laws are of numbers above 0", law->x_name[v], x[v]);
+        ln_x[v] = log(x[v]);
+    }
+    return RAMIFY_OK;
+}
+
+static void warn_of_reach(const ramify_law *law, const ramify_fitted *f, const double *ln_x) {
+    double beyond = ln_x[0] - f->box.ln_high[0];
+    if (law->form->reach > 0 && beyond > law->form->reach * (1 + 1e-12))
+        ramify_log(law->context, RAMIFY_LOG_WARNING,
+                   "%s %.6g is %.3g times the largest that was fitted: %s was never shown to hold "
+                   "beyond %.0f times",
+                   law->x_name[0], exp(ln_x[0]), exp(beyond), law->form->name,
+                   exp(law->form->reach));
+}
+
+static ramify_law_estimate estimate_at(const ramify_fitted *f, const double *ln_x, double level) {
+    double value = ramify_law_mix_value(&f->mix, &f->box, ln_x);
+    double width = ramify_law_mix_width(&f->mix, &f->box, ln_x, level);
+    return (ramify_law_estimate){exp(value), exp(value - width), exp(value + width)};
+}
+
+ramify_status ramify_law_predict(const ramify_law *law, uint32_t group, size_t count,
+                                 const double *x, double level, ramify_law_estimate *estimates) {
+    ramify_clear(law->context);
+    const ramify_fitted *f = NULL;
+    RAMIFY_TRY(find_group(law, group, level, &f));
+    uint32_t variables = law->form->variables;
+    for (size_t i = 0; i < count; i++) {
+        double ln_x[RAMIFY_LAW_VARIABLES_MAX];
+        RAMIFY_TRY(take_sizes(law, x + i * variables, variables, ln_x));
+        estimates[i] = estimate_at(f, ln_x, level);
+        if (!isfinite(estimates[i].value))
+            return ramify_fail(law->context, RAMIFY_ERROR_DATA,
+                               "the form %s has no value at %s %.6g: it crosses 0 before",
+                               law->form->name, law->x_name[0], x[i * variables]);
+        warn_of_reach(law, f, ln_x);
+    }
+    return RAMIFY_OK;
+}
+
+/* --- invert ----------------------------------------------------------------------------------- */
+
+typedef struct search {
+    const ramify_fitted *f;
+    uint32_t variable;
+    double ln_x[RAMIFY_LAW_VARIABLES_MAX];
+    double low, high; /* of ln x */
+    double side;      /* -1, 0, 1: low end of the interval, the law, high end */
+    double level;
+} search;
+
+static double search_value(search *s, double at) {
+    s->ln_x[s->variable] = at;
+    double value = ramify_law_mix_value(&s->f->mix, &s->f->box, s->ln_x);
+    return s->side == 0
+               ? value
+               : value + s->side * ramify_law_mix_width(&s->f->mix, &s->f->box, s->ln_x, s->level);
+}
+
+/* The largest ln x at which the curve comes down through ln_y, or NaN: not reached, or never above. */
+static double search_crossing(search *s, double ln_y) {
+    double step = (s->high - s->low) / STEPS, right = s->high, left;
+    if (!(search_value(s, right) <= ln_y))
+        return (double)NAN;
+    for (left = right - step; !(search_value(s, left) > ln_y); left -= step) {
+        if (left < s->low)
+            return (double)NAN;
+        right = left;
+    }
+    for (int i = 0; i < HALVINGS && right - left > 1e-14 * (1 + fabs(right)); i++) {
+        double middle = 0.5 * (left + right);
+        if (search_value(s, middle) > ln_y)
+            left = middle;
+        else
+            right = middle;
+    }
+    return right;
+}
+
+static ramify_status not_reached(const ramify_law *law, search *s, double error) {
+    const ramify_law_part *part = &s->f->mix.part[0];
+    double floor = s->f->mix.parts == 1 && part->form->floor ? part->form->floor(part->theta) : 0;
+    if (error <= floor)
+        return ramify_fail(law->context, RAMIFY_ERROR_DATA,
+                           "no %s brings the error to %.6g: the law's floor is %.6g",
+                           law->x_name[s->variable], error, floor);
+    double most = exp(search_value(s, s->high)), least = exp(search_value(s, s->low));
+    if (least <= error)
+        return ramify_fail(law->context, RAMIFY_ERROR_DATA,
+                           "the error is %.6g or less for every %s from %.6g up: ask for a "
+                           "smaller one than %.6g",
+                           least, law->x_name[s->variable], exp(s->low), error);
+    return ramify_fail(law->context, RAMIFY_ERROR_DATA,
+                       "the error %.6g is not reached up to a %s of %.6g, where it is %.6g%s",
+                       error, law->x_name[s->variable], exp(s->high), most,
+                       law->form->reach > 0 ? ", and beyond which the form says nothing" : "");
+}
+
+ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t variable,
+                                const double *x, double error, double level,
+                                ramify_law_estimate *size) {
+    ramify_clear(law->context);
+    search s = {.variable = variable, .level = level};
+    RAMIFY_TRY(find_group(law, group, level, &s.f));
+    if (variable >= law->form->variables)
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT, "variable %u of a law with %u",
+                           variable, law->form->variables);
+    if (!(error > 0) || isinf(error))
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "the error asked for is %g, and laws are of numbers above 0", error);
+    RAMIFY_TRY(take_sizes(law, x, variable, s.ln_x));
+    const ramify_law_box *box = &s.f->box;
+    s.low = box->ln_low[variable] - DOWN;
+    s.high = box->ln_high[variable] + (law->form->reach > 0 ? law->form->reach : UP);
+    if (law->form->density == variable + 1)
+        s.high = 0; /* nothing is left out */
+    const ramify_law_part *part = &s.f->mix.part[0];
+    double ln_y = log(error), found;
+    if (s.f->mix.parts == 1 && part->form->inverse)
+        found = part->form->inverse(part->theta, variable, s.ln_x, ln_y);
+    else
+        found = search_crossing(&s, ln_y);
+    if (!(found >= s.low && found <= s.high))
+        return not_reached(law, &s, error);
+    s.side = -1;
+    double low = search_crossing(&s, ln_y);
+    s.side = 1;
+    double high = search_crossing(&s, ln_y);
+    *size = (ramify_law_estimate){exp(found), exp(low), exp(high)};
+    return RAMIFY_OK;
+}
+
+/* --- frontier --------------------------------------------------------------------------------- */
+
+/* The line of equal cost, by ln model. */
+typedef struct cost_line {
+    const ramify_law_box *box;
+    const ramify_law_cost *cost;
+    double ln_budget;
+    double ln_x[RAMIFY_LAW_VARIABLES_MAX];
+} cost_line;
+
+static double line_value(cost_line *line, const ramify_law_mix *mix, double ln_model) {
+    const ramify_law_cost *c = line->cost;
+    line->ln_x[0] = ln_model;
+    line->ln_x[1] = (line->ln_budget - log(c->factor) - c->model_power * ln_model) / c->data_power;
+    return ramify_law_mix_value(mix, line->box, line->ln_x);
+}
+
+/* The least error on the line; false where it lies at an end. line->ln_x is left there. */
+static bool best_of_line(cost_line *line, const ramify_law_mix *mix) {
+    double low = line->box->ln_low[0] - UP,
+           step = (2 * UP + line->box->ln_high[0] - line->box->ln_low[0]) / STEPS;
+    double least = INFINITY;
+    int best = 0;
+    for (int i = 0; i <= STEPS; i++) {
+        double value = line_value(line, mix, low + i * step);
+        if (value < least) {
+            least = value;
+            best = i;
+        }
+    }
+    if (best == 0 || best == STEPS)
+        return false;
+    double a = low + (best - 1) * step, b = low + (best + 1) * step;
+    double c = b - GOLDEN * (b - a), d = a + GOLDEN * (b - a);
+    double at_c = line_value(line, mix, c), at_d = line_value(line, mix, d);
+    for (int i = 0; i < SECTIONS; i++) {
+        if (at_c < at_d) {
+            b = d;
+            d = c;
+            at_d = at_c;
+            c = b - GOLDEN * (b - a);
+            at_c = line_value(line, mix, c);
+        } else {
+            a = c;
+            c = d;
+            at_c = at_d;
+            d = a + GOLDEN * (b - a);
+            at_d = line_value(line, mix, d);
+        }
+    }
+    line_value(line, mix, 0.5 * (a + b));
+    return true;
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The ends of the middle share `level` of values, which are sorted. */
+static void take_middle(double *values, uint32_t count, double level,
+                        ramify_law_estimate *estimate) {
+    estimate->low = estimate->high = (double)NAN;
+    if (count == 0)
+        return;
+    qsort(values, count, sizeof *values, ascending);
+    uint32_t tail = (uint32_t)((1 - level) / 2 * count);
+    estimate->low = values[tail];
+    estimate->high = values[count - 1 - tail];
+}
+
+static ramify_status check_cost(const ramify_law *law, const ramify_law_cost *cost, double budget) {
+    if (law->form->variables < 2 || law->form->density)
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "the form %s knows no model size and data to divide a budget between: "
+                           "take additive, joint, data-constrained or auto with two sizes",
+                           law->form->name);
+    if (!(cost->factor > 0 && cost->model_power > 0 && cost->data_power > 0))
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "the cost %g x model^%g x data^%g: all three numbers have to be above 0",
+                           cost->factor, cost->model_power, cost->data_power);
+    if (!(budget > 0) || isinf(budget))
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "the budget is %g, expected above 0", budget);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
+                                  const ramify_law_cost *cost, const double *x, double budget,
+                                  double level, ramify_law_split *split) {
+    ramify_clear(law->context);
+    const ramify_fitted *f = NULL;
+    RAMIFY_TRY(find_group(law, group, level, &f));
+    RAMIFY_TRY(check_cost(law, cost, budget));
+    cost_line line = {.box = &f->box, .cost = cost, .ln_budget = log(budget)};
+    for (uint32_t v = 2; v < law->form->variables; v++) {
+        if (!(x[v] > 0) || isinf(x[v]))
+            return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                               "%s is %g, and laws are of numbers above 0", law->x_name[v], x[v]);
+        line.ln_x[v] = log(x[v]);
+    }
+    if (!best_of_line(&line, &f->mix))
+        return ramify_fail(law->context, RAMIFY_ERROR_DATA,
+                           "the law has no best %s for %g: its error keeps falling along the line "
+                           "of equal cost, as one of the two sizes hardly counts; add runs that "
+                           "vary it alone",
+                           law->x_name[0], budget);
+    *split = (ramify_law_split){.model = {.value = exp(line.ln_x[0])},
+                                .data = {.value = exp(line.ln_x[1])},
+                                .error = estimate_at(f, line.ln_x, level)};
+    double *model = ramify_allocate(law->context, 2 * (size_t)f->resamples, sizeof *model);
+    if (!model)
+        return RAMIFY_ERROR_MEMORY;
+    double *data = model + f->resamples;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < f->resamples; i++) {
+        ramify_law_mix mix;
+        ramify_law_resampled(f, i, &mix);
+        if (!best_of_line(&line, &mix))
+            continue;
+        model[count] = exp(line.ln_x[0]);
+        data[count++] = exp(line.ln_x[1]);
+    }
+    take_middle(model, count, level, &split->model);
+    take_middle(data, count, level, &split->data);
+    ramify_release(law->context, model);
+    return RAMIFY_OK;
+}
+
+/* --- optimum ---------------------------------------------------------------------------------- */
+
+/* Density of a network for an error; NaN where none is at most 1. */
+static double density_for(const ramify_law_mix *mix, const double *network, double error) {
+    const double ln_x[4] = {log(network[0]), log(network[1]), 0, log(network[2])};
+    double ln_density = mix->part[0].form->inverse(mix->part[0].theta, 2, ln_x, log(error));
+    return ln_density <= 0 ? exp(ln_density) : (double)NAN;
+}
+
+static ramify_status density_interval(const ramify_law *law, const ramify_fitted *f,
+                                      const double *network, double error, double level,
+                                      ramify_law_estimate *density) {
+    double *values = ramify_allocate(law->context, f->resamples, sizeof *values);
+    if (!values)
+        return RAMIFY_ERROR_MEMORY;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < f->resamples; i++) {
+        ramify_law_mix mix;
+        ramify_law_resampled(f, i, &mix);
+        double value = density_for(&mix, network, error);
+        if (!isnan(value))
+            values[count++] = value;
+    }
+    take_middle(values, count, level, density);
+    ramify_release(law->context, values);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group, const double *networks,
+                                 size_t count, double error, double level,
+                                 ramify_law_network *network) {
+    ramify_clear(law->context);
+    const ramify_fitted *f = NULL;
+    RAMIFY_TRY(find_group(law, group, level, &f));
+    if (law->form != &ramify_form_pruning_joint)
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "the smallest network is found by a law of the form pruning-joint, this "
+                           "one is %s",
+                           law->form->name);
+    if (!(error > 0) || isinf(error))
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "the error asked for is %g, and laws are of numbers above 0", error);
+    if (!networks) {
+        networks = f->dense;
+        count = f->dense_count;
+    }
+    *network = (ramify_law_network){.weights = INFINITY};
+    const double *best = NULL;
+    double least = INFINITY;
+    for (size_t i = 0; i < count; i++) {
+        const double *one = networks + i * 3;
+        if (!(one[0] > 0 && one[1] > 0 && one[2] > 0))
+            return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                               "network %zu: depth %g, width %g and error %g have to be above 0",
+                               i + 1, one[0], one[1], one[2]);
+        double density = density_for(&f->mix, one, error);
+        double weights = one[0] * one[1] * one[1] * density;
+        least = fmin(least, one[2]);
+        if (weights < network->weights) {
+            *network = (ramify_law_network){.depth = one[0],
+                                            .width = one[1],
+                                            .dense_error = one[2],
+                                            .density.value = density,
+                                            .weights = weights};
+            best = one;
+        }
+    }
+    if (!best)
+        return ramify_fail(law->context, RAMIFY_ERROR_DATA,
+                           "none of %zu networks has the error %.6g at a density of 1 or less: "
+                           "the least error without pruning is %.6g, the most that the law knows "
+                           "%.6g",
+                           count, error, least, f->mix.part[0].theta[0]);
+    return density_interval(law, f, best, error, level, &network->density);
+}
