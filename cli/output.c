@@ -84,3 +84,12 @@ bool output_close(output *to) {
     errno = reason;
     return written;
 }
+
+void output_abandon(output *to) {
+    if (to->path)
+        (void)fclose(to->file);
+    if (to->temporary)
+        unlink(to->temporary);
+    free(to->temporary);
+    *to = (output){0};
+}

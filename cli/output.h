@@ -20,4 +20,7 @@ bool output_open(output *to, const char *path);
  * nothing new is left behind. To be called right after a write that failed. */
 bool output_close(output *to);
 
+/* Takes back what was begun: what was there before stays, if it was a file. */
+void output_abandon(output *to);
+
 #endif

@@ -721,6 +721,20 @@ RAMIFY_API uint32_t ramify_law_group_count(const ramify_law *law);
 RAMIFY_API const char *ramify_law_group_value(const ramify_law *law, uint32_t group,
                                               uint32_t column, const char **name);
 
+/* True for a variable whose law is read towards small values, as a density is. */
+RAMIFY_API bool ramify_law_is_density(const ramify_law *law, uint32_t variable);
+
+/* The runs of a group, which live as long as the law. Of a law that was read from a file there are
+ * none. */
+typedef struct ramify_law_points {
+    size_t count;
+    const double *x;    /* count x variables, in the order of the first */
+    const double *y;    /* count */
+    const bool *fitted; /* count; false: held out */
+} ramify_law_points;
+
+RAMIFY_API ramify_law_points ramify_law_points_of(const ramify_law *law, uint32_t group);
+
 /* A number with its interval. Ends that the runs do not tell are NaN. */
 typedef struct ramify_law_estimate {
     double value, low, high;

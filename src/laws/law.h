@@ -35,6 +35,9 @@ typedef struct ramify_fitted {
     /* pruning-joint: depth, width and error of every network without pruning; dense x 3; owned. */
     double *dense;
     uint32_t dense_count;
+    double *x, *y; /* the runs, as ramify_law_points gives them; owned, or NULL */
+    bool *fitted;
+    size_t points;
     ramify_law_score fit, heldout, folds;   /* rows 0: not scored */
     double loss;                            /* sum of losses of the runs */
     char *warning[RAMIFY_LAW_WARNINGS_MAX]; /* owned */

@@ -45,6 +45,17 @@ const char *ramify_law_group_value(const ramify_law *law, uint32_t group, uint32
     return law->group[group].by[column];
 }
 
+bool ramify_law_is_density(const ramify_law *law, uint32_t variable) {
+    return law->form->density == variable + 1;
+}
+
+ramify_law_points ramify_law_points_of(const ramify_law *law, uint32_t group) {
+    if (group >= law->groups)
+        return (ramify_law_points){.count = 0};
+    const ramify_fitted *f = &law->group[group];
+    return (ramify_law_points){.count = f->points, .x = f->x, .y = f->y, .fitted = f->fitted};
+}
+
 static ramify_status find_group(const ramify_law *law, uint32_t group, double level,
                                 const ramify_fitted **found) {
     if (group >= law->groups)

@@ -79,6 +79,7 @@ static json_t *spread_json(const ramify_law_spread *spread) {
         json_pack("{s:o, s:o}", "noise", number(spread->noise), "drift", number(spread->drift));
     if (spread->local) {
         json_object_set_new(json, "bend", number(spread->bend));
+        json_object_set_new(json, "behind", number(spread->behind));
         json_object_set_new(json, "line", numbers(spread->line, 4));
     }
     return json;

@@ -143,6 +143,30 @@ static ramify_status keep_dense(ramify_context *context, const ramify_runs *runs
     return RAMIFY_OK;
 }
 
+/* The runs as they were given, by their first size. */
+static ramify_status keep_points(ramify_context *context, const ramify_law_group *group,
+                                 ramify_fitted *law) {
+    const ramify_runs *side[2] = {&group->fit, &group->heldout};
+    size_t count = side[0]->count + side[1]->count, variables = side[0]->variables;
+    law->x = ramify_allocate(context, count * variables, sizeof *law->x);
+    law->y = ramify_allocate(context, count, sizeof *law->y);
+    law->fitted = ramify_allocate(context, count, sizeof *law->fitted);
+    if (!law->x || !law->y || !law->fitted)
+        return RAMIFY_ERROR_MEMORY;
+    size_t next[2] = {0, 0};
+    for (law->points = 0; law->points < count; law->points++) {
+        bool held = next[0] == side[0]->count ||
+                    (next[1] < side[1]->count &&
+                     side[1]->ln_x[next[1] * variables] < side[0]->ln_x[next[0] * variables]);
+        size_t from = next[held]++;
+        for (size_t v = 0; v < variables; v++)
+            law->x[law->points * variables + v] = exp(side[held]->ln_x[from * variables + v]);
+        law->y[law->points] = exp(side[held]->ln_y[from]);
+        law->fitted[law->points] = !held;
+    }
+    return RAMIFY_OK;
+}
+
 static ramify_status fit_runs(fit *f, uint32_t index, const char *name, ramify_fitted *law) {
     const ramify_law_group *group = &f->groups->group[index];
     const ramify_law_form *form = f->law->form;
@@ -161,6 +185,7 @@ static ramify_status fit_runs(fit *f, uint32_t index, const char *name, ramify_f
         RAMIFY_TRY(ramify_law_mix_judge(context, &problem, &law->mix));
     ramify_law_score_intervals(&law->mix, &law->box, &group->heldout, f->request.options->level,
                                &law->heldout);
+    RAMIFY_TRY(keep_points(context, group, law));
     if (form == &ramify_form_pruning_joint)
         RAMIFY_TRY(keep_dense(context, runs, law));
     return ramify_law_review(context, form, f->groups, runs, law);
@@ -271,6 +296,9 @@ void ramify_law_destroy(ramify_law **law) {
         ramify_release(context, old->group[g].refusal);
         ramify_release(context, old->group[g].resample);
         ramify_release(context, old->group[g].dense);
+        ramify_release(context, old->group[g].x);
+        ramify_release(context, old->group[g].y);
+        ramify_release(context, old->group[g].fitted);
     }
     for (uint32_t v = 0; v < RAMIFY_LAW_VARIABLES_MAX; v++)
         ramify_release(context, old->x_name[v]);

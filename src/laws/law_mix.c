@@ -77,10 +77,10 @@ double ramify_law_mix_width(const ramify_law_mix *mix, const ramify_law_box *box
         double d = ramify_form_damped_distance(ln_x[0] - box->ln_high[0]) - s->line[0];
         double line = s->line[1] + 2 * s->line[2] * d + s->line[3] * d * d;
         double growth = 1 + LOCAL_GROWTH * fmax(0, octaves - 1);
+        double behind = s->behind * fmax(0, box->ln_high[0] - ln_x[0]);
         double outside = isnan(s->drift) ? 0 : LOCAL_DRIFT * s->drift * fmax(0, octaves - 1);
-        return quantile *
-               (LOCAL_WIDTH * (s->noise * sqrt(1 + line) + (s->bend + LEAST_DRIFT) * growth) +
-                outside);
+        double near = LOCAL_WIDTH * (s->noise * sqrt(1 + line) + (s->bend + LEAST_DRIFT) * growth);
+        return quantile * (near + outside + behind);
     }
     double within = quantile * s->noise;
     if (octaves == 0)

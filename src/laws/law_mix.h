@@ -28,6 +28,7 @@ typedef struct ramify_law_spread {
      * in units of the noise's, is line[1] + 2 line[2] d + line[3] d^2 with d = z - line[0]. */
     bool local;
     double bend, line[4];
+    double behind; /* root mean square error per factor e before the end: what the line ignores */
 } ramify_law_spread;
 
 typedef struct ramify_law_mix {

@@ -4,7 +4,8 @@
  *     {"ramify_law": 1, "form", "x": [names], "y": name, "level",
  *      "groups": [{"by": {}, "refusal"} or
  *                 {"by": {}, "parameters": {} or "parts": [{"form", "near", "far", "parameters",
- *                  "resamples"}], "range": {x: [low, high]}, "spread": {"noise", "drift", "bend", "line"},
+ *                  "resamples"}], "range": {x: [low, high]}, "spread": {"noise", "drift", "bend", "behind",
+ *                  "line"},
  *                  "resamples": {}, "dense": [depth, width, error, ..], ...}]} */
 
 #include "input.h"
@@ -148,8 +149,12 @@ static ramify_status read_spread(const reading *r, const json_t *json, ramify_la
     const json_t *line = json_object_get(json, "line");
     spread->local = line != NULL;
     if (line && (r->law->form->variables != 1 ||
-                 !finite_number(json_object_get(json, "bend"), &spread->bend) || spread->bend < 0))
-        return DAMAGED(r, "%s: spread.line belongs to laws of one size, beside a bend of 0 or more",
+                 !finite_number(json_object_get(json, "bend"), &spread->bend) ||
+                 !finite_number(json_object_get(json, "behind"), &spread->behind) ||
+                 spread->bend < 0 || spread->behind < 0))
+        return DAMAGED(r,
+                       "%s: spread.line belongs to laws of one size, beside a bend and a behind of "
+                       "0 or more",
                        r->name);
     for (size_t i = 0; line && i < 4; i++)
         if (!finite_number(json_array_get(line, i), &spread->line[i]))
