@@ -46,6 +46,7 @@ typedef struct picture {
     bool density;
     series list[SERIES_MAX];
     uint32_t count, left_out;
+    double least, most; /* errors of runs, and of the laws' far ends */
 } picture;
 
 static bool same_series(const picture *p, const series *a, uint32_t group, const double *x) {
@@ -55,7 +56,7 @@ static bool same_series(const picture *p, const series *a, uint32_t group, const
     return same;
 }
 
-static void add_run(picture *p, uint32_t group, const double *x, bool fitted) {
+static void add_run(picture *p, uint32_t group, const double *x, double y, bool fitted) {
     uint32_t at = 0;
     while (at < p->count && !same_series(p, &p->list[at], group, x))
         at++;
@@ -73,6 +74,8 @@ static void add_run(picture *p, uint32_t group, const double *x, bool fitted) {
         s->low = fmin(s->low, x[p->axis]);
         s->high = fmax(s->high, x[p->axis]);
     }
+    p->least = fmin(p->least, y);
+    p->most = fmax(p->most, y);
     s->fitted += fitted;
     s->held_out += !fitted;
     s->end = p->density ? fmin(s->end, x[p->axis]) : fmax(s->end, x[p->axis]);
@@ -89,7 +92,32 @@ static void find_series(picture *p) {
     for (uint32_t g = 0; g < ramify_law_group_count(p->law); g++) {
         ramify_law_points points = ramify_law_points_of(p->law, g);
         for (size_t i = 0; i < points.count; i++)
-            add_run(p, g, points.x + i * p->variables, points.fitted[i]);
+            add_run(p, g, points.x + i * p->variables, points.y[i], points.fitted[i]);
+    }
+}
+
+/* Where a curve begins, the end of the runs that were fitted, its own end. */
+typedef struct stretch {
+    double from, turn, to;
+} stretch;
+
+static stretch stretch_of(const picture *p, const series *s) {
+    if (p->density)
+        return (stretch){s->high, s->low, fmin(s->end, s->low / BEYOND_DENSITY)};
+    return (stretch){s->low, s->high, fmax(s->end, s->high * BEYOND)};
+}
+
+static void reach_far_ends(picture *p) {
+    for (uint32_t i = 0; i < p->count; i++) {
+        const series *s = &p->list[i];
+        double x[SIZES_MAX];
+        memcpy(x, s->x, sizeof x);
+        x[p->axis] = stretch_of(p, s).to;
+        ramify_law_estimate y;
+        if (s->fitted == 0 || ramify_law_predict(p->law, s->group, 1, x, p->level, &y) != RAMIFY_OK)
+            continue;
+        p->least = fmin(p->least, isfinite(y.low) ? y.low : y.value);
+        p->most = fmax(p->most, p->density && isfinite(y.high) ? y.high : y.value);
     }
 }
 
@@ -146,17 +174,6 @@ static void write_curve(const picture *p, const series *s, double from, double t
         if (ramify_law_predict(p->law, s->group, 1, x, p->level, &y) == RAMIFY_OK)
             write(file, name, "law", x[p->axis], &y);
     }
-}
-
-/* Where a curve begins, the end of the runs that were fitted, its own end. */
-typedef struct stretch {
-    double from, turn, to;
-} stretch;
-
-static stretch stretch_of(const picture *p, const series *s) {
-    if (p->density)
-        return (stretch){s->high, s->low, fmin(s->end, s->low / BEYOND_DENSITY)};
-    return (stretch){s->low, s->high, fmax(s->end, s->high * BEYOND)};
 }
 
 static void write_gnuplot(FILE *file, const char *name, const char *kind, double x,
@@ -229,10 +246,29 @@ static void write_series(const picture *p, uint32_t i, int scale, const char **c
     }
 }
 
+/* Labels of the error's axis: gnuplot's own are one per decade, which may be none. */
+static void write_ticks(const picture *p, FILE *file) {
+    static const double few[] = {1, 2, 5}, many[] = {1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9};
+    double low = p->least / 1.08, high = p->most * 1.08;
+    bool wide = high > 12 * low;
+    size_t count = wide ? sizeof few / sizeof few[0] : sizeof many / sizeof many[0];
+    fprintf(file, "set yrange [%.6g:%.6g]\nset ytics (", low, high);
+    const char *comma = "";
+    for (int decade = (int)floor(log10(low)); decade <= (int)floor(log10(high)); decade++)
+        for (size_t i = 0; i < count; i++) {
+            double at = (wide ? few[i] : many[i]) * pow(10, decade);
+            if (at < low || at > high)
+                continue;
+            fprintf(file, "%s\"%.6g\" %.9g", comma, at, at);
+            comma = ", ";
+        }
+    fprintf(file, ")\n");
+}
+
 static void write_script(const picture *p, bool svg, FILE *file) {
     fprintf(file, "set terminal %s size %s font \"Helvetica,%d\" background \"white\"\n",
             svg ? "svg" : "pngcairo", svg ? "900,560" : "1800,1120", svg ? 14 : 26);
-    fprintf(file, "set logscale xy\nset datafile missing \"NaN\"\nset format y \"%%g\"\n");
+    fprintf(file, "set logscale xy\nset datafile missing \"NaN\"\n");
     fprintf(file, "set format x \"%s\"\n", p->density ? "%g" : "10^{%T}");
     fprintf(file, "set grid xtics ytics lc rgb \"#dddddd\" lw 1 lt 1\nset border 3\n"
                   "set tics nomirror out\nset key outside right top Left reverse samplen 2 "
@@ -241,6 +277,7 @@ static void write_script(const picture *p, bool svg, FILE *file) {
     fprintf(file, " noenhanced\nset ylabel ");
     quote(file, ramify_law_error_name(p->law));
     fprintf(file, " noenhanced\n");
+    write_ticks(p, file);
     for (uint32_t i = 0; i < p->count; i++)
         write_blocks(p, i, file);
     const char *comma = "plot ";
@@ -349,8 +386,9 @@ static int draw(session *run, const picture *p, const char *path, FILE *script, 
 }
 
 int law_plot(session *run, const ramify_law *law, double level, const char *path) {
-    picture p = {.law = law, .level = level};
+    picture p = {.law = law, .level = level, .least = INFINITY};
     find_series(&p);
+    reach_far_ends(&p);
     if (p.left_out > 0)
         session_warning(run, "%s: %u runs are left out, as a picture holds %d laws or sizes", path,
                         p.left_out, SERIES_MAX);

@@ -17,11 +17,13 @@ static descent pruned(double ln_d, double ln_p, double rise, double gamma) {
     double above = 2 * ln_p + 2 * rise / gamma, below = 2 * ln_p;
     double top = ramify_log_add(2 * ln_d, above), bottom = ramify_log_add(2 * ln_d, below);
     double s = exp(above - top), t = exp(below - bottom); /* shares of p in each sum */
-    return (descent){.value = 0.5 * gamma * (top - bottom),
+    /* For a large gamma the two sums differ by less than their last digits. */
+    double ratio = above - below < 1 ? log1p(t * expm1(above - below)) : top - bottom;
+    return (descent){.value = 0.5 * gamma * ratio,
                      .by_d = gamma * (t - s),
                      .by_p = gamma * (s - t),
                      .by_rise = s,
-                     .by_gamma = 0.5 * (top - bottom) - s * rise / gamma};
+                     .by_gamma = 0.5 * ratio - s * rise / gamma};
 }
 
 /* ln d at which the error has risen by `risen` = ln (y / dense), between 0 and `rise`: with

@@ -4,12 +4,16 @@
 #include "status.h"
 
 #include <cminpack.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Starts that are followed to their end, of those with the least loss. */
+/* Starts that are followed for a while, of those with the least loss; how many of them to their
+ * end. */
 #define FOLLOWED 8
+#define FINISHED 2
 
-/* Steps of one descent, as evaluations. */
+/* Steps of one descent, as evaluations: for a while, to the end. */
+#define WHILE       30
 #define EVALUATIONS 400
 
 /* Relative change of loss or parameters at which a descent ends. */
@@ -132,7 +136,7 @@ typedef struct candidate {
 /* Puts a start among the most promising ones. */
 static void offer(const ramify_law_problem *problem, candidate *kept, size_t *count,
                   const double *theta) {
-    candidate one;
+    candidate one = {{0}, 0};
     memcpy(one.theta, theta, problem->form->parameters * sizeof *theta);
     fix(problem, one.theta);
     for (uint32_t j = 0; j < problem->form->parameters; j++)
@@ -148,11 +152,19 @@ static void offer(const ramify_law_problem *problem, candidate *kept, size_t *co
     kept[at] = one;
 }
 
+/* The least first; equal ones in an order that does not depend on where they stood. */
+static int by_loss(const void *a, const void *b) {
+    const candidate *x = a, *y = b;
+    if (x->loss != y->loss)
+        return x->loss < y->loss ? -1 : 1;
+    return memcmp(x->theta, y->theta, sizeof x->theta);
+}
+
 typedef struct workspace {
     double *residuals, *jacobian, *work; /* runs; runs x free; runs */
 } workspace;
 
-static void descend(descent *d, const workspace *w, candidate *from) {
+static void descend(descent *d, const workspace *w, int evaluations, candidate *from) {
     const ramify_law_problem *problem = d->problem;
     const ramify_law_form *form = problem->form;
     int runs = (int)problem->runs->count, unused = 0;
@@ -164,7 +176,7 @@ static void descend(descent *d, const workspace *w, candidate *from) {
     for (uint32_t j = 0; j < d->free; j++)
         u[j] = to_scale(&form->parameter[d->place[j]], d->theta[d->place[j]]);
     lmder(for_minpack, d, runs, (int)d->free, u, w->residuals, w->jacobian, runs, TOLERANCE,
-          TOLERANCE, 0, EVALUATIONS, scale, 1, 10, 0, &unused, &unused, pivots, qtf, a, b, c,
+          TOLERANCE, 0, evaluations, scale, 1, 10, 0, &unused, &unused, pivots, qtf, a, b, c,
           w->work);
     double slope;
     for (uint32_t j = 0; j < d->free; j++)
@@ -216,14 +228,17 @@ ramify_status ramify_law_solve(ramify_context *context, const ramify_law_problem
                    .jacobian = ramify_allocate(context, runs * d.free, sizeof(double)),
                    .work = ramify_allocate(context, runs, sizeof(double))};
     ramify_status status = w.residuals && w.jacobian && w.work ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    size_t best = 0;
-    for (size_t i = 0; status == RAMIFY_OK && i < count && d.free > 0 && d.free <= runs; i++) {
-        descend(&d, &w, &kept[i]);
-        best = kept[i].loss < kept[best].loss ? i : best;
+    if (status == RAMIFY_OK && d.free > 0 && d.free <= runs) {
+        for (size_t i = 0; i < count && count > FINISHED; i++)
+            descend(&d, &w, WHILE, &kept[i]);
+        qsort(kept, count, sizeof *kept, by_loss);
+        for (size_t i = 0; i < count && i < FINISHED; i++)
+            descend(&d, &w, EVALUATIONS, &kept[i]);
+        qsort(kept, count, sizeof *kept, by_loss);
     }
     if (status == RAMIFY_OK) {
-        memcpy(theta, kept[best].theta, form->parameters * sizeof *theta);
-        *loss = kept[best].loss;
+        memcpy(theta, kept[0].theta, form->parameters * sizeof *theta);
+        *loss = kept[0].loss;
     }
     ramify_release(context, w.residuals);
     ramify_release(context, w.jacobian);
