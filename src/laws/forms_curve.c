@@ -178,33 +178,46 @@ const ramify_law_form ramify_form_m3 = {
  *     ln p - a ln(1 - p) = t,  t = ln b - c ln x - (1 - a) ln gap;
  * the left side rises in the logit q of p from -infinity to infinity:
  *     h(q) = a q + (1 - a) ln p(q),  h' = a + (1 - a) (1 - p) >= min(1, a). */
-static double solve_logit(double a, double t) {
-    double q =
-        t / (t < 0 ? 1 : a); /* the asymptotes of h; h is between them, so Newton closes in */
+typedef struct logit {
+    double q, ln_p, ln_rest, rest; /* of p and 1 - p */
+} logit;
+
+static logit logit_at(double q) {
+    double e = exp(-fabs(q)), l = log(1 + e); /* absolute errors are what counts: no log1p */
+    return (logit){.q = q,
+                   .ln_p = q > 0 ? -l : q - l,
+                   .ln_rest = q > 0 ? -q - l : -l,
+                   .rest = (q > 0 ? e : 1) / (1 + e)};
+}
+
+/* Halley's steps: h is between its asymptotes, one of which is the beginning. The error after a step
+ * goes with the third power of it. */
+static logit solve_logit(double a, double t) {
+    logit at = logit_at(t / (t < 0 ? 1 : a));
     for (int round = 0; round < 100; round++) {
-        double ln_p = -ramify_log_one_plus(-q);
-        double slope = a + (1 - a) * ramify_logistic(-q);
-        double next = q - (a * q + (1 - a) * ln_p - t) / slope;
-        if (fabs(next - q) <= 1e-15 * (1 + fabs(q)))
-            return next;
-        q = next;
+        double off = a * at.q + (1 - a) * at.ln_p - t;
+        double slope = a + (1 - a) * at.rest, bend = (a - 1) * at.rest * (1 - at.rest);
+        double newton = off / slope, turn = 1 - 0.5 * newton * bend / slope;
+        double step = turn > 0.5 ? newton / turn : newton;
+        at = logit_at(at.q - step);
+        if (fabs(step) <= 1e-6 * (1 + fabs(at.q)))
+            break;
     }
-    return q;
+    return at;
 }
 
 static double sigmoid_value(const double *theta, const double *ln_x, double *gradient) {
     double ln_gap = log(theta[1]), a = theta[2];
     double t = log(theta[3]) - theta[4] * ln_x[0] - (1 - a) * ln_gap;
-    double q = solve_logit(a, t);
-    double ln_p = -ramify_log_one_plus(-q), ln_rest = -ramify_log_one_plus(q);
-    double value = ramify_log_add(log(theta[0]), ln_gap + ln_p);
+    logit at = solve_logit(a, t);
+    double power = exp(ln_gap + at.ln_p), value = log(theta[0] + power);
     if (gradient) {
-        double slope = a + (1 - a) * exp(ln_rest);
+        double slope = a + (1 - a) * at.rest, least = 1 / (theta[0] + power);
         /* d y / d q = gap p (1 - p); d q = (dt - (q - ln p) da) / slope, and q - ln p = -ln(1 - p) */
-        double by_q = exp(ln_gap + ln_p + ln_rest - value) / slope;
-        gradient[0] = exp(-value);
-        gradient[1] = exp(ln_p - value) - by_q * (1 - a) / theta[1];
-        gradient[2] = by_q * (ln_gap + ln_rest);
+        double by_q = power * at.rest * least / slope;
+        gradient[0] = least;
+        gradient[1] = (power - by_q * (1 - a) / least) / theta[1] * least;
+        gradient[2] = by_q * (ln_gap + at.ln_rest);
         gradient[3] = by_q / theta[3];
         gradient[4] = -by_q * ln_x[0];
     }
