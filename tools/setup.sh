@@ -16,7 +16,7 @@ for purpose in "$@"; do
     packages="$packages libcminpack-dev"
     case $purpose in
     build) ;;
-    test) packages="$packages libcmocka-dev python3-venv" python=yes ;;
+    test) packages="$packages libcmocka-dev python3-venv gnuplot-nox" python=yes ;;
     lint) packages="$packages clang-format clang-tidy cppcheck python3-venv" python=yes ;;
     cross) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
     fuzz) packages="$packages clang libclang-rt-dev" ;;
@@ -42,6 +42,7 @@ check_without_dpkg() {
         libjansson-dev) probe="pkg-config --exists jansson" ;;
         zlib1g-dev) probe="pkg-config --exists zlib" ;;
         libcminpack-dev) probe="pkg-config --exists cminpack" ;;
+        gnuplot-nox) probe="gnuplot --version" ;;
         libcmocka-dev) probe="pkg-config --exists cmocka" ;;
         python3-venv) probe="python3 -m venv --help" ;;
         libclang-rt-dev | libc6-dev-arm64-cross) probe=true ;;

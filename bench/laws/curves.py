@@ -76,7 +76,15 @@ def main() -> None:
             words += ["--y", "loss", "--by", "domain,task,model"]
             words += ["--categorical", "model"]
             words += ["--fit-where", "training=1", "--loss", chosen.loss]
-            words += ["--bootstrap", "0", "--rolling", "off", "--threads", "1", "--json"]
+            words += [
+                "--bootstrap",
+                "0",
+                "--rolling",
+                "off",
+                "--threads",
+                "1",
+                "--json",
+            ]
             began = time.monotonic()
             run = subprocess.run(words, capture_output=True, text=True, check=False)
             seconds = time.monotonic() - began

@@ -67,7 +67,7 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
 /* What is doubtful about a fitted law, as warnings. */
 ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *form,
                                 const ramify_law_groups *groups, const ramify_runs *runs,
-                                ramify_fitted *law);
+                                const double *fixed, ramify_fitted *law);
 
 /* Scores a law on runs, without intervals. */
 ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_law_box *box,

@@ -140,16 +140,8 @@ static double search_value(search *s, double at) {
                : value + s->side * ramify_law_mix_width(&s->f->mix, &s->f->box, s->ln_x, s->level);
 }
 
-/* The largest ln x at which the curve comes down through ln_y, or NaN: not reached, or never above. */
-static double search_crossing(search *s, double ln_y) {
-    double step = (s->high - s->low) / STEPS, right = s->high, left;
-    if (!(search_value(s, right) <= ln_y))
-        return (double)NAN;
-    for (left = right - step; !(search_value(s, left) > ln_y); left -= step) {
-        if (left < s->low)
-            return (double)NAN;
-        right = left;
-    }
+/* Where in [left, right] the curve comes down through ln_y, being above it at the left. */
+static double search_within(search *s, double left, double right, double ln_y) {
     for (int i = 0; i < HALVINGS && right - left > 1e-14 * (1 + fabs(right)); i++) {
         double middle = 0.5 * (left + right);
         if (search_value(s, middle) > ln_y)
@@ -160,6 +152,31 @@ static double search_crossing(search *s, double ln_y) {
     return right;
 }
 
+/* The largest ln x at which the law comes down through ln_y, or NaN: not reached, or never above. */
+static double search_law(search *s, double ln_y) {
+    double step = (s->high - s->low) / STEPS, right = s->high;
+    s->side = 0;
+    if (!(search_value(s, right) <= ln_y))
+        return (double)NAN;
+    for (double left = right - step; left >= s->low; right = left, left -= step)
+        if (search_value(s, left) > ln_y)
+            return search_within(s, left, right, ln_y);
+    return (double)NAN;
+}
+
+/* Where the low or the high end of the interval comes down through ln_y: before and behind the place
+ * where the law does. NaN: nowhere. */
+static double search_side(search *s, double found, double side, double ln_y) {
+    double step = (s->high - s->low) / STEPS;
+    s->side = side;
+    for (double at = found; at >= s->low && at <= s->high; at += side * step) {
+        double next = at + side * step;
+        if ((search_value(s, next) > ln_y) == (side < 0))
+            return side < 0 ? search_within(s, next, at, ln_y) : search_within(s, at, next, ln_y);
+    }
+    return (double)NAN;
+}
+
 static ramify_status not_reached(const ramify_law *law, search *s, double error) {
     const ramify_law_part *part = &s->f->mix.part[0];
     double floor = s->f->mix.parts == 1 && part->form->floor ? part->form->floor(part->theta) : 0;
@@ -167,6 +184,7 @@ static ramify_status not_reached(const ramify_law *law, search *s, double error)
         return ramify_fail(law->context, RAMIFY_ERROR_DATA,
                            "no %s brings the error to %.6g: the law's floor is %.6g",
                            law->x_name[s->variable], error, floor);
+    s->side = 0;
     double most = exp(search_value(s, s->high)), least = exp(search_value(s, s->low));
     if (least <= error)
         return ramify_fail(law->context, RAMIFY_ERROR_DATA,
@@ -202,13 +220,12 @@ ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t 
     if (s.f->mix.parts == 1 && part->form->inverse)
         found = part->form->inverse(part->theta, variable, s.ln_x, ln_y);
     else
-        found = search_crossing(&s, ln_y);
+        found = search_law(&s, ln_y);
     if (!(found >= s.low && found <= s.high))
         return not_reached(law, &s, error);
-    s.side = -1;
-    double low = search_crossing(&s, ln_y);
-    s.side = 1;
-    double high = search_crossing(&s, ln_y);
+    double low = search_side(&s, found, -1, ln_y), high = search_side(&s, found, 1, ln_y);
+    if (law->form->density == variable + 1)
+        high = fmin(high, 0);
     *size = (ramify_law_estimate){exp(found), exp(low), exp(high)};
     return RAMIFY_OK;
 }

@@ -188,7 +188,7 @@ static ramify_status fit_runs(fit *f, uint32_t index, const char *name, ramify_f
     RAMIFY_TRY(keep_points(context, group, law));
     if (form == &ramify_form_pruning_joint)
         RAMIFY_TRY(keep_dense(context, runs, law));
-    return ramify_law_review(context, form, f->groups, runs, law);
+    return ramify_law_review(context, form, f->groups, runs, f->request.fixed, law);
 }
 
 /* What sentences call a group: the table, with the values of --by. */

@@ -137,21 +137,33 @@ static ramify_status review_floor(ramify_context *context, const ramify_law_form
     return RAMIFY_OK;
 }
 
-ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *form,
-                                const ramify_law_groups *groups, const ramify_runs *runs,
-                                ramify_fitted *law) {
-    RAMIFY_TRY(review_floor(context, form, runs, law));
+/* Parameters that the runs do not tell: alone, or because they trade against each other. */
+static ramify_status review_parameters(ramify_context *context, const ramify_law_form *form,
+                                       const ramify_runs *runs, const double *fixed,
+                                       ramify_fitted *law) {
+    bool judged = !form->solve && runs->count > form->parameters;
     for (uint32_t j = 0; j < form->parameters; j++) {
-        double theta = law->mix.part[0].theta[j], relative = law->error[j] / fabs(theta);
-        if (form->parameter[j].range == RAMIFY_LAW_POSITIVE && relative > UNTOLD)
+        double theta = law->mix.part[0].theta[j], error = law->error[j];
+        if (form->parameter[j].range != RAMIFY_LAW_POSITIVE || !isnan(fixed[j]))
+            continue;
+        if (error > UNTOLD * fabs(theta) || (isnan(error) && judged))
             RAMIFY_TRY(ramify_law_warn(context, law,
                                        "the runs do not tell %s (%.4g with a standard error of "
                                        "%.2g)%s",
-                                       form->parameter[j].name, theta, law->error[j],
-                                       form->floor ? ""
-                                                   : ": add runs of lower density, where the error "
-                                                     "levels off"));
+                                       form->parameter[j].name, theta,
+                                       isnan(error) ? (double)INFINITY : error,
+                                       form->density ? ": add runs of lower density, where the "
+                                                       "error levels off"
+                                                     : ""));
     }
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *form,
+                                const ramify_law_groups *groups, const ramify_runs *runs,
+                                const double *fixed, ramify_fitted *law) {
+    RAMIFY_TRY(review_floor(context, form, runs, law));
+    RAMIFY_TRY(review_parameters(context, form, runs, fixed, law));
     for (uint32_t v = 0; v < form->variables; v++) {
         ramify_log_range range = ramify_variable_range(runs, v);
         if (form->floor && range.high - range.low < log(4))

@@ -275,3 +275,174 @@ def test_words(tool) -> None:
     assert "additive          floor + A / N^alpha" in tool("law", "forms").out
     assert 'unknown word "fitt"; did you mean fit?' in tool("law", "fitt").err
     assert "--form, --x and --y are needed" in tool("law", "fit", "runs.csv").err
+
+
+@pytest.fixture
+def curve(tool, tmp_path) -> str:
+    """The law of a curve with a floor, fitted by auto."""
+    draw = random.Random(5)
+    rows = [
+        (2**k, 0.1 + 3 * 2 ** (-0.4 * k) * math.exp(draw.gauss(0, 0.005)))
+        for k in range(4, 18)
+    ]
+    data = write(tmp_path / "curve.csv", "rows,error", rows)
+    path = str(tmp_path / "law.json")
+    done = tool("law", "fit", data, "--form", "auto", "--x", "rows", "--y", "error",
+                "--fit-where", "rows<=32768", "-o", path)  # fmt: skip
+    assert done.status == 0, done.err
+    assert "the damped law of the curve's end" in done.out
+    assert "held out      2 runs" in done.out and "% intervals" in done.out
+    return path
+
+
+def test_predict_and_invert(tool, curve) -> None:
+    done = tool(
+        "law", "predict", curve, "--at", "rows=65536", "--at", "rows=1e5", "--json"
+    )
+    first, second = json.loads(done.out)["predictions"]
+    assert first["at"] == {"rows": 65536} and first["level"] == 0.9
+    assert first["low"] < 0.1 + 3 * 2 ** (-0.4 * 16) < first["high"]
+    assert first["value"] > second["value"]
+    found = tool("law", "invert", curve, "--error", repr(first["value"]), "--json")
+    (size,) = json.loads(found.out)["sizes"]
+    assert size["size"] == "rows" and size["value"] == pytest.approx(65536, rel=1e-6)
+    assert size["low"] < size["value"] < size["high"]
+    printed = tool("law", "predict", curve, "--at", "rows=65536", "--level", "50%").out
+    assert printed.startswith("rows=65536: error 0.1") and "(50 %: 0.1" in printed
+    far = tool("law", "predict", curve, "--at", "rows=1e9")
+    assert far.status == 0 and "never shown to hold beyond 10 times" in far.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("predict",), "--at NAME=VALUE,.. is needed"),
+        (("predict", "--at", "row=1"), '--at: "row=1" names no size of the law'),
+        (("predict", "--at", "rows=x"), "a number is needed"),
+        (("predict", "--at", "rows=-1"), "rows is -1, and laws are of numbers above 0"),
+        (("predict", "--at", "rows=1", "--group", "a=b"), "no group with a=b"),
+        (("invert",), "--error E, above 0, is needed"),
+        (("invert", "--error", "0.01"), "is not reached up to a rows of"),
+        (("invert", "--error", "0.1", "--for", "x"), '"x" is no size of the law'),
+        (("frontier", "--budget", "1e9"), "knows no model size and data"),
+        (("optimum", "--error", "0.1"), "this one is auto"),
+    ],
+)
+def test_bad_questions(tool, curve, words, sentence) -> None:
+    done = tool("law", words[0], curve, *words[1:])
+    assert done.status in (1, 2) and done.out == "" and sentence in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_frontier_and_groups(tool, runs, tmp_path) -> None:
+    path = str(tmp_path / "law.json")
+    done = tool("law", "fit", runs, *ADDITIVE, "--by", "family", "-o", path)
+    assert done.status == 0, done.err
+    done = tool(
+        "law", "frontier", path, "--budget", "1e21", "--group", "family=b", "--json"
+    )
+    (best,) = json.loads(done.out)["frontier"]
+    g = (0.34 * 400 / (0.36 * 1500)) ** (1 / 0.7)
+    assert best["by"] == {"family": "b"}
+    assert best["params"]["value"] == pytest.approx(
+        g * (1e21 / 6) ** (0.36 / 0.7), rel=1e-4
+    )
+    assert best["params"]["low"] <= best["params"]["value"] * (1 + 1e-6)
+    assert 6 * best["params"]["value"] * best["tokens"]["value"] == pytest.approx(1e21)
+    both = tool("law", "frontier", path, "--budget", "1e21")
+    assert both.out.startswith("family=a \nbudget 1e+21: params ")
+    assert "family=b \n" in both.out
+    done = tool("law", "invert", path, "--error", "2.5", "--for", "tokens",
+                "--at", "params=1e9", "--group", "family=a", "--json")  # fmt: skip
+    (size,) = json.loads(done.out)["sizes"]
+    left = 2.5 - 1.7 - 400 / 1e9**0.34
+    assert size["value"] == pytest.approx((1500 / left) ** (1 / 0.36), rel=1e-4)
+
+
+def test_auto_of_two_sizes(tool, runs, tmp_path) -> None:
+    words = ("--form", "auto", "--x", "params,tokens", "--y", "loss")
+    where = (
+        "--fit-where",
+        "family=a",
+        "--fit-where",
+        "params<=3e8",
+        "--bootstrap",
+        "0",
+    )
+    (group,) = law(tool, runs, *words, *where)["groups"]
+    assert [part["form"] for part in group["parts"]] == ["additive", "joint"]
+    assert all(part["near"] == part["far"] == 0.5 for part in group["parts"])
+    assert group["fit"]["rmse_log"] < 0.005 and "reason" in group
+    done = tool("law", "fit", runs, *words, "--fix", "floor=1")
+    assert done.status == 2 and "has no parameters of its own" in done.err
+
+
+def test_optimum(tool, tmp_path) -> None:
+    rows = []
+    for depth in (10, 20, 40):
+        for width in (0.5, 1, 2):
+            dense = 0.3 / depth**0.2 / width**0.1
+            for k in range(0, 24, 2):
+                d = 0.8**k
+                m = depth**0.4 * width**0.7 * d
+                rise = (0.9 / dense) ** (2 / 0.6)
+                e = dense * ((m**2 + 0.04 * rise) / (m**2 + 0.04)) ** 0.3
+                rows.append((depth, width, d, e, dense))
+    data = write(tmp_path / "r.csv", "depth,width,density,error,dense", rows)
+    path = str(tmp_path / "law.json")
+    done = tool("law", "fit", data, "--form", "pruning-joint", "--y", "error", "-o", path,
+                "--x", "depth,width,density,dense")  # fmt: skip
+    assert done.status == 0, done.err
+    (best,) = json.loads(tool("law", "optimum", path, "--error", "0.2", "--json").out)[
+        "networks"
+    ]
+    assert best["weights"] == pytest.approx(
+        best["depth"] * best["width"] ** 2 * best["density"]["value"]
+    )
+    m = best["depth"] ** 0.4 * best["width"] ** 0.7 * best["density"]["value"]
+    rise = (0.9 / best["dense_error"]) ** (2 / 0.6)
+    e = best["dense_error"] * ((m**2 + 0.04 * rise) / (m**2 + 0.04)) ** 0.3
+    assert e == pytest.approx(0.2, rel=1e-4)
+    own = tool("law", "optimum", path, "--error", "0.3", "--network", "10,0.5,0.199")
+    assert own.out.startswith("error 0.3: depth 10, width 0.5 (0.199 without pruning)")
+    done = tool("law", "optimum", path, "--error", "0.2", "--network", "10,0.5")
+    assert done.status == 1 and "is not DEPTH,WIDTH,ERROR" in done.err
+    done = tool("law", "optimum", path, "--error", "0.01")
+    assert done.status == 1 and "none of 9 networks has the error 0.01" in done.err
+
+
+def test_plots(tool, runs, tmp_path, monkeypatch) -> None:
+    picture = tmp_path / "law.svg"
+    words = (
+        "law",
+        "fit",
+        runs,
+        *ADDITIVE,
+        "--by",
+        "family",
+        "--fit-where",
+        "params<=3e8",
+    )
+    done = tool(*words, "--plot", str(picture))
+    assert done.status == 0, done.err
+    assert (
+        "2 runs are left out" not in done.err and "a picture holds 8 laws" in done.err
+    )
+    drawn = picture.read_text()
+    assert drawn.rstrip().endswith("</svg>")
+    assert "tokens" in drawn and "loss" in drawn and "a, params 1e+07" in drawn
+    png = tmp_path / "law.png"
+    assert tool(*words, "--plot", str(png)).status == 0
+    assert png.read_bytes().startswith(b"\x89PNG")
+    done = tool(*words, "--plot", str(tmp_path / "law.pdf"))
+    assert done.status == 1 and "a picture's name ends in .svg or .png" in done.err
+    # Without gnuplot the numbers are kept, and nothing is half-drawn.
+    picture.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = tool(*words, "--plot", str(picture))
+    assert done.status == 1 and "there is no gnuplot to draw it" in done.err
+    assert not picture.exists()
+    numbers = (tmp_path / "law.svg.csv").read_text().splitlines()
+    assert numbers[0] == "series,kind,x,value,low,high"
+    assert sum(",fitted," in line for line in numbers) > 10
+    assert sum(",law," in line for line in numbers) > 1000
