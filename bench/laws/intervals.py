@@ -45,6 +45,20 @@ def read_curves() -> dict[Curve, list[tuple[float, float]]]:
     return {key: sorted(points) for key, points in curves.items()}
 
 
+def read_training() -> dict[Curve, list[tuple[float, float]]]:
+    """The part of every curve that the benchmark fits (Training = 1), by size."""
+    curves: dict[Curve, set[tuple[float, float]]] = {}
+    for name in ("vision", "lang"):
+        source = DATA / f"scaling/nslpfn/benchmark.{name}.csv"
+        with source.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if row["Training"] == "1":
+                    key = (row["Domain"], row["Task"], row["Model"])
+                    point = (float(row["Seen Examples"]), float(row["Loss"]))
+                    curves.setdefault(key, set()).add(point)
+    return {key: sorted(points) for key, points in curves.items()}
+
+
 def is_chosen(curve: Curve) -> bool:
     """Whether rules were chosen on the curve's task."""
     return any(name in curve[1] for name in CHOSEN_HALF)

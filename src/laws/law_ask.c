@@ -154,13 +154,15 @@ static double search_within(search *s, double left, double right, double ln_y) {
 
 /* The largest ln x at which the law comes down through ln_y, or NaN: not reached, or never above. */
 static double search_law(search *s, double ln_y) {
-    double step = (s->high - s->low) / STEPS, right = s->high;
+    double step = (s->high - s->low) / STEPS;
     s->side = 0;
-    if (!(search_value(s, right) <= ln_y))
+    if (!(search_value(s, s->high) <= ln_y))
         return (double)NAN;
-    for (double left = right - step; left >= s->low; right = left, left -= step)
+    for (int i = STEPS - 1; i >= 0; i--) {
+        double left = s->low + i * step;
         if (search_value(s, left) > ln_y)
-            return search_within(s, left, right, ln_y);
+            return search_within(s, left, left + step, ln_y);
+    }
     return (double)NAN;
 }
 
@@ -169,8 +171,10 @@ static double search_law(search *s, double ln_y) {
 static double search_side(search *s, double found, double side, double ln_y) {
     double step = (s->high - s->low) / STEPS;
     s->side = side;
-    for (double at = found; at >= s->low && at <= s->high; at += side * step) {
-        double next = at + side * step;
+    for (int i = 0; i < STEPS; i++) {
+        double at = found + side * i * step, next = at + side * step;
+        if (at < s->low || at > s->high)
+            break;
         if ((search_value(s, next) > ln_y) == (side < 0))
             return side < 0 ? search_within(s, next, at, ln_y) : search_within(s, at, next, ln_y);
     }

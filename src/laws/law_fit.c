@@ -125,6 +125,10 @@ ramify_law_problem ramify_law_problem_of(const ramify_law_fit_request *request,
         .fixed = request->fixed};
 }
 
+static bool same_network(const double *a, const double *b) {
+    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+}
+
 /* pruning-joint: what every network of the runs does without pruning, for ramify_law_optimum. */
 static ramify_status keep_dense(ramify_context *context, const ramify_runs *runs,
                                 ramify_fitted *law) {
@@ -135,7 +139,7 @@ static ramify_status keep_dense(ramify_context *context, const ramify_runs *runs
         const double *ln_x = runs->ln_x + i * runs->variables;
         const double one[3] = {exp(ln_x[0]), exp(ln_x[1]), exp(ln_x[3])};
         uint32_t at = 0;
-        while (at < law->dense_count && memcmp(law->dense + at * 3, one, sizeof one) != 0)
+        while (at < law->dense_count && !same_network(law->dense + (size_t)at * 3, one))
             at++;
         if (at == law->dense_count)
             memcpy(law->dense + law->dense_count++ * 3, one, sizeof one);

@@ -157,7 +157,10 @@ static int by_loss(const void *a, const void *b) {
     const candidate *x = a, *y = b;
     if (x->loss != y->loss)
         return x->loss < y->loss ? -1 : 1;
-    return memcmp(x->theta, y->theta, sizeof x->theta);
+    for (int j = 0; j < RAMIFY_LAW_PARAMETERS_MAX; j++)
+        if (x->theta[j] != y->theta[j])
+            return x->theta[j] < y->theta[j] ? -1 : 1;
+    return 0;
 }
 
 typedef struct workspace {
