@@ -14,6 +14,12 @@ RAMIFY_INLINE vec square_root(vec v) {
     return root;
 }
 
+/* 0 for what is smaller than RAMIFY_ADAMW_LEAST. */
+RAMIFY_INLINE vec without_dust(vec v) {
+    ivec dust = (v < RAMIFY_ADAMW_LEAST) & (v > -RAMIFY_ADAMW_LEAST);
+    return (vec)((ivec)v & ~dust);
+}
+
 void RAMIFY_KERNEL(adamw)(size_t n, float *p, const float *g, float *m, float *v, float rate,
                           float beta1, float beta2, float epsilon, float decay, float correction1,
                           float correction2) {
@@ -24,10 +30,11 @@ void RAMIFY_KERNEL(adamw)(size_t n, float *p, const float *g, float *m, float *v
     const float inverse2 = 1.0F / correction2;
     for (size_t i = 0; i < n; i += LANES) {
         vec gradient = load(g + i);
-        vec mean = beta1 * load(m + i) + new1 * gradient;
-        vec square = beta2 * load(v + i) + new2 * gradient * gradient;
+        vec mean = without_dust(beta1 * load(m + i) + new1 * gradient);
+        vec square = without_dust(beta2 * load(v + i) + new2 * gradient * gradient);
         store(m + i, mean);
         store(v + i, square);
-        store(p + i, keep * load(p + i) - step * mean / (square_root(square * inverse2) + epsilon));
+        vec moved = keep * load(p + i) - step * mean / (square_root(square * inverse2) + epsilon);
+        store(p + i, without_dust(moved));
     }
 }

@@ -19,6 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Far below what moves a weight, far above the denormal numbers. */
+#define RAMIFY_ADAMW_LEAST 1e-30F
+
 typedef struct ramify_kernels {
     const char *name; /* "reference", "baseline" (SSE2), "avx2", "avx512", "neon" */
 
@@ -109,7 +112,9 @@ typedef struct ramify_kernels {
     /* One step of AdamW (Loshchilov and Hutter 2019, algorithm 2), g = gradient:
      *   m = beta1*m + (1-beta1)*g,  v = beta2*v + (1-beta2)*g*g
      *   p = p*(1 - rate*decay) - rate * (m/correction1) / (sqrt(v/correction2) + epsilon)
-     * correction1 = 1 - beta1^t, correction2 = 1 - beta2^t at step t. All padded. */
+     * correction1 = 1 - beta1^t, correction2 = 1 - beta2^t at step t. All padded.
+     * Numbers below RAMIFY_ADAMW_LEAST become 0: what decay leaves of weights and moments ends as
+     * denormal numbers otherwise, for which processors take a hundred times as long. */
     void (*adamw)(size_t n, float *p, const float *g, float *m, float *v, float rate, float beta1,
                   float beta2, float epsilon, float decay, float correction1, float correction2);
 

@@ -208,13 +208,17 @@ static void cross_entropy_soft(size_t rows, size_t classes, const float *x, size
     }
 }
 
+static float without_dust(float x) {
+    return fabsf(x) < RAMIFY_ADAMW_LEAST ? 0.0F : x;
+}
+
 static void adamw(size_t n, float *p, const float *g, float *m, float *v, float rate, float beta1,
                   float beta2, float epsilon, float decay, float correction1, float correction2) {
     for (size_t i = 0; i < n; i++) {
-        m[i] = beta1 * m[i] + (1.0F - beta1) * g[i];
-        v[i] = beta2 * v[i] + (1.0F - beta2) * g[i] * g[i];
+        m[i] = without_dust(beta1 * m[i] + (1.0F - beta1) * g[i]);
+        v[i] = without_dust(beta2 * v[i] + (1.0F - beta2) * g[i] * g[i]);
         float step = (m[i] / correction1) / (sqrtf(v[i] / correction2) + epsilon);
-        p[i] = p[i] * (1.0F - rate * decay) - rate * step;
+        p[i] = without_dust(p[i] * (1.0F - rate * decay) - rate * step);
     }
 }
 
