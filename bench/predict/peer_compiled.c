@@ -89,18 +89,28 @@ const peer peer_network = {"network",       network_open,  arrange_nothing,
 
 /* ---- trees ----------------------------------------------------------------------------------- */
 
-/* A cell of a row, as the generated header declares it: -1 if missing, else the number. */
-typedef union cell {
+/* tl2cgen's code takes and gives float32 or float64, as the trees it was made from are kept: XGBoost's
+ * the first, LightGBM's the second. A cell of a row is -1 if missing, else the number; the function
+ * overwrites it with the number of the interval between two thresholds that it lies in. */
+typedef union cell32 {
     int missing;
     float number;
-    int quantized;
-} cell;
+} cell32;
+
+typedef union cell64 {
+    int missing;
+    double number;
+} cell64;
 
 typedef struct trees {
-    void (*run)(cell *row, int margin, float *y);
+    void (*run32)(cell32 *row, int margin, float *y);
+    void (*run64)(cell64 *row, int margin, double *y);
+    bool wide;
     size_t columns, outputs;
-    cell *row; /* the function overwrites it with quantized numbers */
-    float *y;
+    cell32 *row32;
+    cell64 *row64;
+    float *y32;
+    double *y64;
 } trees;
 
 static bool trees_open(contender *c) {
@@ -108,23 +118,48 @@ static bool trees_open(contender *c) {
     c->state = s;
     s->columns = c->columns;
     s->outputs = c->outputs;
-    s->row = contender_memory(c->columns * sizeof *s->row);
-    s->y = contender_memory(c->rows_most * c->outputs * sizeof *s->y);
     void *library = contender_library(c, c->model);
-    return library && (*(void **)&s->run = contender_function(c, library, "predict"));
+    const char *(*threshold_type)(void);
+    const char *(*output_type)(void);
+    if (!library ||
+        !(*(void **)&threshold_type = contender_function(c, library, "get_threshold_type")) ||
+        !(*(void **)&output_type = contender_function(c, library, "get_leaf_output_type")))
+        return false;
+    s->wide = strcmp(threshold_type(), "float64") == 0;
+    if (strcmp(threshold_type(), output_type()) != 0 ||
+        (!s->wide && strcmp(threshold_type(), "float32") != 0)) {
+        snprintf(c->note, sizeof c->note, "takes %.20s and gives %.20s", threshold_type(),
+                 output_type());
+        return false;
+    }
+    snprintf(c->note, sizeof c->note, "%.20s", threshold_type());
+    if (s->wide) {
+        s->row64 = contender_memory(c->columns * sizeof *s->row64);
+        s->y64 = contender_memory(c->rows_most * c->outputs * sizeof *s->y64);
+        return (*(void **)&s->run64 = contender_function(c, library, "predict"));
+    }
+    s->row32 = contender_memory(c->columns * sizeof *s->row32);
+    s->y32 = contender_memory(c->rows_most * c->outputs * sizeof *s->y32);
+    return (*(void **)&s->run32 = contender_function(c, library, "predict"));
 }
 
 static bool trees_predict(void *of, size_t rows, const float *x) {
     trees *s = of;
-    for (size_t row = 0; row < rows; row++) {
-        memcpy(s->row, x + row * s->columns, s->columns * sizeof *s->row);
-        s->run(s->row, 0, s->y + row * s->outputs);
-    }
+    for (size_t row = 0; row < rows; row++, x += s->columns)
+        if (s->wide) {
+            for (size_t i = 0; i < s->columns; i++)
+                s->row64[i].number = (double)x[i];
+            s->run64(s->row64, 0, s->y64 + row * s->outputs);
+        } else {
+            memcpy(s->row32, x, s->columns * sizeof *s->row32);
+            s->run32(s->row32, 0, s->y32 + row * s->outputs);
+        }
     return true;
 }
 
 static double trees_value(const void *of, size_t index) {
-    return (double)((const trees *)of)->y[index];
+    const trees *s = of;
+    return s->wide ? s->y64[index] : (double)s->y32[index];
 }
 
 const peer peer_trees = {"trees",       trees_open,  arrange_nothing,
