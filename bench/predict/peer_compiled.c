@@ -91,7 +91,8 @@ const peer peer_network = {"network",       network_open,  arrange_nothing,
 
 /* tl2cgen's code takes and gives float32 or float64, as the trees it was made from are kept: XGBoost's
  * the first, LightGBM's the second. A cell of a row is -1 if missing, else the number; the function
- * overwrites it with the number of the interval between two thresholds that it lies in. */
+ * overwrites it with the number of the interval between two thresholds that it lies in. What the
+ * trees say is added to what y holds. */
 typedef union cell32 {
     int missing;
     float number;
@@ -149,9 +150,11 @@ static bool trees_predict(void *of, size_t rows, const float *x) {
         if (s->wide) {
             for (size_t i = 0; i < s->columns; i++)
                 s->row64[i].number = (double)x[i];
+            memset(s->y64 + row * s->outputs, 0, s->outputs * sizeof *s->y64);
             s->run64(s->row64, 0, s->y64 + row * s->outputs);
         } else {
             memcpy(s->row32, x, s->columns * sizeof *s->row32);
+            memset(s->y32 + row * s->outputs, 0, s->outputs * sizeof *s->y32);
             s->run32(s->row32, 0, s->y32 + row * s->outputs);
         }
     return true;

@@ -18,7 +18,8 @@
  *     grouped    the same calls, timed 32 at a time: the clock weighs nothing
  *     cold       single calls, before each of which 16 MiB of other memory are walked through: the
  *                model and the code have left the first and second level of the caches
- *     batches    of 1,000 and 100,000 rows, at the batch size that suits the contender
+ *     batches    of 1,000 and 100,000 rows, at the batch size that suits the contender; of one that
+ *                needs more than half a second for the latter, as many rows as it does in that time
  *
  * What is printed is the median over turns. --only runs contenders whose name has the text; --lines
  * writes "set, contender, measure, value" for run.py. */
@@ -44,7 +45,7 @@
 #define COLD_CALLS  100
 #define COLD_BYTES  ((size_t)16 << 20)
 #define SMALL_BATCH 1000
-#define SLOW_BATCH  3.0 /* seconds from which on a large batch is run in the first turn only */
+#define SLOW_BATCH  0.5 /* seconds: a large batch that would take longer is cut down to so much */
 
 /* Rows that may deviate: those that lie on a border between two cells, or on a tree's threshold, go
  * either way by a rounding. */
@@ -320,8 +321,11 @@ static void time_cold(const set *s, entry *e, size_t turn) {
 static void time_batch(const set *s, entry *e, measure what, size_t rows) {
     static double times[CALLS_MOST];
     contender *c = &e->c;
-    if (e->counts[what] > 0 && (double)rows / e->values[what][0] > SLOW_BATCH)
-        return;
+    if (rows > SMALL_BATCH && e->counts[ROWS_1000] > 0) {
+        double enough = SLOW_BATCH * e->values[ROWS_1000][0];
+        if (enough < (double)rows)
+            rows = enough > SMALL_BATCH ? (size_t)enough : SMALL_BATCH;
+    }
     if (!c->peer->arrange(c, rows, s->x))
         return;
     size_t calls = 0;
@@ -423,7 +427,8 @@ typedef struct choices {
 static bool run_set(const char *folder, const choices *chosen, double peak) {
     set *s = contender_memory(sizeof *s);
     bool good = read_set(s, folder, chosen->only);
-    for (size_t i = 0; good && i < s->count; i++) {
+    size_t count = good ? s->count : 0;
+    for (size_t i = 0; i < count; i++) {
         entry *e = &s->entries[i];
         if (!e->c.peer->open(&e->c)) {
             printf("%s, %s: absent, %s\n", s->name, e->c.name, e->c.note);
@@ -433,12 +438,12 @@ static bool run_set(const char *folder, const choices *chosen, double peak) {
         good = e->ready && good;
     }
     for (size_t turn = 0; turn < chosen->turns; turn++)
-        for (size_t i = 0; i < s->count; i++)
+        for (size_t i = 0; i < count; i++)
             if (s->entries[i].ready)
                 take_turn(s, &s->entries[i], turn);
-    if (s->count > 0)
+    if (count > 0)
         print_table(s, peak);
-    if (s->count > 0 && chosen->lines)
+    if (count > 0 && chosen->lines)
         good = write_lines(s, chosen->lines, peak) && good;
     for (size_t i = 0; i < s->count; i++) {
         s->entries[i].c.peer->close(&s->entries[i].c);
