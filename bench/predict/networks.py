@@ -167,8 +167,10 @@ def write_emlearn(layers: list[Layer], path: pathlib.Path, *, softmax: bool) -> 
     Its "loadable" form: the "inline" one, of emlearn 0.23, fails on float networks. The
     network is static const there too, so that a compiler knows every size.
     """
-    from emlearn import net
+    from emlearn import cgen, net
 
+    # Of the six decimals that emlearn prints too few are left of weights for large inputs.
+    cgen.constant = lambda value, dtype="float": f"{value:.9e}f" if dtype == "float" else str(value)
     activations = ["relu"] * (len(layers) - 1) + ["softmax" if softmax else "identity"]
     weights, biases = [w for w, _ in layers], [b for _, b in layers]
     code = net.c_generate_net_loadable(activations, weights, biases, prefix="network")

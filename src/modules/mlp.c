@@ -116,7 +116,12 @@ static size_t widest(const ramify_mlp_shape *shape) {
     return widest;
 }
 
+/* Rows that go through all layers before the next ones do: enough to spread the reading of weights,
+ * and few enough for their activations to stay in the first levels of the caches. */
+#define BLOCK_ROWS 128
+
 size_t ramify_mlp_run_floats(const ramify_mlp_shape *shape, size_t rows) {
+    rows = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
     return 2 * shape->members * rows * widest(shape);
 }
 
@@ -134,11 +139,9 @@ static void product(const ramify_kernels *kernels, const ramify_mlp_layer *at, c
     }
 }
 
-void ramify_mlp_run(const ramify_kernels *kernels, const ramify_mlp_shape *shape,
-                    const float *record, size_t rows, const float *x, size_t ldx, float *y,
-                    size_t ldy, float *scratch) {
-    ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
-    ramify_mlp_layout(shape, layer);
+static void run_block(const ramify_kernels *kernels, const ramify_mlp_shape *shape,
+                      const ramify_mlp_layer *layer, const float *record, size_t rows,
+                      const float *x, size_t ldx, float *y, size_t ldy, float *scratch) {
     size_t members = shape->members;
     float *scaled = scratch;
     float *spare = scratch + members * rows * widest(shape);
@@ -184,6 +187,18 @@ void ramify_mlp_run(const ramify_kernels *kernels, const ramify_mlp_shape *shape
                 sum += from[m * rows_apart + row * n + j];
             y[row * ldy + j] = members == 1 ? sum : sum * share;
         }
+}
+
+void ramify_mlp_run(const ramify_kernels *kernels, const ramify_mlp_shape *shape,
+                    const float *record, size_t rows, const float *x, size_t ldx, float *y,
+                    size_t ldy, float *scratch) {
+    ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
+    ramify_mlp_layout(shape, layer);
+    for (size_t first = 0; first < rows; first += BLOCK_ROWS) {
+        size_t count = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+        run_block(kernels, shape, layer, record, count, x + first * ldx, ldx, y + first * ldy, ldy,
+                  scratch);
+    }
 }
 
 /* What the forward pass leaves in scratch for the backward pass, and where. count = M * rows. */
