@@ -378,16 +378,10 @@ static void predict_batch(ramify_predictor *p, const ramify_batch *batch, void *
     const target *to = argument;
     const ramify_model *model = p->model;
     ramify_predictor_answer(p, batch->record, batch->count, batch->features);
-    for (size_t i = 0; i < batch->count; i++) {
-        const float *from = p->output + i * p->ldo;
-        size_t at = batch->rows[i] * to->stride;
-        if (model->targets == 0 && to->floats) {
-            memcpy(to->floats + at, from, model->outputs * sizeof *from);
-            continue;
-        }
+    for (size_t i = 0; i < batch->count; i++)
         for (uint32_t j = 0; j < model->outputs; j++)
-            put(to, at + j, ramify_model_value(model, j, from[j]));
-    }
+            put(to, batch->rows[i] * to->stride + j,
+                ramify_model_value(model, j, p->output[i * p->ldo + j]));
 }
 
 /* A piece of rows. */
