@@ -3,6 +3,7 @@
 #include "contender.h"
 
 #include <dlfcn.h>
+#include <fenv.h>
 #include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +31,13 @@ void *contender_memory(size_t bytes) {
     return memory;
 }
 
-/* Each with its own copies of what it brings along, such as OpenMP. */
+/* Each with its own copies of what it brings along, such as OpenMP. What gcc links with -Ofast turns
+ * denormal numbers off for the whole process as it is loaded: nobody else gets that for nothing. */
 void *contender_library(contender *c, const char *path) {
+    fenv_t before;
+    fegetenv(&before);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    fesetenv(&before);
     if (!library)
         snprintf(c->note, sizeof c->note, "%s", dlerror());
     return library;

@@ -153,13 +153,16 @@ static void run_block(const ramify_kernels *kernels, const ramify_mlp_shape *sha
         const float *slope = at->last ? NULL : record + at->slope;
         if (members == 1) {
             float *to = from == scaled ? spare : scaled;
+            to = at->last ? y : to;
+            size_t to_stride = at->last ? ldy : n;
             if (at->narrow) {
-                memset(to, 0, rows * n * sizeof *to);
+                for (size_t row = 0; row < rows; row++)
+                    memset(to + row * to_stride, 0, n * sizeof *to);
                 kernels->dots(rows, at->n, at->k, from, from_stride, record + at->weight,
-                              at->weight_stride, record + at->bias, to, n);
+                              at->weight_stride, record + at->bias, to, to_stride);
             } else {
                 kernels->affine(rows, n, at->k, from, from_stride, record + at->weight,
-                                at->weight_stride, record + at->bias, slope, to, n);
+                                at->weight_stride, record + at->bias, slope, to, to_stride);
             }
             from = to;
             from_stride = n;
@@ -178,6 +181,8 @@ static void run_block(const ramify_kernels *kernels, const ramify_mlp_shape *sha
         from_stride = n;
         rows_apart = rows * n;
     }
+    if (members == 1)
+        return;
     size_t n = ramify_pad(shape->width[shape->layers]);
     float share = 1.0f / (float)members;
     for (size_t row = 0; row < rows; row++)
@@ -185,7 +190,7 @@ static void run_block(const ramify_kernels *kernels, const ramify_mlp_shape *sha
             float sum = from[row * n + j];
             for (size_t m = 1; m < members; m++)
                 sum += from[m * rows_apart + row * n + j];
-            y[row * ldy + j] = members == 1 ? sum : sum * share;
+            y[row * ldy + j] = sum * share;
         }
 }
 
