@@ -170,7 +170,9 @@ def write_emlearn(layers: list[Layer], path: pathlib.Path, *, softmax: bool) -> 
     from emlearn import cgen, net
 
     # Of the six decimals that emlearn prints too few are left of weights for large inputs.
-    cgen.constant = lambda value, dtype="float": f"{value:.9e}f" if dtype == "float" else str(value)
+    cgen.constant = lambda value, dtype="float": (
+        f"{value:.9e}f" if dtype == "float" else str(value)
+    )
     activations = ["relu"] * (len(layers) - 1) + ["softmax" if softmax else "identity"]
     weights, biases = [w for w, _ in layers], [b for _, b in layers]
     code = net.c_generate_net_loadable(activations, weights, biases, prefix="network")

@@ -66,14 +66,41 @@ SMALL = "8-64-64-1"
 PLAIN = "--activation relu --members 1 --periodic off --bins off".split()
 RICH = "--activation relu --members 1".split()
 # By ascending cost.
-PLAIN_WIDTHS = [[w] * depth for w, depth in (
-    (64, 2), (96, 2), (128, 2), (128, 3), (192, 2), (128, 4), (192, 3), (256, 2),
-    (192, 4), (256, 3), (256, 4), (384, 3), (512, 3),
-)]
-RICH_WIDTHS = [[w] * depth for w, depth in (
-    (48, 2), (64, 2), (64, 3), (96, 2), (96, 3), (128, 2), (128, 3), (192, 2), (192, 3),
-    (256, 2), (256, 3), (384, 3),
-)]
+PLAIN_WIDTHS = [
+    [w] * depth
+    for w, depth in (
+        (64, 2),
+        (96, 2),
+        (128, 2),
+        (128, 3),
+        (192, 2),
+        (128, 4),
+        (192, 3),
+        (256, 2),
+        (192, 4),
+        (256, 3),
+        (256, 4),
+        (384, 3),
+        (512, 3),
+    )
+]
+RICH_WIDTHS = [
+    [w] * depth
+    for w, depth in (
+        (48, 2),
+        (64, 2),
+        (64, 3),
+        (96, 2),
+        (96, 3),
+        (128, 2),
+        (128, 3),
+        (192, 2),
+        (192, 3),
+        (256, 2),
+        (256, 3),
+        (384, 3),
+    )
+]
 
 
 # Neither compiler nor flags are best for all networks: the harness takes the fastest.
@@ -233,7 +260,9 @@ class Set:
     def add_network(self, label: str, model: pathlib.Path) -> None:
         """A plain network in everything that runs one."""
         layers = networks.read_layers(model)
-        shape = "-".join(str(n) for n in [layers[0][0].shape[0]] + [len(b) for _, b in layers])
+        shape = "-".join(
+            str(n) for n in [layers[0][0].shape[0]] + [len(b) for _, b in layers]
+        )
         work = sum(w.size for w, _ in layers)
         arrays = {f"w{i}": w for i, (w, _) in enumerate(layers)}
         arrays |= {f"b{i}": b for i, (_, b) in enumerate(layers)}
@@ -249,7 +278,17 @@ class Set:
         def add(peer: str, kind: str, library: str, files: str) -> None:
             name = f"{peer}, {label} {shape}"
             self.lines.append(
-                Line(name, kind, library, files, self.outputs, expected, 1e-3, error, work)
+                Line(
+                    name,
+                    kind,
+                    library,
+                    files,
+                    self.outputs,
+                    expected,
+                    1e-3,
+                    error,
+                    work,
+                )
             )
 
         library = library_of("onnxruntime", "capi/libonnxruntime.so*")
@@ -263,8 +302,12 @@ class Set:
         if importlib.util.find_spec("emlearn"):
             source = self.folder / f"{label}-emlearn.c"
             networks.write_emlearn(layers, source, softmax=self.softmax)
-            include = str(pathlib.Path(importlib.util.find_spec("emlearn").origin).parent)
-            add("emlearn", "network", "-", self.compile_network(source, ["-I", include]))
+            include = str(
+                pathlib.Path(importlib.util.find_spec("emlearn").origin).parent
+            )
+            add(
+                "emlearn", "network", "-", self.compile_network(source, ["-I", include])
+            )
         else:
             self.absent.append(("emlearn", "not installed"))
         for peer, package in (("scikit-learn", "sklearn"), ("PyTorch", "torch")):
@@ -279,7 +322,14 @@ class Set:
             if not shutil.which(compiler):
                 continue
             target = self.folder / f"{source.stem}-{i}.so"
-            words = [compiler, *flags.split(), "-march=native", "-w", "-shared", "-fPIC"]
+            words = [
+                compiler,
+                *flags.split(),
+                "-march=native",
+                "-w",
+                "-shared",
+                "-fPIC",
+            ]
             words += [*options, source, "-o", target, "-lm"]
             if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
                 subprocess.run(words, check=True)
@@ -300,7 +350,8 @@ class Set:
             rows = [
                 r
                 for r in csv.DictReader(file)
-                if (r["set"], r["seed"], r["model"]) == (self.source, str(SEED), library)
+                if (r["set"], r["seed"], r["model"])
+                == (self.source, str(SEED), library)
             ]
         winner = json.loads(rows[0]["options"])["tuning"]
         problem = peers.make_problem(self.source, SEED)
@@ -362,7 +413,9 @@ class Set:
         classes = np.unique(self.split.y_train) if self.softmax else np.empty(0)
         expected = self.expect(kind, predict)
         error = self.error(predict, classes, standardised=True)
-        line = Line(name, kind, library, file.name, self.outputs, expected, 1e-3, error, 0)
+        line = Line(
+            name, kind, library, file.name, self.outputs, expected, 1e-3, error, 0
+        )
         self.lines.append(line)
         compiled, reason = self.compile_trees(kind, file)
         compiled_name = f"tl2cgen of {name}"
@@ -400,7 +453,11 @@ class Set:
         annotation = self.folder / f"{kind}-trees.json"
         rows = tl2cgen.DMatrix(self.queries[:10_000], dtype="float32")
         tl2cgen.annotate_branch(model, rows, path=annotation, verbose=False)
-        parameters = {"annotate_in": str(annotation), "parallel_comp": 64, "quantize": 1}
+        parameters = {
+            "annotate_in": str(annotation),
+            "parallel_comp": 64,
+            "quantize": 1,
+        }
         tl2cgen.generate_c_code(model, dirpath=source, params=parameters)
         reason = ""
         for level in ("-O2", "-O1"):
@@ -534,7 +591,9 @@ def network_predictor(
 def width_of_size(inputs: int, outputs: int, parameters: int) -> int:
     """Width of the two hidden layers of a network with about so many parameters."""
     width = 1
-    while (inputs + 1) * width + (width + 1) * width + (width + 1) * outputs < parameters:
+    while (inputs + 1) * width + (width + 1) * width + (
+        width + 1
+    ) * outputs < parameters:
         width += 1
     return width
 

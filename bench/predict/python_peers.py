@@ -112,7 +112,9 @@ def measure_empty(rows: Rows) -> float:
     return 1e-9 * float(np.median(times))
 
 
-def time_calls(predict: Predict, rows: list[Rows], cold: np.ndarray | None) -> np.ndarray:
+def time_calls(
+    predict: Predict, rows: list[Rows], cold: np.ndarray | None
+) -> np.ndarray:
     times = np.empty(len(rows))
     for i, row in enumerate(rows):
         if cold is not None:
@@ -142,7 +144,10 @@ def take_turn(contender: Contender, turn: int, empty: float, cold: np.ndarray) -
     contender.note_value("grouped", float(np.median(groups)))
     times = time_calls(predict, singles[:COLD_CALLS], cold) - empty
     contender.note_value("cold_p50", float(np.quantile(times, 0.5)))
-    for measure, rows in (("rows_1000", SMALL_BATCH), ("rows_100000", len(contender.rows))):
+    for measure, rows in (
+        ("rows_1000", SMALL_BATCH),
+        ("rows_100000", len(contender.rows)),
+    ):
         batch = contender.batches[rows]
         spent = []
         while not spent or sum(spent) < CALLS_TIME:
@@ -225,7 +230,9 @@ def open_contender(
         forms = make_torch(folder / model, softmax, rows)
     else:
         forms = make_sklearn(folder / model, softmax)
-    expected = np.fromfile(folder / expected_file, dtype=np.float32).reshape(checked, -1)
+    expected = np.fromfile(folder / expected_file, dtype=np.float32).reshape(
+        checked, -1
+    )
     for form, predict in forms.items():
         found = np.asarray(predict(rows[:checked])).reshape(checked, -1)
         off = abs(found - expected) > float(tolerance) * (1 + abs(expected))
@@ -258,7 +265,9 @@ def main() -> int:
     wanted = [fields for fields in wanted if fields[1] in ("sklearn", "torch")]
     cold = np.zeros(COLD_BYTES, dtype=np.uint8)
     with guard:
-        opened = [open_contender(f, chosen.folder, queries, int(checked)) for f in wanted]
+        opened = [
+            open_contender(f, chosen.folder, queries, int(checked)) for f in wanted
+        ]
         contenders = [contender for contender in opened if contender]
         empty = measure_empty(queries[:1])
         for turn in range(chosen.turns):
@@ -268,7 +277,9 @@ def main() -> int:
     for contender in contenders:
         lines.append(f"{name}\t{contender.name}\tnote\t{contender.note}")
         for measure, values in contender.values.items():
-            lines.append(f"{name}\t{contender.name}\t{measure}\t{np.median(values):.9g}")
+            lines.append(
+                f"{name}\t{contender.name}\t{measure}\t{np.median(values):.9g}"
+            )
     text = "".join(f"{line}\n" for line in lines)
     if chosen.lines:
         with chosen.lines.open("a") as file:

@@ -122,7 +122,9 @@ def collect(out: pathlib.Path, name: str, lines: list[list[str]]) -> Set:
                 error, work = map(float, fields[8:10])
                 contenders.append(Contender(title, kind, error, work, medians))
             else:
-                reason = failed.get(title) or "cannot be run here, or predicts otherwise"
+                reason = (
+                    failed.get(title) or "cannot be run here, or predicts otherwise"
+                )
                 absent.append(f"{title}: {reason}")
     peak = statistics.median(values.get(("-", "peak"), [0.0]))
     return Set(name, unit, contenders, absent, peak)
@@ -167,7 +169,14 @@ def print_set(one: Set) -> None:
             value = c.values.get(m, math.nan)
             row += [number(value), number(first[m] / value)]
         rows.append(row)
-    heads = ["batches, rows/s", one.unit, "1,000 rows", "ratio", "100,000 rows", "ratio"]
+    heads = [
+        "batches, rows/s",
+        one.unit,
+        "1,000 rows",
+        "ratio",
+        "100,000 rows",
+        "ratio",
+    ]
     table(heads, rows)
     if one.absent:
         print("Absent: " + "; ".join(one.absent) + ".\n")
@@ -187,7 +196,10 @@ def print_peak(sets: list[Set]) -> None:
                 shares = (share(one, c, m) for m in ("rows_1000", "rows_100000"))
                 rows.append([one.name, c.name, f"{c.multiply_adds:,.0f}"])
                 rows[-1] += [f"{100 * s:.0f} %" for s in shares]
-    table(["set", "contender", "multiply-adds per row", "1,000 rows", "100,000 rows"], rows)
+    table(
+        ["set", "contender", "multiply-adds per row", "1,000 rows", "100,000 rows"],
+        rows,
+    )
 
 
 def verdict(met: bool) -> str:
@@ -204,11 +216,19 @@ def print_goals(sets: list[Set]) -> None:
         ours, peers = one.contenders[0], [c for c in one.contenders if not c.ours]
         p50 = ours.values["single_p50"]
         if one.name == SETS[0]:
-            print(f"- {one.name}: p50 below 0.5 us: {verdict(p50 < MOST_SECONDS)}, ", end="")
+            print(
+                f"- {one.name}: p50 below 0.5 us: {verdict(p50 < MOST_SECONDS)}, ",
+                end="",
+            )
             print(f"{MICRO * p50:.3f} us.")
         faster = [c for c in peers if c.values["single_p50"] < p50]
-        names = "; ".join(f"{c.name} ({c.values['single_p50'] / p50:.2f})" for c in faster)
-        print(f"- {one.name}: single rows ahead of every peer: {verdict(not faster)}", end="")
+        names = "; ".join(
+            f"{c.name} ({c.values['single_p50'] / p50:.2f})" for c in faster
+        )
+        print(
+            f"- {one.name}: single rows ahead of every peer: {verdict(not faster)}",
+            end="",
+        )
         print(f"; faster, but for their errors: {names}." if faster else ".")
         groups = {
             "boosted trees": (OVER_TREES, [c for c in peers if c.kind in TREES]),
@@ -223,8 +243,13 @@ def print_goals(sets: list[Set]) -> None:
                 if best is None:
                     continue
                 times = ours.values[name] / best.values[name]
-                print(f"- {one.name}: batches of {rows}, {wanted:g} times the fastest ", end="")
-                print(f"{title}: {verdict(times >= wanted)}, {times:.3g} ({best.name}).")
+                print(
+                    f"- {one.name}: batches of {rows}, {wanted:g} times the fastest ",
+                    end="",
+                )
+                print(
+                    f"{title}: {verdict(times >= wanted)}, {times:.3g} ({best.name})."
+                )
         part = max(share(one, ours, m) for m in ("rows_1000", "rows_100000"))
         print(f"- {one.name}: {100 * SHARE_OF_PEAK:.0f} % of peak: ", end="")
         print(f"{verdict(part >= SHARE_OF_PEAK)}, {100 * part:.0f} %.")
@@ -232,7 +257,9 @@ def print_goals(sets: list[Set]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "bench-predict")
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=ROOT / "build" / "bench-predict"
+    )
     parser.add_argument("--set", dest="sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, help="default: the last that may be used")
@@ -249,7 +276,9 @@ def main() -> int:
             print(f"{one.name}: ramify itself was not timed", file=sys.stderr)
             return 1
     peak = sets[0].peak
-    print(f"Peak of this core: {1e-9 * peak:.0f} G multiply-adds of float32 per second.\n")
+    print(
+        f"Peak of this core: {1e-9 * peak:.0f} G multiply-adds of float32 per second.\n"
+    )
     for one in sets:
         print_set(one)
     print_peak(sets)
