@@ -474,7 +474,7 @@ static size_t find_folders(const char *folders[CONTENDERS_MOST]) {
 }
 
 int main(int argc, char **argv) {
-    choices chosen = {.turns = 7};
+    choices chosen = {.turns = 3};
     const char *folders[CONTENDERS_MOST];
     size_t count = 0;
     for (int i = 1; i < argc; i++) {

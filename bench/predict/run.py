@@ -3,7 +3,7 @@
     python3 bench/predict/run.py [--rounds N] [--set NAME ...] [--core N]
 
 Builds ``bench_predict`` and runs prepare.py where the working folder has no models yet
-(an hour, once). A round is, set by set, one turn of ``bench_predict`` and one of
+(an hour or two, once). A round is, set by set, one turn of ``bench_predict`` and one of
 ``python_peers.py``, pinned to one core; of every figure the median over rounds counts.
 Prints Markdown. Needs bench/requirements.txt; a peer that is not installed is ``absent``,
 and neither beaten nor counted.
