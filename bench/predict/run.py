@@ -250,9 +250,10 @@ def print_goals(sets: list[Set]) -> None:
                 print(
                     f"{title}: {verdict(times >= wanted)}, {times:.3g} ({best.name})."
                 )
-        part = max(share(one, ours, m) for m in ("rows_1000", "rows_100000"))
-        print(f"- {one.name}: {100 * SHARE_OF_PEAK:.0f} % of peak: ", end="")
-        print(f"{verdict(part >= SHARE_OF_PEAK)}, {100 * part:.0f} %.")
+        parts = [share(one, ours, m) for m in ("rows_1000", "rows_100000")]
+        met = verdict(min(parts) >= SHARE_OF_PEAK)
+        percents = " and ".join(f"{100 * part:.0f} %" for part in parts)
+        print(f"- {one.name}: 60 % of peak, both batches: {met}, {percents}.")
 
 
 def main() -> int:
