@@ -63,7 +63,7 @@ format:
 	@.venv/bin/ruff check -q --fix .
 
 bench:
-	@tools/setup.sh build
+	@tools/setup.sh bench
 	@$(call configure,bench,build)
 	@cmake --build build
 	@for program in build/bench_*; do echo "$$program"; "$$program" || exit 1; done

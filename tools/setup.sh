@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a purpose needs and the machine lacks; says nothing when there is nothing to do.
 #
-#     tools/setup.sh PURPOSE ...      build, test, lint, cross, fuzz
+#     tools/setup.sh PURPOSE ...      build, test, lint, bench, cross, fuzz
 #
 # Packages come from the distribution (Debian and its relatives). What the tests and the linter
 # need of Python is installed into .venv. Elsewhere, or without root and sudo, one sentence names
@@ -18,10 +18,11 @@ for purpose in "$@"; do
     build) ;;
     test) packages="$packages libcmocka-dev python3-venv gnuplot-nox" python=yes ;;
     lint) packages="$packages clang-format clang-tidy cppcheck python3-venv" python=yes ;;
+    bench) packages="$packages libxsmm-dev libdnnl-dev" ;;
     cross) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
     fuzz) packages="$packages clang libclang-rt-dev" ;;
     *)
-        echo "ramify: tools/setup.sh knows build, test, lint, cross and fuzz, not \"$purpose\"" >&2
+        echo "ramify: tools/setup.sh knows build, test, lint, bench, cross and fuzz, not \"$purpose\"" >&2
         exit 2
         ;;
     esac
@@ -44,6 +45,8 @@ check_without_dpkg() {
         libcminpack-dev) probe="pkg-config --exists cminpack" ;;
         gnuplot-nox) probe="gnuplot --version" ;;
         libcmocka-dev) probe="pkg-config --exists cmocka" ;;
+        # Peers: without them their columns say so.
+        libxsmm-dev | libdnnl-dev) probe=true ;;
         python3-venv) probe="python3 -m venv --help" ;;
         libclang-rt-dev | libc6-dev-arm64-cross) probe=true ;;
         gcc-aarch64-linux-gnu) probe="aarch64-linux-gnu-gcc --version" ;;

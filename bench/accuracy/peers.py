@@ -134,6 +134,7 @@ class Trial(NamedTuple):
     steps: int  # rounds or epochs of the model that is kept
     seconds: float
     predict_test: Callable[[], np.ndarray]
+    model: Any  # the library's own, all steps of it
 
 
 def make_problem(name: str, seed: int) -> Problem:
@@ -241,6 +242,7 @@ def run_lightgbm(problem: Problem) -> Iterator[Trial]:
             model.best_iteration,
             seconds,
             lambda predict=predict: predict(problem.split.x_test),
+            model,
         )
 
 
@@ -301,6 +303,7 @@ def run_xgboost(problem: Problem) -> Iterator[Trial]:
             rounds,
             seconds,
             lambda predict=predict: predict(matrix(problem.split.x_test)),
+            model,
         )
 
 
@@ -355,6 +358,7 @@ def run_mlp(problem: Problem) -> Iterator[Trial]:
             int(model.n_iter_),
             seconds,
             lambda model=model: model.predict(x_test),
+            model,
         )
 
 

@@ -116,7 +116,12 @@ static size_t widest(const ramify_mlp_shape *shape) {
     return widest;
 }
 
+/* Rows that go through all layers before the next ones do: enough to spread the reading of weights,
+ * and few enough for their activations to stay in the first levels of the caches. */
+#define BLOCK_ROWS 128
+
 size_t ramify_mlp_run_floats(const ramify_mlp_shape *shape, size_t rows) {
+    rows = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
     return 2 * shape->members * rows * widest(shape);
 }
 
@@ -134,11 +139,9 @@ static void product(const ramify_kernels *kernels, const ramify_mlp_layer *at, c
     }
 }
 
-void ramify_mlp_run(const ramify_kernels *kernels, const ramify_mlp_shape *shape,
-                    const float *record, size_t rows, const float *x, size_t ldx, float *y,
-                    size_t ldy, float *scratch) {
-    ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
-    ramify_mlp_layout(shape, layer);
+static void run_block(const ramify_kernels *kernels, const ramify_mlp_shape *shape,
+                      const ramify_mlp_layer *layer, const float *record, size_t rows,
+                      const float *x, size_t ldx, float *y, size_t ldy, float *scratch) {
     size_t members = shape->members;
     float *scaled = scratch;
     float *spare = scratch + members * rows * widest(shape);
@@ -150,13 +153,16 @@ void ramify_mlp_run(const ramify_kernels *kernels, const ramify_mlp_shape *shape
         const float *slope = at->last ? NULL : record + at->slope;
         if (members == 1) {
             float *to = from == scaled ? spare : scaled;
+            to = at->last ? y : to;
+            size_t to_stride = at->last ? ldy : n;
             if (at->narrow) {
-                memset(to, 0, rows * n * sizeof *to);
+                for (size_t row = 0; row < rows; row++)
+                    memset(to + row * to_stride, 0, n * sizeof *to);
                 kernels->dots(rows, at->n, at->k, from, from_stride, record + at->weight,
-                              at->weight_stride, record + at->bias, to, n);
+                              at->weight_stride, record + at->bias, to, to_stride);
             } else {
                 kernels->affine(rows, n, at->k, from, from_stride, record + at->weight,
-                                at->weight_stride, record + at->bias, slope, to, n);
+                                at->weight_stride, record + at->bias, slope, to, to_stride);
             }
             from = to;
             from_stride = n;
@@ -175,6 +181,8 @@ void ramify_mlp_run(const ramify_kernels *kernels, const ramify_mlp_shape *shape
         from_stride = n;
         rows_apart = rows * n;
     }
+    if (members == 1)
+        return;
     size_t n = ramify_pad(shape->width[shape->layers]);
     float share = 1.0f / (float)members;
     for (size_t row = 0; row < rows; row++)
@@ -182,8 +190,20 @@ void ramify_mlp_run(const ramify_kernels *kernels, const ramify_mlp_shape *shape
             float sum = from[row * n + j];
             for (size_t m = 1; m < members; m++)
                 sum += from[m * rows_apart + row * n + j];
-            y[row * ldy + j] = members == 1 ? sum : sum * share;
+            y[row * ldy + j] = sum * share;
         }
+}
+
+void ramify_mlp_run(const ramify_kernels *kernels, const ramify_mlp_shape *shape,
+                    const float *record, size_t rows, const float *x, size_t ldx, float *y,
+                    size_t ldy, float *scratch) {
+    ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
+    ramify_mlp_layout(shape, layer);
+    for (size_t first = 0; first < rows; first += BLOCK_ROWS) {
+        size_t count = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+        run_block(kernels, shape, layer, record, count, x + first * ldx, ldx, y + first * ldy, ldy,
+                  scratch);
+    }
 }
 
 /* What the forward pass leaves in scratch for the backward pass, and where. count = M * rows. */

@@ -48,6 +48,25 @@ static void test_same_draft_same_bytes(void **state) {
     ramify_context_destroy(&context);
 }
 
+/* A weight that is denormal in a draft is zero in the file. */
+static void test_denormal_weights(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    random_model_options options = random_model_defaults();
+    random_model *twin = random_model_create(context, &options);
+    size_t size, again;
+    twin->modules[0][0] = 0.0F;
+    void *bytes = random_model_bytes(twin, &size);
+    twin->modules[0][0] = -1e-39F;
+    void *same = random_model_bytes(twin, &again);
+    assert_int_equal(again, size);
+    assert_memory_equal(bytes, same, size);
+    ramify_release(context, bytes);
+    ramify_release(context, same);
+    random_model_destroy(twin);
+    ramify_context_destroy(&context);
+}
+
 /* Indices that a column does not use may hold anything in a draft; in the file they are 0. */
 static void test_unused_indices(void **state) {
     (void)state;
@@ -394,6 +413,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_model_is_sound),
         cmocka_unit_test(test_same_draft_same_bytes),
+        cmocka_unit_test(test_denormal_weights),
         cmocka_unit_test(test_unused_indices),
         cmocka_unit_test(test_refused_drafts),
         cmocka_unit_test(test_order),
