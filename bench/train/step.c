@@ -1,14 +1,14 @@
 /* Time of one training step of an expert, one thread.
  *
- *     bench_train                     medians of a few shapes
- *     bench_train -                   turns: reads lines "TASK INPUTS HIDDEN OUTPUTS BATCH", such as
+ *     bench_train_step                     medians of a few shapes
+ *     bench_train_step -                   turns: reads lines "TASK INPUTS HIDDEN OUTPUTS BATCH", such as
  *                                     "regression 8 64,64 1 64", and answers each with the seconds
  *                                     of one step
  *
  * What is timed is a whole fit by the library's trainer (ramify_expert_fit) on ROWS made-up rows:
  * for every step the rows' gathering, forward and backward pass and AdamW's step, for every epoch
  * the shuffling; divided by its steps. There are no select rows, so nothing is scored. The inputs
- * are ready features: the encoder is frozen, as it is for every expert but the root. run.py holds
+ * are ready features: the encoder is frozen, as it is for every expert but the root. steps.py holds
  * the answers of "-" against other libraries, turn by turn. */
 
 #include "expert.h"
@@ -41,7 +41,7 @@ static double now(void) {
 }
 
 static void fail(const char *what) {
-    fprintf(stderr, "bench_train: %s\n", what);
+    fprintf(stderr, "bench_train_step: %s\n", what);
     exit(1);
 }
 

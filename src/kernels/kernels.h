@@ -108,9 +108,8 @@ typedef struct ramify_kernels {
 
     /* One step of AdamW (Loshchilov and Hutter 2019, algorithm 2), g = gradient:
      *   m = beta1*m + (1-beta1)*g,  v = beta2*v + (1-beta2)*g*g
-     *   p = p*(1 - rate*decay) - rate * (m/correction1) / sqrt(v/correction2 + epsilon^2)
-     * correction1 = 1 - beta1^t, correction2 = 1 - beta2^t at step t. The paper adds epsilon to the
-     * root: that takes a division and differs only where the root is about as small. All padded. */
+     *   p = p*(1 - rate*decay) - rate * (m/correction1) / (sqrt(v/correction2) + epsilon)
+     * correction1 = 1 - beta1^t, correction2 = 1 - beta2^t at step t. All padded. */
     void (*adamw)(size_t n, float *p, const float *g, float *m, float *v, float rate, float beta1,
                   float beta2, float epsilon, float decay, float correction1, float correction2);
 

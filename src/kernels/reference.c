@@ -213,7 +213,7 @@ static void adamw(size_t n, float *p, const float *g, float *m, float *v, float 
     for (size_t i = 0; i < n; i++) {
         m[i] = beta1 * m[i] + (1.0F - beta1) * g[i];
         v[i] = beta2 * v[i] + (1.0F - beta2) * g[i] * g[i];
-        float step = (m[i] / correction1) / sqrtf(v[i] / correction2 + epsilon * epsilon);
+        float step = (m[i] / correction1) / (sqrtf(v[i] / correction2) + epsilon);
         p[i] = p[i] * (1.0F - rate * decay) - rate * step;
     }
 }

@@ -263,14 +263,14 @@ float *ramify_mlp_forward(const ramify_kernels *kernels, const ramify_mlp_shape 
     return kept.y[shape->layers - 1];
 }
 
-/* dW = x^T dz, in the layer's layout. */
+/* dW += x^T dz, in the layer's layout. */
 static void weight_gradient(const ramify_kernels *kernels, const ramify_mlp_layer *at, size_t count,
                             const float *x, size_t ldx, const float *dz, float *gradient) {
     size_t k = ramify_pad(at->k), n = ramify_pad(at->n);
     if (at->narrow)
-        kernels->matmul(at->n, k, count, dz, 1, n, x, ldx, gradient + at->weight, k, false);
+        kernels->matmul(at->n, k, count, dz, 1, n, x, ldx, gradient + at->weight, k, true);
     else
-        kernels->matmul(at->k, n, count, x, 1, ldx, dz, n, gradient + at->weight, n, false);
+        kernels->matmul(at->k, n, count, x, 1, ldx, dz, n, gradient + at->weight, n, true);
 }
 
 /* g[count x pad(k)] = dz[count x n] W^T. */
@@ -292,16 +292,13 @@ void ramify_mlp_backward(const ramify_kernels *kernels, const ramify_mlp_shape *
                          const float *record, size_t rows, const float *x, size_t ldx, float *dy,
                          float *gradient, float *dx, size_t lddx, float *scratch) {
     ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
-    size_t end = ramify_mlp_layout(shape, layer); /* of the layer's part of the record */
+    ramify_mlp_layout(shape, layer);
     keep kept = keep_layout(shape, layer, rows, scratch);
     size_t members = shape->members, count = members * rows, wide = widest(shape);
     float *dz = dy;
     for (uint32_t l = shape->layers; l-- > 0;) {
         const ramify_mlp_layer *at = &layer[l];
         size_t k = ramify_pad(at->k), n = ramify_pad(at->n);
-        if (gradient) /* what members and rows add to; the product below writes the weights' */
-            memset(gradient + at->bias, 0, (end - at->bias) * sizeof *gradient);
-        end = at->weight;
         for (size_t m = 0; m < members; m++) {
             float *dz_m = dz + m * rows * n;
             kernels->activate_backward(rows, n, dz_m, n, kept.z[l] + m * rows * n, n,

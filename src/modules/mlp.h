@@ -81,8 +81,8 @@ float *ramify_mlp_forward(const ramify_kernels *kernels, const ramify_mlp_shape 
                           float *scratch);
 
 /* After ramify_mlp_forward with the same arguments: dy[(M*rows) x pad(outputs)] is the loss's
- * gradient by the members' outputs (padding zero; it is overwritten). gradient[record floats] becomes
- * the gradient by the record, dx[rows x lddx] the one by x; either may be NULL. */
+ * gradient by the members' outputs (padding zero; it is overwritten), gradient[record floats]
+ * receives += ..., and dx[rows x lddx], unless NULL, = the gradient by x. gradient may be NULL. */
 void ramify_mlp_backward(const ramify_kernels *kernels, const ramify_mlp_shape *shape,
                          const float *record, size_t rows, const float *x, size_t ldx, float *dy,
                          float *gradient, float *dx, size_t lddx, float *scratch);

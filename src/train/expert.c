@@ -161,13 +161,12 @@ static void take_step(fit *f, const uint32_t *rows, const float *row_weight, siz
     const float *y = ramify_mlp_forward(problem->kernels, f->shape, f->record, count, f->x,
                                         f->stride, f->scratch);
     loss_gradient(f, rows, row_weight, count, y);
+    memset(f->gradient, 0, (f->floats + f->theta) * sizeof *f->gradient);
     ramify_mlp_backward(problem->kernels, f->shape, f->record, count, f->x, f->stride, f->dy,
                         f->gradient, f->theta ? f->dx : NULL, f->stride, f->scratch);
-    if (f->theta) {
-        memset(f->gradient + f->floats, 0, f->theta * sizeof *f->gradient);
+    if (f->theta)
         ramify_encoder_backward(problem, f->encoder, rows, count, f->x, f->dx, f->stride,
                                 f->gradient + f->floats);
-    }
     optimiser_step(f, rate);
     if (f->average) {
         float keep = (float)f->plan->average;
