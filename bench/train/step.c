@@ -1,9 +1,8 @@
 /* Time of one training step of an expert, one thread.
  *
- *     bench_train_step                     medians of a few shapes
- *     bench_train_step -                   turns: reads lines "TASK INPUTS HIDDEN OUTPUTS BATCH", such as
- *                                     "regression 8 64,64 1 64", and answers each with the seconds
- *                                     of one step
+ *     bench_train_step      medians of a few shapes
+ *     bench_train_step -    turns: reads lines "TASK INPUTS HIDDEN OUTPUTS BATCH", such as
+ *                           "regression 8 64,64 1 64", and answers each with the seconds of one step
  *
  * What is timed is a whole fit by the library's trainer (ramify_expert_fit) on ROWS made-up rows:
  * for every step the rows' gathering, forward and backward pass and AdamW's step, for every epoch
