@@ -8,8 +8,8 @@ this file: set, contender, setting, seconds, error (standardised RMSE or percent
 What is there is not run again, so an interrupted run goes on where it stopped. Then two
 Markdown tables are printed.
 
-- ramify, 32 and 128 KiB, by its defaults and with growing ``--time-limit``: one run of
-  the tool per point. The seconds are those of the whole process, reading the CSV and
+- ramify, 32 and 128 KiB: by its defaults, with ``--time-limit``, and by short recipes
+  without teachers (``SETTINGS``); one run of the tool per point. The seconds are those of the whole process, reading the CSV and
   writing the model included; of all others only training counts, from arrays in memory.
 - LightGBM and XGBoost: the tuning that won in ``bench/accuracy/peers.csv``, scored
   every few rounds (outside the clock), until the error has not fallen for 300 rounds or
@@ -49,7 +49,26 @@ import numpy as np  # noqa: E402  # isort: skip
 FIELDS = ["set", "contender", "setting", "seconds", "error"]
 SETS = ["kin40k", "protein", "letter"]
 THREADS = 2
-LIMITS = {"32KiB": ["0.5s", "1s", "2s", "4s"], "128KiB": ["2s", "5s", "12s"]}
+QUICK = "--distillation off --epochs"
+SETTINGS = {
+    "32KiB": [
+        f"{QUICK} 1 --leaves 1",
+        f"{QUICK} 3 --leaves 1",
+        f"{QUICK} 3",
+        f"{QUICK} 10",
+        "--time-limit 2s",
+        "--time-limit 4s",
+        "",
+    ],
+    "128KiB": [
+        f"{QUICK} 1 --leaves 1",
+        f"{QUICK} 3 --leaves 1",
+        f"{QUICK} 10",
+        "--time-limit 5s",
+        "--time-limit 12s",
+        "",
+    ],
+}
 ROUNDS = 3000
 PATIENCE = 300  # rounds without a lower error
 EVERY = 10  # rounds between scores
@@ -311,7 +330,7 @@ def run_network(kind: Any, problem: Problem) -> dict[str, list[tuple[float, floa
     return curves
 
 
-def run_ramify(tool: str, problem: Problem, resident: str, limit: str | None) -> Points:
+def run_ramify(tool: str, problem: Problem, resident: str, setting: str) -> Points:
     """One point."""
     with tempfile.TemporaryDirectory() as folder:
         datasets.write_split(problem.name, 0, pathlib.Path(folder), held_out=True)
@@ -319,7 +338,7 @@ def run_ramify(tool: str, problem: Problem, resident: str, limit: str | None) ->
         model = f"{table}.ramify"
         words = [tool, "train", f"{table}.train.csv", "--target", "target", "-o", model]
         words += ["--task", problem.split.task, "--threads", str(THREADS)]
-        words += ["--resident", resident] + (["--time-limit", limit] if limit else [])
+        words += ["--resident", resident, *setting.split()]
         start = time.perf_counter()
         subprocess.run(words, capture_output=True, check=True)
         seconds = time.perf_counter() - start
@@ -378,12 +397,12 @@ def run(tool: str, names: list[str], path: pathlib.Path) -> None:
     }
     for name in names:
         problem = Problem(name)
-        for resident, limits in LIMITS.items():
-            for limit in [*limits, None]:
-                contender, setting = f"ramify {resident}", limit or "default"
-                if (name, contender, setting) not in done:
-                    points = list(run_ramify(tool, problem, resident, limit))
-                    keep(name, contender, {setting: points})
+        for resident, settings in SETTINGS.items():
+            for setting in settings:
+                contender, label = f"ramify {resident}", setting or "default"
+                if (name, contender, label) not in done:
+                    points = list(run_ramify(tool, problem, resident, setting))
+                    keep(name, contender, {label: points})
         for contender, (package, runner) in models.items():
             if (name, contender) in contenders:
                 continue
@@ -400,7 +419,10 @@ def report(path: pathlib.Path) -> None:
         point = (float(row["seconds"]), float(row["error"]), row["setting"])
         curves.setdefault(row["set"], {}).setdefault(row["contender"], []).append(point)
     trees = ["LightGBM", "XGBoost"]
-    others = [f"ramify {resident}" for resident in LIMITS] + ["scikit-learn", "PyTorch"]
+    others = [f"ramify {resident}" for resident in SETTINGS] + [
+        "scikit-learn",
+        "PyTorch",
+    ]
     print("Seconds to the boosted trees' own best error:\n")
     print("| set | trees | best error | seconds | " + " | ".join(others) + " |")
     print("|---" * (4 + len(others)) + "|")
