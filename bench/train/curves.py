@@ -9,8 +9,9 @@ What is there is not run again, so an interrupted run goes on where it stopped. 
 Markdown tables are printed.
 
 - ramify, 32 and 128 KiB: by its defaults, with ``--time-limit``, and by short recipes
-  without teachers (``SETTINGS``); one run of the tool per point. The seconds are those of the whole process, reading the CSV and
-  writing the model included; of all others only training counts, from arrays in memory.
+  without teachers (``SETTINGS``); one run of the tool per point. The seconds are those
+  of the whole process, reading the CSV and writing the model included; of all others
+  only training counts, from arrays in memory.
 - LightGBM and XGBoost: the tuning that won in ``bench/accuracy/peers.csv``, scored
   every few rounds (outside the clock), until the error has not fallen for 300 rounds or
   3,000 are done. Their binning of the rows counts. Of one thread and two the faster in
