@@ -57,7 +57,7 @@ SETTINGS = {
         f"{QUICK} 3 --leaves 1",
         f"{QUICK} 3",
         f"{QUICK} 10",
-        "--time-limit 2s",
+        "--distillation off",
         "--time-limit 4s",
         "",
     ],
@@ -228,8 +228,10 @@ class Perceptron:
 
         self.problem, (self.x, self.held) = problem, problem.inputs()
         kind = MLPClassifier if problem.classes.size else MLPRegressor
-        self.model = kind((), batch_size=batch, alpha=1e-4, random_state=0)
-        self.model.set_params(hidden_layer_sizes=(UNITS, UNITS))
+        units = (UNITS, UNITS)
+        self.model = kind(
+            hidden_layer_sizes=units, batch_size=batch, alpha=1e-4, random_state=0
+        )
         self.y = problem.y
         self.known: dict[str, Any] = {}
         if problem.classes.size:
