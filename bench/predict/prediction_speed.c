@@ -4,7 +4,7 @@
  *
  * A folder is what prepare.py makes of one set; without one, those of build/bench-predict are run.
  * Models are trained and compiled there, once; here they are opened, checked and timed, one thread,
- * all in this process. (Peers that only Python reaches are timed by python_peers.py; run.py runs
+ * all in this process. (Peers that only Python reaches are timed by python_peers.py; measure_prediction.py runs
  * both and puts the tables together.)
  *
  * Before it is timed, a contender predicts the first rows one by one and as a batch, and both are
@@ -22,7 +22,7 @@
  *                needs more than half a second for the latter, as many rows as it does in that time
  *
  * What is printed is the median over turns. --only runs contenders whose name has the text; --lines
- * writes "set, contender, measure, value" for run.py. */
+ * writes "set, contender, measure, value" for measure_prediction.py. */
 
 #include "contender.h"
 #include "peak.h"

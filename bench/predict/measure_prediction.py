@@ -1,6 +1,6 @@
 """Prediction speed beside peers: prepare what is missing, measure, print the tables.
 
-    python3 bench/predict/run.py [--rounds N] [--set NAME ...] [--core N]
+    python3 bench/predict/measure_prediction.py [--rounds N] [--set NAME ...] [--core N]
 
 Builds ``bench_predict`` and runs prepare.py where the working folder has no models yet
 (an hour or two, once). A round is, set by set, one turn of ``bench_predict`` and one of
