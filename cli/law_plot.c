@@ -11,6 +11,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -291,7 +292,10 @@ static bool ends_in(const char *path, const char *end) {
     return length > tail && strcmp(path + length - tail, end) == 0;
 }
 
-int law_plot_check(session *run, const char *path) {
+int law_plot_check(session *run, const char *path, const char *law) {
+    if (law && (ends_in(law, ".svg") || ends_in(law, ".png")))
+        return session_error(run, "--output %s: a law beside a picture is not called .svg or .png",
+                             law);
     if (ends_in(path, ".svg") || ends_in(path, ".png"))
         return EXIT_OK;
     return session_error(run, "--plot %s: a picture's name ends in .svg or .png", path);
@@ -330,8 +334,15 @@ static int run_gnuplot(int script, int drawing, int words) {
 static int write_numbers(session *run, const picture *p, const char *path) {
     char name[4096];
     output to;
+    struct stat there;
     if (snprintf(name, sizeof name, "%s.csv", path) >= (int)sizeof name)
         return session_error(run, "%s: the name is too long", path);
+    if (stat(name, &there) == 0)
+        return session_error(
+            run,
+            "%s: there is no gnuplot to draw it (install the package gnuplot-nox), "
+            "and %s, where its numbers would go, is there already",
+            path, name);
     if (!output_open(&to, name))
         return session_error(run, "%s: cannot be written (%s)", name, strerror(errno));
     fprintf(to.file, "series,kind,x,value,low,high\n");

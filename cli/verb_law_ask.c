@@ -135,8 +135,7 @@ static void print_estimate(const ramify_law_estimate *estimate, double level) {
 typedef int question_asker(session *run, const ramify_law *law, uint32_t group, const void *request,
                            const question *asked, json_t *answers);
 
-/* Asks every group that is meant. A group without a law, or without an answer, is passed over with a
- * warning where there are several. */
+/* Asks every group that is meant. Of several, one without an answer says why, and the others answer. */
 static int ask_groups(session *run, const char *path, const char *key, const question *asked,
                       question_asker *ask, const void *request) {
     ramify_law *law = NULL;
@@ -144,7 +143,7 @@ static int ask_groups(session *run, const char *path, const char *key, const que
     if (status != RAMIFY_OK)
         return session_failed(run, status);
     int exit_status = EXIT_OK;
-    uint32_t meant = 0;
+    uint32_t meant = 0, failed = 0;
     json_t *answers = json_array();
     for (uint32_t g = 0; g < ramify_law_group_count(law); g++)
         meant += is_asked(law, g, asked);
@@ -159,7 +158,13 @@ static int ask_groups(session *run, const char *path, const char *key, const que
             json_decref(by);
         }
         exit_status = ask(run, law, g, request, asked, answers);
+        if (exit_status == EXIT_FAILED && meant > 1) {
+            failed++; /* its sentence is printed; the others may answer */
+            exit_status = EXIT_OK;
+        }
     }
+    if (failed == meant && meant > 0)
+        exit_status = EXIT_FAILED;
     if (exit_status == EXIT_OK && asked->json)
         exit_status = print_json(json_pack("{s:O}", key, answers)) ? EXIT_OK : EXIT_FAILED;
     json_decref(answers);

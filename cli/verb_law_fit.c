@@ -334,7 +334,7 @@ int law_fit(int argc, char **argv) {
                     &run, request.plot,
                     (const char *const[]){list.positional[0], request.output, NULL});
             if (exit_status == EXIT_OK && request.plot)
-                exit_status = law_plot_check(&run, request.plot);
+                exit_status = law_plot_check(&run, request.plot, request.output);
             if (exit_status == EXIT_OK)
                 exit_status = fit(&run, &request, list.positional[0]);
             session_close(&run);

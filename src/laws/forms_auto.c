@@ -132,7 +132,11 @@ static void fit_floor(const ramify_runs *runs, double end, double floor, ramify_
     }
     *badness = 0.5 * weights * weights / weights_squared *
                log(errors / weights + FLOOR_NOISE * FLOOR_NOISE);
+    if (!isfinite(*badness) || !isfinite(intercept) || !isfinite(slope))
+        *badness = INFINITY; /* this far apart, sizes leave no number */
     double exponent = fmax(-slope, SLOPE_LEAST), coefficient = exp(intercept + exponent * end);
+    if (!(coefficient > 0 && isfinite(coefficient)))
+        *badness = INFINITY;
     if (floor > 0) {
         *part = (ramify_law_part){.form = &ramify_form_m2};
         part->theta[0] = floor;
@@ -153,6 +157,10 @@ static double add_floors(const ramify_runs *runs, double end, ramify_law_mix *mi
     for (uint32_t i = 0; i < FLOORS; i++) {
         fit_floor(runs, end, lowest * i / FLOORS, &found[i], &badness[i]);
         least = fmin(least, badness[i]);
+    }
+    if (least == INFINITY) {
+        mix->part[0].far = 1;
+        return 0;
     }
     for (uint32_t i = 0; i < FLOORS; i++)
         sum += badness[i] = exp(least - badness[i]);
@@ -183,6 +191,11 @@ static ramify_status combine_curve(ramify_context *context, const ramify_law_pro
     mix->parts = 1;
     fit_end(runs, end, reach, mix);
     double floor = add_floors(runs, end, mix);
+    const ramify_law_part *damped = &mix->part[0];
+    if (!(damped->theta[0] > 0) || !isfinite(damped->theta[0]) || !isfinite(damped->theta[1]))
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "auto finds no end of a curve in these runs: their sizes or errors lie "
+                           "beyond what numbers hold");
     ramify_law_box box = ramify_law_box_of(runs);
     double octave = end + log(2);
     double fall = ramify_law_mix_value(mix, &box, &end) - ramify_law_mix_value(mix, &box, &octave);

@@ -2,11 +2,11 @@
 
 #include "forms.h"
 #include "law.h"
+#include "law_numbers.h"
 #include "memory.h"
 #include "progress.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* How far beyond the runs a size is looked for where the form sets no end: fifteen decades up, three
@@ -114,7 +114,8 @@ ramify_status ramify_law_predict(const ramify_law *law, uint32_t group, size_t c
         estimates[i] = estimate_at(f, ln_x, level);
         if (!isfinite(estimates[i].value))
             return ramify_fail(law->context, RAMIFY_ERROR_DATA,
-                               "the form %s has no value at %s %.6g: it crosses 0 before",
+                               "the form %s has no value at %s %.6g: it is not above 0 there, or "
+                               "beyond what numbers hold",
                                law->form->name, law->x_name[0], x[i * variables]);
         warn_of_reach(law, f, ln_x);
     }
@@ -288,19 +289,14 @@ static bool best_of_line(cost_line *line, const ramify_law_mix *mix) {
     return true;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The ends of the middle share `level` of values, which are sorted. */
 static void take_middle(double *values, uint32_t count, double level,
                         ramify_law_estimate *estimate) {
     estimate->low = estimate->high = (double)NAN;
     if (count == 0)
         return;
-    qsort(values, count, sizeof *values, ascending);
-    uint32_t tail = (uint32_t)((1 - level) / 2 * count);
+    ramify_law_sort(values, count);
+    size_t tail = ramify_law_tail(count, level);
     estimate->low = values[tail];
     estimate->high = values[count - 1 - tail];
 }
@@ -337,13 +333,17 @@ ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
     }
     if (!best_of_line(&line, &f->mix))
         return ramify_fail(law->context, RAMIFY_ERROR_DATA,
-                           "the law has no best %s for %g: its error keeps falling along the line "
-                           "of equal cost, as one of the two sizes hardly counts; add runs that "
-                           "vary it alone",
+                           "the law has no best %s for %g within fifteen decades of the runs: one "
+                           "of the two sizes hardly counts (add runs that vary it alone), or the "
+                           "budget is that far away",
                            law->x_name[0], budget);
     *split = (ramify_law_split){.model = {.value = exp(line.ln_x[0])},
                                 .data = {.value = exp(line.ln_x[1])},
                                 .error = estimate_at(f, line.ln_x, level)};
+    if (!isfinite(split->model.value) || !isfinite(split->data.value) || split->data.value == 0)
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "the cost %g x model^%g x data^%g leads beyond what numbers hold",
+                           cost->factor, cost->model_power, cost->data_power);
     double *model = ramify_allocate(law->context, 2 * (size_t)f->resamples, sizeof *model);
     if (!model)
         return RAMIFY_ERROR_MEMORY;

@@ -52,9 +52,9 @@ static ramify_status check_options(ramify_context *context, const ramify_law_opt
     if (!(options->delta > 0))
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "delta is %g, expected above 0",
                            options->delta);
-    if (!(options->above >= 0 && options->above <= 1))
+    if (!(options->above > 0 && options->above <= 1))
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                           "the weight of runs above the law is %g, expected 0 to 1",
+                           "the weight of runs above the law is %g, expected above 0, to 1",
                            options->above);
     if (options->folds == 1 || options->folds > FOLDS_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%u folds, expected 2 to %d",

@@ -1,5 +1,16 @@
 #include "law_numbers.h"
 
+#include <stdlib.h>
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void ramify_law_sort(double *values, size_t count) {
+    qsort(values, count, sizeof *values, ascending);
+}
+
 bool ramify_law_line(const ramify_runs *runs, double ln_floor, double *intercept, double *slope) {
     double n = 0, x = 0, y = 0, xx = 0, xy = 0;
     for (size_t i = 0; i < runs->count; i++) {

@@ -238,10 +238,10 @@ static ramify_status read_group(const reading *r, const json_t *json, ramify_fit
 static ramify_status read_head(reading *r, const json_t *json) {
     ramify_law *law = r->law;
     const json_t *version = json_object_get(json, "ramify_law");
-    if (!json_is_integer(version))
+    if (!json_is_integer(version) || !json_is_string(json_object_get(json, "form")))
         return DAMAGED(r,
-                       "%s: is no law of ramify, as `ramify law fit -o` writes it: \"ramify_law\" "
-                       "is missing",
+                       "%s: is no law of ramify, as `ramify law fit -o` writes it: its head is "
+                       "missing",
                        r->name);
     if (json_integer_value(version) != VERSION)
         return ramify_fail(r->context, RAMIFY_ERROR_UNSUPPORTED,

@@ -1,6 +1,7 @@
 /* What resampled and left-out runs say of a law: intervals of its parameters, scores by folds. */
 
 #include "law.h"
+#include "law_numbers.h"
 #include "law_select.h"
 #include "memory.h"
 #include "progress.h"
@@ -8,16 +9,10 @@
 #include "threads.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* With fewer resamples the ends of an interval are the least and the largest. */
 #define RESAMPLES_LEAST 20
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 double *ramify_law_numbers_of(const ramify_fitted *law, uint32_t part, uint32_t j) {
     return law->resample + ((size_t)part * RAMIFY_LAW_PARAMETERS_MAX + j) * law->resamples;
@@ -64,10 +59,10 @@ static ramify_status take_intervals(const ramify_law_fit_request *request, ramif
     double *sorted = ramify_allocate(request->context, law->resamples, sizeof *sorted);
     if (!sorted)
         return RAMIFY_ERROR_MEMORY;
-    size_t tail = (size_t)((1 - request->options->level) / 2 * law->resamples);
+    size_t tail = ramify_law_tail(law->resamples, request->options->level);
     for (uint32_t j = 0; j < request->form->parameters; j++) {
         memcpy(sorted, ramify_law_numbers_of(law, 0, j), law->resamples * sizeof *sorted);
-        qsort(sorted, law->resamples, sizeof *sorted, ascending);
+        ramify_law_sort(sorted, law->resamples);
         if (isnan(request->fixed[j])) {
             law->low[j] = sorted[tail];
             law->high[j] = sorted[law->resamples - 1 - tail];
@@ -116,10 +111,10 @@ typedef struct tally {
     double squares, sum, relative, rows;
 } tally;
 
-static ramify_status score_fold(const ramify_law_fit_request *request, const ramify_fitted *law,
-                                const ramify_runs *rest, const ramify_runs *fold, tally *t) {
+static ramify_status score_fold(const ramify_law_fit_request *request, const ramify_runs *rest,
+                                const ramify_runs *fold, tally *t) {
+    /* Not from the law's own parameters, which have seen the fold. */
     ramify_law_problem problem = ramify_law_problem_of(request, rest);
-    problem.begin = request->form->combine ? NULL : law->mix.part[0].theta;
     ramify_law_mix mix;
     double loss;
     RAMIFY_TRY(ramify_law_mix_fit(request->context, &problem, &mix, &loss));
@@ -141,13 +136,15 @@ static ramify_status score_folds(const ramify_law_fit_request *request, const ra
         rest->runs.count = fold->runs.count = 0;
         for (size_t i = 0; i < runs->count; i++) /* in their order, which forms may rest on */
             ramify_selection_add(fold_of[i] == k ? fold : rest, runs, i);
-        RAMIFY_TRY(score_fold(request, law, &rest->runs, &fold->runs, &t));
+        RAMIFY_TRY(score_fold(request, &rest->runs, &fold->runs, &t));
     }
     double mean = t.sum / t.rows, variance = t.relative / t.rows - mean * mean;
     law->folds = (ramify_law_score){.rows = runs->count,
                                     .rmse_log = sqrt(t.squares / t.rows),
                                     .mean = mean,
-                                    .sd = sqrt(variance > 0 ? variance : 0)};
+                                    .sd = sqrt(variance > 0 ? variance : 0),
+                                    .coverage = (double)NAN,
+                                    .interval_score = (double)NAN};
     return RAMIFY_OK;
 }
 
@@ -157,9 +154,16 @@ ramify_status ramify_law_cross_validate(const ramify_law_fit_request *request, u
     uint32_t folds = request->options->folds;
     if (folds == 0)
         return RAMIFY_OK;
-    if (folds > runs->count)
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%u folds of %zu runs", folds,
-                           runs->count);
+    uint32_t free = 0;
+    for (uint32_t j = 0; j < request->form->parameters; j++)
+        free += isnan(request->fixed[j]);
+    size_t largest = (runs->count + folds - 1) / folds; /* fold */
+    if (folds > runs->count || runs->count - largest < free)
+        return ramify_fail(
+            context, RAMIFY_ERROR_DATA,
+            "%u folds of %zu runs leave too few to fit the %u free parameters of %s: "
+            "add runs, or ask for other folds",
+            folds, runs->count, free, request->form->name);
     ramify_selection rest = {0}, fold = {0};
     uint32_t *order = ramify_allocate(context, 2 * runs->count, sizeof *order);
     ramify_status status = order ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;

@@ -14,6 +14,9 @@
 /* A floor below this share of the least error is none. */
 #define NO_FLOOR 1e-3
 
+/* A law of a curve's end that is off by more than this among all runs says so. */
+#define END_ONLY 0.05
+
 /* A parameter whose standard error is larger than this share of it (on a logarithmic scale: factor
  * e) is not told by the runs. */
 #define UNTOLD 1.0
@@ -49,6 +52,14 @@ static double correlation(const ramify_runs *runs, uint32_t a, uint32_t b) {
     return xy / sqrt(xx * yy);
 }
 
+/* Distinct sizes of runs of one variable, which are in their order. */
+static uint32_t count_sizes(const ramify_runs *runs) {
+    uint32_t sizes = 0;
+    for (size_t i = 0; i < runs->count; i++)
+        sizes += i == 0 || runs->ln_x[i] != runs->ln_x[i - 1];
+    return sizes;
+}
+
 ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_form *form,
                                     const ramify_law_groups *groups, const ramify_runs *runs,
                                     const double *fixed, const char *name) {
@@ -60,6 +71,14 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
                            "%s: the form %s has %u free parameters and there are %zu runs to fit: "
                            "add runs, or take a form with fewer parameters",
                            name, form->name, free, runs->count);
+    size_t counting = 0;
+    for (size_t i = 0; i < runs->count; i++)
+        counting += !runs->weight || runs->weight[i] > 0;
+    if (counting < free || counting == 0)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: %zu runs have a weight above 0, and the form %s has %u free "
+                           "parameters: weigh more runs",
+                           name, counting, form->name, free);
     /* The error without pruning is no variable of its own. */
     uint32_t variables = form->variables > 3 ? 3 : form->variables;
     for (uint32_t v = 0; v < variables; v++) {
@@ -70,6 +89,11 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
                                "law cannot be told: add runs with other values",
                                name, form->role[v], groups->x_name[v], exp(range.low));
     }
+    if (form->variables == 1 && free > count_sizes(runs) && !form->solve)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: the form %s has %u free parameters and the runs have %u sizes: add "
+                           "runs of other sizes, or take a form with fewer parameters",
+                           name, form->name, free, count_sizes(runs));
     for (uint32_t a = 0; a < variables; a++)
         for (uint32_t b = a + 1; b < variables; b++)
             if (fabs(correlation(runs, a, b)) > APART)
@@ -164,6 +188,13 @@ ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *
                                 const double *fixed, ramify_fitted *law) {
     RAMIFY_TRY(review_floor(context, form, runs, law));
     RAMIFY_TRY(review_parameters(context, form, runs, fixed, law));
+    if (law->mix.spread.local && law->fit.rmse_log > END_ONLY)
+        RAMIFY_TRY(
+            ramify_law_warn(context, law,
+                            "this law is about the end of the curve: among the smaller runs "
+                            "it is off by %.2g in logarithms; for sizes within the runs take "
+                            "bnsl1 or m4",
+                            law->fit.rmse_log));
     for (uint32_t v = 0; v < form->variables; v++) {
         ramify_log_range range = ramify_variable_range(runs, v);
         if (form->floor && range.high - range.low < log(4))

@@ -51,7 +51,11 @@ static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe
 #define TRIALS_MAX (RAMIFY_STEMS_MAX + RAMIFY_SHAPES_MAX)
 
 /* Shares of the search's time limit; the full fits have what is left. */
-#define TRIALS_SHARE   0.2
+#define TRIALS_SHARE 0.2
+/* A finalist's criterion over a trial's from which on it was not trained but cut short: more than the
+ * noise between two ends of training, less than what a quarter of the epochs costs. */
+#define CUT_SHORT 1.2
+
 #define TEACHERS_SHARE 0.45
 
 typedef struct search {
@@ -275,6 +279,12 @@ static uint32_t choose_root(const search *s) {
     return ramify_root_best(s->final, 1) == 0 ? 0 : best;
 }
 
+/* True where a time limit left the finalists so little that a trial, short as it was, is far better. */
+static bool is_cut_short(const search *s, uint32_t best, uint32_t trial) {
+    return best == UINT32_MAX ||
+           s->final[best].root->criterion > CUT_SHORT * s->trial[trial].root->criterion;
+}
+
 ramify_status ramify_search_root(const ramify_problem *problem, ramify_recipe *recipe,
                                  double started, double deadline, ramify_root **root,
                                  ramify_problem **enlarged) {
@@ -285,9 +295,11 @@ ramify_status ramify_search_root(const ramify_problem *problem, ramify_recipe *r
     /* A stop leaves the best that there is, be it a trial. */
     ramify_root_request *from = s.final;
     uint32_t best = choose_root(&s);
-    if (best == UINT32_MAX && status == RAMIFY_STOPPED) {
+    uint32_t trial = ramify_root_best(s.trial, s.count * s.folds.count);
+    bool stopped = best == UINT32_MAX && status == RAMIFY_STOPPED;
+    if (trial != UINT32_MAX && (stopped || (deadline > 0 && is_cut_short(&s, best, trial)))) {
         from = s.trial;
-        best = ramify_root_best(from, s.count * s.folds.count);
+        best = trial;
     }
     if (best != UINT32_MAX && (status == RAMIFY_OK || status == RAMIFY_STOPPED)) {
         *root = from[best].root;

@@ -169,7 +169,8 @@ def test_refusals(tool, tmp_path, text, form, x, sentence) -> None:
         (("--fix", "floor=-1"), "floor needs a number above 0"),
         (("--folds", "1"), "1 folds, expected 2"),
         (("--level", "100%"), "the level of intervals is 1"),
-        (("--above", "2"), "expected 0 to 1"),
+        (("--above", "2"), "expected above 0, to 1"),
+        (("--above", "0"), "expected above 0, to 1"),
     ],
 )
 def test_bad_options(tool, runs, words, sentence) -> None:
@@ -446,3 +447,93 @@ def test_plots(tool, runs, tmp_path, monkeypatch) -> None:
     assert numbers[0] == "series,kind,x,value,low,high"
     assert sum(",fitted," in line for line in numbers) > 10
     assert sum(",law," in line for line in numbers) > 1000
+
+
+def test_folds_judge_by_what_they_have_not_seen(tool, tmp_path) -> None:
+    draw = random.Random(4)
+    rows = [
+        (2**k, (0.05 + 2 * 2 ** (-0.35 * k)) * math.exp(draw.gauss(0, 0.02)))
+        for k in range(20)
+    ]
+    data = write(tmp_path / "r.csv", "n,e", rows)
+    words = ("law", "compare", data, "--x", "n", "--y", "e", "--folds", "2")
+    done = tool(*words, "--forms", "m2,bnsl3", "--json")
+    assert (
+        "bnsl3 is left out: " in done.err
+        and "2 folds of 20 runs leave too few" in done.err
+    )
+    (found,) = json.loads(done.out)["groups"][0]["forms"]
+    assert found["folds"]["rmse_log"] > found["fit"]["rmse_log"]
+    assert "coverage" not in found["folds"]
+    # A group that is too small for the folds is one without a law.
+    groups = write(
+        tmp_path / "g.csv",
+        "g,n,e",
+        [("a", *r) for r in rows] + [("b", 1, 1), ("b", 2, 0.9), ("b", 3, 0.8)],
+    )
+    first, second = law(
+        tool,
+        groups,
+        "--form",
+        "m2",
+        "--x",
+        "n",
+        "--y",
+        "e",
+        "--by",
+        "g",
+        "--folds",
+        "5",
+    )["groups"]
+    assert first["folds"]["rows"] == 20 and "5 folds of 3 runs" in second["refusal"]
+
+
+def test_groups_answer_beside_one_without_a_law(tool, tmp_path) -> None:
+    rows = [(g, n, 3 * n**-0.4) for g in "ac" for n in (10, 100, 1000)] + [
+        ("b", 10, 0.5)
+    ]
+    data = write(tmp_path / "r.csv", "g,n,e", rows)
+    path = str(tmp_path / "law.json")
+    words = ("--form", "m1", "--x", "n", "--y", "e", "--by", "g", "-o", path)
+    assert tool("law", "fit", data, *words).status == 0
+    done = tool("law", "predict", path, "--at", "n=50", "--json")
+    assert done.status == 0 and "this group has no law" in done.err
+    assert [p["by"]["g"] for p in json.loads(done.out)["predictions"]] == ["a", "c"]
+    assert tool("law", "predict", path, "--at", "n=50", "--group", "g=b").status == 1
+
+
+def test_extreme_fits_can_be_read_again(tool, tmp_path) -> None:
+    path = str(tmp_path / "law.json")
+    words = ("--form", "auto", "--x", "n", "--y", "e", "-o", path)
+    for k, rows in enumerate(
+        (
+            [(f"1e{7 * i}", f"1e{290 - 3 * i}") for i in range(40)],
+            [(10**i, 0.5) for i in range(6)],
+            [(10**i, 0.1 * 2**i) for i in range(6)],
+        )
+    ):
+        data = write(tmp_path / f"{k}.csv", "n,e", rows)
+        done = tool("law", "fit", data, *words)
+        if done.status == 0:
+            assert "floor nan" not in done.out and "-nan" not in done.out
+            asked = tool("law", "predict", path, "--at", f"n={rows[-1][0]}")
+            assert asked.status == 0, asked.err
+        else:
+            assert "auto" in done.err
+    weighted = write(
+        tmp_path / "w.csv", "n,e,w", [(10**i, 2.0**-i, 0) for i in range(6)]
+    )
+    done = tool("law", "fit", weighted, *words, "--weight", "w")
+    assert done.status == 1 and "0 runs have a weight above 0" in done.err
+
+
+def test_nothing_is_lost_beside_a_picture(tool, runs, tmp_path, monkeypatch) -> None:
+    picture = str(tmp_path / "x.svg")
+    done = tool("law", "fit", runs, *ADDITIVE, "-o", picture, "--plot", picture)
+    assert done.status == 1 and "is not called .svg or .png" in done.err
+    kept = tmp_path / "x.svg.csv"
+    kept.write_text("mine")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = tool("law", "fit", runs, *ADDITIVE, "--plot", picture)
+    assert done.status == 1 and "is there already" in done.err
+    assert kept.read_text() == "mine"
