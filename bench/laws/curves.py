@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 
 DATA = pathlib.Path(os.environ.get("RAMIFY_DATA", "../shared/data"))
 DOMAINS = {
@@ -30,24 +31,22 @@ DOMAINS = {
 }
 
 
+def read_rows() -> Iterator[dict[str, str]]:
+    """Rows of both files of the benchmark."""
+    for name in ("vision", "lang"):
+        source = DATA / f"scaling/nslpfn/benchmark.{name}.csv"
+        with source.open(newline="") as file:
+            yield from csv.DictReader(file)
+
+
 def write_table(path: pathlib.Path) -> None:
     """Both files of the benchmark as one table."""
     with path.open("w", newline="") as to:
         out = csv.writer(to)
         out.writerow(["domain", "task", "model", "examples", "loss", "training"])
-        for name in ("vision", "lang"):
-            source = DATA / f"scaling/nslpfn/benchmark.{name}.csv"
-            with source.open(newline="") as file:
-                for row in csv.DictReader(file):
-                    keys = (
-                        "Domain",
-                        "Task",
-                        "Model",
-                        "Seen Examples",
-                        "Loss",
-                        "Training",
-                    )
-                    out.writerow([row[key] for key in keys])
+        for row in read_rows():
+            keys = ("Domain", "Task", "Model", "Seen Examples", "Loss", "Training")
+            out.writerow([row[key] for key in keys])
 
 
 def main() -> None:

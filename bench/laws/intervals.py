@@ -17,14 +17,14 @@ import argparse
 import csv
 import json
 import math
-import os
 import pathlib
 import random
 import statistics
 import subprocess
 import tempfile
 
-DATA = pathlib.Path(os.environ.get("RAMIFY_DATA", "../shared/data"))
+import curves
+
 CHOSEN_HALF = ("bird", "cal", "date", "ling", "qa", "mult")  # parts of tasks' names
 LEVEL = 0.9
 RESAMPLES = 10_000
@@ -32,31 +32,18 @@ RESAMPLES = 10_000
 Curve = tuple[str, str, str]
 
 
-def read_curves() -> dict[Curve, list[tuple[float, float]]]:
-    """Size and loss of every curve, exact repeats left out, by size."""
-    curves: dict[Curve, set[tuple[float, float]]] = {}
-    for name in ("vision", "lang"):
-        source = DATA / f"scaling/nslpfn/benchmark.{name}.csv"
-        with source.open(newline="") as file:
-            for row in csv.DictReader(file):
-                key = (row["Domain"], row["Task"], row["Model"])
-                point = (float(row["Seen Examples"]), float(row["Loss"]))
-                curves.setdefault(key, set()).add(point)
-    return {key: sorted(points) for key, points in curves.items()}
-
-
-def read_training() -> dict[Curve, list[tuple[float, float]]]:
-    """The part of every curve that the benchmark fits (Training = 1), by size."""
-    curves: dict[Curve, set[tuple[float, float]]] = {}
-    for name in ("vision", "lang"):
-        source = DATA / f"scaling/nslpfn/benchmark.{name}.csv"
-        with source.open(newline="") as file:
-            for row in csv.DictReader(file):
-                if row["Training"] == "1":
-                    key = (row["Domain"], row["Task"], row["Model"])
-                    point = (float(row["Seen Examples"]), float(row["Loss"]))
-                    curves.setdefault(key, set()).add(point)
-    return {key: sorted(points) for key, points in curves.items()}
+def read_curves(
+    *, training_only: bool = False
+) -> dict[Curve, list[tuple[float, float]]]:
+    """Size and loss of every curve, exact repeats left out, by size; all runs, or those that the
+    benchmark fits (Training = 1)."""
+    found: dict[Curve, set[tuple[float, float]]] = {}
+    for row in curves.read_rows():
+        if row["Training"] == "1" or not training_only:
+            key = (row["Domain"], row["Task"], row["Model"])
+            point = (float(row["Seen Examples"]), float(row["Loss"]))
+            found.setdefault(key, set()).add(point)
+    return {key: sorted(points) for key, points in found.items()}
 
 
 def is_chosen(curve: Curve) -> bool:
@@ -65,11 +52,11 @@ def is_chosen(curve: Curve) -> bool:
 
 
 def truncated(
-    curves: dict[Curve, list[tuple[float, float]]], horizon: float
+    whole: dict[Curve, list[tuple[float, float]]], horizon: float
 ) -> dict[Curve, list[tuple[float, float, int]]]:
     """Points with a mark of those to fit; curves with fewer than four such sizes left out."""
     made = {}
-    for key, points in curves.items():
+    for key, points in whole.items():
         # The point nearest to the end of what is fitted stays in, as in the benchmark.
         end = points[-1][0] / horizon * (1 + 1e-9)
         marked = [(x, y, int(x <= end)) for x, y in points]
@@ -140,7 +127,7 @@ def main() -> None:
     parser.add_argument("--horizons", default="2,4,8")
     parser.add_argument("--chosen", action="store_true", help="the chosen half, too")
     chosen = parser.parse_args()
-    curves = read_curves()
+    whole = read_curves()
     print(
         "| form | curves | up to | rmse | 90 % intervals hold | interval score "
         "| of `last` |\n|---|---|---|---|---|---|---|"
@@ -150,7 +137,7 @@ def main() -> None:
         halves.insert(0, ("chosen half", is_chosen))
     for form in chosen.forms.split(","):
         for horizon in map(float, chosen.horizons.split(",")):
-            points = truncated(curves, horizon)
+            points = truncated(whole, horizon)
             scores = run_tool(chosen.tool, form, points)
             for title, belongs in halves:
                 mine = [key for key in scores if belongs(key)]

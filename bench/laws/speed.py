@@ -209,7 +209,7 @@ def main() -> None:
         table = pathlib.Path(folder) / "curves.csv"
         curves.write_table(table)
         points = []
-        for rows in intervals.read_training().values():
+        for rows in intervals.read_curves(training_only=True).values():
             points.append((np.log([x for x, _ in rows]), np.log([y for _, y in rows])))
         print(f"92 curves, seconds; SciPy {scipy.__version__}, Python "
               f"{sys.version.split()[0]}\n\n| form | ramify | SciPy / NumPy | ratio |\n"

@@ -17,6 +17,9 @@ extern const ramify_law_form ramify_form_pruning, ramify_form_pruning_joint;
 /* Decay of a slope per factor e of size, of the forms that look at the end of a curve. */
 #define RAMIFY_LAW_DAMPING 0.35
 
+/* ln 10: nothing was ever shown about them further beyond the runs. */
+#define RAMIFY_LAW_DECADE 2.302585092994046
+
 /* (1 - e^(-damping u)) / damping: how far u = ln(x / place) lies from the place, on the scale on which
  * a damped law is a straight line. */
 double ramify_form_damped_distance(double u);

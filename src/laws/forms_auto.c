@@ -6,11 +6,9 @@
 #include "law_mix.h"
 #include "law_numbers.h"
 #include "law_solve.h"
-#include "memory.h"
 #include "status.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* --- one size: the numbered steps are those of docs/laws.md ------------------------------------- */
 
@@ -29,11 +27,11 @@
 typedef struct line {
     double weights, squares; /* sums of w and w^2 */
     double centre, mean, slope;
-    double spread; /* sum of w (z - centre)^2 */
+    double spread, cross; /* sums of w (z - centre)^2 and w (z - centre) (y - mean) */
 } line;
 
 /* Adds points one by one: running means, as sums of squares would cancel. */
-static void line_add(line *l, double *cross, double w, double z, double y) {
+static void line_add(line *l, double w, double z, double y) {
     if (!(w > 0))
         return;
     l->weights += w;
@@ -42,7 +40,8 @@ static void line_add(line *l, double *cross, double w, double z, double y) {
     l->centre += w / l->weights * dz;
     l->mean += w / l->weights * dy;
     l->spread += w * dz * (z - l->centre);
-    *cross += w * dz * (y - l->mean);
+    l->cross += w * dz * (y - l->mean);
+    l->slope = l->spread > 0 ? l->cross / l->spread : 0;
 }
 
 static double weight_of(const ramify_runs *runs, size_t i) {
@@ -68,20 +67,18 @@ static double reach_of(const ramify_runs *runs, double end, uint32_t *sizes) {
 /* Steps 2, 3 and 6: the damped line and what its intervals need. */
 static void fit_end(const ramify_runs *runs, double end, double reach, ramify_law_mix *mix) {
     line l = {0};
-    double cross = 0;
     for (size_t i = 0; i < runs->count; i++) {
         double u = runs->ln_x[i] - end;
-        line_add(&l, &cross, weight_of(runs, i) * exp(u / reach), ramify_form_damped_distance(u),
+        line_add(&l, weight_of(runs, i) * exp(u / reach), ramify_form_damped_distance(u),
                  runs->ln_y[i]);
     }
-    l.slope = l.spread > 0 ? cross / l.spread : 0;
     double fitted = l.slope < 0 ? l.slope : 0; /* a curve that rises is continued by a level */
     ramify_law_part *part = &mix->part[0];
     *part = (ramify_law_part){.form = &ramify_form_damped, .near = 1, .far = 1 - FAR_SHARE};
     part->theta[0] = exp(l.mean - fitted * l.centre);
     part->theta[1] = fitted;
     part->theta[2] = exp(end);
-    double residuals = 0, squares = 0, first = 0, second = 0, behind = 0;
+    double residuals = 0, first = 0, second = 0, behind = 0;
     size_t before = 0;
     for (size_t i = 0; i < runs->count; i++) {
         double u = runs->ln_x[i] - end, d = ramify_form_damped_distance(u) - l.centre;
@@ -93,18 +90,17 @@ static void fit_end(const ramify_runs *runs, double end, double reach, ramify_la
             before++;
         }
         residuals += w * r * r;
-        squares += w * w;
         first += w * w * d;
         second += w * w * d * d;
     }
-    double used = squares / l.weights + (l.spread > 0 ? second / l.spread : 0);
+    double used = l.squares / l.weights + (l.spread > 0 ? second / l.spread : 0);
     double left = l.weights - used;
     ramify_law_spread *s = &mix->spread;
     *s = (ramify_law_spread){.local = true, .drift = (double)NAN};
     s->noise = left > 1e-9 * l.weights ? sqrt(residuals / left) : (double)NAN;
     s->behind = before > 0 ? sqrt(behind / (double)before) : 0;
     s->line[0] = l.centre;
-    s->line[1] = squares / (l.weights * l.weights);
+    s->line[1] = l.squares / (l.weights * l.weights);
     s->line[2] = l.spread > 0 ? first / (l.weights * l.spread) : 0;
     s->line[3] = l.spread > 0 ? second / (l.spread * l.spread) : 0;
     s->bend = fmax(0, l.slope) * ramify_form_damped_distance(log(2)); /* if it falls: see below */
@@ -114,13 +110,11 @@ static void fit_end(const ramify_runs *runs, double end, double reach, ramify_la
 static void fit_floor(const ramify_runs *runs, double end, double floor, ramify_law_part *part,
                       double *badness) {
     line l = {0};
-    double cross = 0;
     for (size_t i = 0; i < runs->count; i++) {
         double u = runs->ln_x[i] - end, y = exp(runs->ln_y[i]), above = (y - floor) / y;
-        line_add(&l, &cross, weight_of(runs, i) * exp(u / FLOOR_REACH) * above * above, u,
-                 log(y - floor));
+        line_add(&l, weight_of(runs, i) * exp(u / FLOOR_REACH) * above * above, u, log(y - floor));
     }
-    double slope = l.spread > 0 ? fmin(cross / l.spread, 0) : 0;
+    double slope = fmin(l.slope, 0);
     double intercept = l.mean - slope * l.centre;
     double weights = 0, weights_squared = 0, errors = 0;
     for (size_t i = 0; i < runs->count; i++) {
@@ -215,7 +209,7 @@ const ramify_law_form ramify_form_auto_curve = {
     .source = "ramify, docs/laws.md",
     .variables = 1,
     .role = {"size"},
-    .reach = 2.302585092994046, /* a decade */
+    .reach = RAMIFY_LAW_DECADE,
     .combine = combine_curve,
 };
 

@@ -10,9 +10,6 @@
  * others: the damping, and REACH, the distance over which runs lose weight, in the same unit. */
 #define REACH 0.30
 
-/* Nothing was ever shown about more than a decade. */
-#define DECADE 2.302585092994046
-
 double ramify_form_damped_distance(double u) {
     return -expm1(-RAMIFY_LAW_DAMPING * u) / RAMIFY_LAW_DAMPING;
 }
@@ -76,7 +73,7 @@ const ramify_law_form ramify_form_damped = {
     .solve = damped_solve,
     .floor = NULL,
     .inverse = damped_inverse,
-    .reach = DECADE,
+    .reach = RAMIFY_LAW_DECADE,
 };
 
 /* --- last: the error of the largest run -------------------------------------------------------- */

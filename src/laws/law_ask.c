@@ -11,8 +11,8 @@
 
 /* How far beyond the runs a size is looked for where the form sets no end: fifteen decades up, three
  * down, in steps that no crossing hides between. */
-#define UP    (15 * 2.302585092994046)
-#define DOWN  (3 * 2.302585092994046)
+#define UP    (15 * RAMIFY_LAW_DECADE)
+#define DOWN  (3 * RAMIFY_LAW_DECADE)
 #define STEPS 512
 
 /* A bracket is halved, or cut by the golden section, this often. */

@@ -209,7 +209,8 @@ def test_degenerate_pruning_is_recognised(tool, tmp_path) -> None:
     assert "add runs of lower density, where the error levels off" in notes
 
 
-def test_pruning_joint_finds_errors_without_pruning(tool, tmp_path) -> None:
+def pruned_networks() -> list[tuple[float, ...]]:
+    """Depth, width, density, error, error without pruning: a pruning-joint law without noise."""
     rows = []
     for depth in (10, 20, 40):
         for width in (0.5, 1, 2):
@@ -220,6 +221,11 @@ def test_pruning_joint_finds_errors_without_pruning(tool, tmp_path) -> None:
                 rise = (0.9 / dense) ** (2 / 0.6)
                 e = dense * ((m**2 + 0.04 * rise) / (m**2 + 0.04)) ** 0.3
                 rows.append((depth, width, d, e, dense))
+    return rows
+
+
+def test_pruning_joint_finds_errors_without_pruning(tool, tmp_path) -> None:
+    rows = pruned_networks()
     header = "depth,width,density,error,dense"
     data = write(tmp_path / "r.csv", header, rows)
     words = ("--form", "pruning-joint", "--y", "error", "--bootstrap", "0", "--x")
@@ -379,16 +385,7 @@ def test_auto_of_two_sizes(tool, runs, tmp_path) -> None:
 
 
 def test_optimum(tool, tmp_path) -> None:
-    rows = []
-    for depth in (10, 20, 40):
-        for width in (0.5, 1, 2):
-            dense = 0.3 / depth**0.2 / width**0.1
-            for k in range(0, 24, 2):
-                d = 0.8**k
-                m = depth**0.4 * width**0.7 * d
-                rise = (0.9 / dense) ** (2 / 0.6)
-                e = dense * ((m**2 + 0.04 * rise) / (m**2 + 0.04)) ** 0.3
-                rows.append((depth, width, d, e, dense))
+    rows = pruned_networks()
     data = write(tmp_path / "r.csv", "depth,width,density,error,dense", rows)
     path = str(tmp_path / "law.json")
     done = tool("law", "fit", data, "--form", "pruning-joint", "--y", "error", "-o", path,
