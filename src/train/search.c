@@ -51,12 +51,14 @@ static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe
 #define TRIALS_MAX (RAMIFY_STEMS_MAX + RAMIFY_SHAPES_MAX)
 
 /* Shares of the search's time limit; the full fits have what is left. */
-#define TRIALS_SHARE 0.2
+#define TRIALS_SHARE   0.2
+#define TEACHERS_SHARE 0.45
+/* Share of what is then left that the teachers may take to make rows: with more, the root that is to
+ * learn from them has no time to. */
+#define ANSWERS_SHARE 0.3
 /* A finalist's criterion over a trial's from which on it was not trained but cut short: more than the
  * noise between two ends of training, less than what a quarter of the epochs costs. */
 #define CUT_SHORT 1.2
-
-#define TEACHERS_SHARE 0.45
 
 typedef struct search {
     const ramify_problem *problem;
@@ -211,7 +213,7 @@ static ramify_status try_designs(search *s, double seconds) {
 }
 
 /* Trains the teachers with the stem of the best trial and has them answer. */
-static ramify_status ask_teachers(search *s, double seconds) {
+static ramify_status ask_teachers(search *s, double seconds, double deadline) {
     ramify_context *context = s->problem->context;
     uint32_t best = best_design(s, s->count, NULL);
     const ramify_encoder_options *stem =
@@ -223,7 +225,8 @@ static ramify_status ask_teachers(search *s, double seconds) {
         ramify_log(context, RAMIFY_LOG_INFO, "%u teachers: select loss %.4g", teachers->count,
                    teachers->criterion);
         s->teachers = teachers->criterion;
-        status = ramify_teachers_enlarge(s->problem, teachers, s->recipe, &s->enlarged);
+        double left = deadline > 0 ? ANSWERS_SHARE * (deadline - ramify_seconds()) : 0;
+        status = ramify_teachers_enlarge(s->problem, teachers, s->recipe, left, &s->enlarged);
     }
     ramify_teachers_destroy(context, &teachers);
     return status;
@@ -261,7 +264,7 @@ static ramify_status run(search *s, double started, double deadline) {
     RAMIFY_TRY(ramify_folds_create(s->problem, recipe->root.seed, recipe->one_fold, &s->folds));
     RAMIFY_TRY(try_designs(s, whole * TRIALS_SHARE));
     if (recipe->distillation != RAMIFY_CHOICE_OFF)
-        RAMIFY_TRY(ask_teachers(s, whole * TEACHERS_SHARE));
+        RAMIFY_TRY(ask_teachers(s, whole * TEACHERS_SHARE, deadline));
     choose_finalists(s);
     return ramify_root_fit_all(s->problem->context, recipe, s->final, s->finals,
                                "training the root", deadline > 0 ? deadline - ramify_seconds() : 0);

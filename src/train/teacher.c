@@ -308,9 +308,22 @@ static bool few_values(const ramify_problem *problem, uint32_t column) {
     return true;
 }
 
+static size_t block_count(size_t rows) {
+    return (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+}
+
+/* Seconds that making and answering all rows will take, from one block of them. */
+static ramify_status estimate(enlargement *e, double *seconds) {
+    size_t blocks = block_count(e->made->train.count);
+    double started = ramify_seconds();
+    RAMIFY_TRY(make_rows(e, blocks - 1, 0));
+    *seconds = (ramify_seconds() - started) * (double)blocks / ramify_threads(e->problem->context);
+    return RAMIFY_OK;
+}
+
 ramify_status ramify_teachers_enlarge(const ramify_problem *problem,
                                       const ramify_teachers *teachers, const ramify_recipe *recipe,
-                                      ramify_problem **enlarged) {
+                                      double seconds, ramify_problem **enlarged) {
     ramify_context *context = problem->context;
     size_t columns = problem->stem.columns, train = problem->train.count;
     double wanted = recipe->made_rows_share * (double)train;
@@ -324,19 +337,26 @@ ramify_status ramify_teachers_enlarge(const ramify_problem *problem,
         .recipe = recipe,
         .made = made,
         .discrete = ramify_allocate_zeroed(context, columns, sizeof *e.discrete),
-        .missed = ramify_allocate(context, train * problem->outputs, sizeof *e.missed),
+        .missed = ramify_allocate_zeroed(context, train * problem->outputs, sizeof *e.missed),
     };
     ramify_status status = e.discrete && e.missed ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     for (uint32_t c = 0; status == RAMIFY_OK && c < columns; c++)
         e.discrete[c] = problem->stem.column[c].codes == 0 && few_values(problem, c);
-    if (status == RAMIFY_OK)
-        status = ramify_parallel(context, (train + BLOCK_ROWS - 1) / BLOCK_ROWS, find_missed, &e);
-    if (status == RAMIFY_OK)
-        status = ramify_parallel(context, (made->train.count + BLOCK_ROWS - 1) / BLOCK_ROWS,
-                                 make_rows, &e);
+    double needed = 0;
+    if (status == RAMIFY_OK && seconds != 0)
+        status = estimate(&e, &needed);
+    bool late = seconds != 0 && needed > seconds;
+    if (status == RAMIFY_OK && !late)
+        status = ramify_parallel(context, block_count(train), find_missed, &e);
+    if (status == RAMIFY_OK && !late)
+        status = ramify_parallel(context, block_count(made->train.count), make_rows, &e);
     ramify_release(context, e.discrete);
     ramify_release(context, e.missed);
-    if (status != RAMIFY_OK)
+    if (late)
+        ramify_log(context, RAMIFY_LOG_INFO,
+                   "no time for the teachers' rows: %.2g s needed, %.2g s left for them", needed,
+                   seconds);
+    if (status != RAMIFY_OK || late)
         ramify_problem_destroy(context, &made);
     *enlarged = made;
     return status;

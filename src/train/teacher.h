@@ -28,10 +28,13 @@ void ramify_teachers_destroy(ramify_context *context, ramify_teachers **teachers
  * for a training row u = 0: what the teachers missed of the table's rows is not all noise. In a
  * classification y is one-hot, and the result is cut to [0, 1] and scaled to sum 1.
  *
+ * seconds: what is left of a time limit for it, or 0. Where one block shows that the rows would take
+ * longer none are made, and *enlarged is NULL.
+ *
  * The problem's rows keep their numbers, and the select and report rows their targets. Borrows the
  * problem's schema; free with ramify_problem_destroy. */
 ramify_status ramify_teachers_enlarge(const ramify_problem *problem,
                                       const ramify_teachers *teachers, const ramify_recipe *recipe,
-                                      ramify_problem **enlarged);
+                                      double seconds, ramify_problem **enlarged);
 
 #endif

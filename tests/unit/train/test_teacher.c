@@ -55,15 +55,19 @@ static void school_close(school *s) {
     ramify_context_destroy(&s->context);
 }
 
-static ramify_problem *enlarge(school *s) {
+static ramify_problem *enlarge_within(school *s, double seconds) {
     if (!s->teachers)
         assert_int_equal(
             ramify_teachers_fit(s->t.problem, &s->recipe, &s->recipe.stem[0], 0, &s->teachers),
             RAMIFY_OK);
     ramify_problem *made = NULL;
-    assert_int_equal(ramify_teachers_enlarge(s->t.problem, s->teachers, &s->recipe, &made),
+    assert_int_equal(ramify_teachers_enlarge(s->t.problem, s->teachers, &s->recipe, seconds, &made),
                      RAMIFY_OK);
     return made;
+}
+
+static ramify_problem *enlarge(school *s) {
+    return enlarge_within(s, 0);
 }
 
 /* The table's rows keep their numbers, inputs and, where they do not train, targets. */
@@ -191,12 +195,26 @@ static void test_threads_change_nothing(void **state) {
     school_close(&three);
 }
 
+/* Time that does not suffice makes no rows; time that does changes none. */
+static void test_time(void **state) {
+    (void)state;
+    school s = school_open(1, NULL, 3);
+    assert_null(enlarge_within(&s, 1e-12));
+    assert_null(enlarge_within(&s, -1));
+    ramify_problem *a = enlarge(&s), *b = enlarge_within(&s, 1e9);
+    assert_int_equal(a->rows, b->rows);
+    assert_memory_equal(a->plain, b->plain, a->rows * a->plain_stride * sizeof(float));
+    assert_memory_equal(a->target, b->target, a->rows * sizeof(float));
+    ramify_problem_destroy(s.context, &a);
+    ramify_problem_destroy(s.context, &b);
+    school_close(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_regression),
-        cmocka_unit_test(test_inputs),
-        cmocka_unit_test(test_classification),
-        cmocka_unit_test(test_threads_change_nothing),
+        cmocka_unit_test(test_regression),     cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_classification), cmocka_unit_test(test_threads_change_nothing),
+        cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
