@@ -24,4 +24,12 @@ const ramify_kernels RAMIFY_KERNEL(kernels_set) = {
     .cross_entropy_soft = RAMIFY_KERNEL(cross_entropy_soft),
     .adamw = RAMIFY_KERNEL(adamw),
     .average = RAMIFY_KERNEL(average),
+    .normalise_columns = RAMIFY_KERNEL(normalise_columns),
+    .normalise_columns_backward = RAMIFY_KERNEL(normalise_columns_backward),
+    .scale_rows = RAMIFY_KERNEL(scale_rows),
+    .scale_rows_backward = RAMIFY_KERNEL(scale_rows_backward),
+    .softmax_columns = RAMIFY_KERNEL(softmax_columns),
+    .softmax_columns_backward = RAMIFY_KERNEL(softmax_columns_backward),
+    .gelu = RAMIFY_KERNEL(gelu),
+    .gelu_backward = RAMIFY_KERNEL(gelu_backward),
 };

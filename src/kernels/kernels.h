@@ -120,6 +120,47 @@ typedef struct ramify_kernels {
 
     /* Moving average of parameters: average += (1-keep) * (p - average). All padded. */
     void (*average)(size_t n, float *average, const float *p, float keep);
+    /* Matrices whose columns are tokens: features x tokens. */
+
+    /* y[d x n] = (x - mean) * inverse, column by column, inverse[n] = 1 / sqrt(variance + epsilon),
+     * variance and mean those of the column's d values (Ba, Kiros and Hinton 2016, without gain and
+     * bias). n, y and inverse padded; x needs no alignment. y may be x. */
+    void (*normalise_columns)(size_t d, size_t n, const float *x, size_t ldx, float epsilon,
+                              float *y, size_t ldy, float *inverse);
+
+    /* Its backward, from y: dx = (accumulate ? dx : 0) + inverse * (dy - mean dy - y * mean(dy*y)),
+     * means over each column. All padded. dx may be dy. */
+    void (*normalise_columns_backward)(size_t d, size_t n, const float *dy, size_t lddy,
+                                       const float *y, size_t ldy, const float *inverse, float *dx,
+                                       size_t lddx, bool accumulate);
+
+    /* y[d x n] = x * gain[d] + bias[d], a number for each row. gain NULL: 1; bias NULL: 0; x NULL:
+     * y = bias. n, x and y padded. y may be x. */
+    void (*scale_rows)(size_t d, size_t n, const float *x, size_t ldx, const float *gain,
+                       const float *bias, float *y, size_t ldy);
+
+    /* Backward of scale_rows, g = dL/dy: dgain[d] += sum over columns of g*x, dbias[d] += sum of g,
+     * dx = (accumulate ? dx : 0) + g*gain. dgain (and with it x), dbias and dx may be NULL, gain too: 1.
+     * n, g, x and dx padded; the sums run over all n columns. dx may be g. */
+    void (*scale_rows_backward)(size_t d, size_t n, const float *g, size_t ldg, const float *x,
+                                size_t ldx, const float *gain, float *dgain, float *dbias,
+                                float *dx, size_t lddx, bool accumulate);
+
+    /* x[keys x n] = softmax of scale * x down each column, scale above 0. n and x padded. */
+    void (*softmax_columns)(size_t keys, size_t n, float *x, size_t ldx, float scale);
+
+    /* Its backward, p = its result, in place: dp = scale * p * (dp - sum over keys of p*dp). All
+     * padded. */
+    void (*softmax_columns_backward)(size_t keys, size_t n, const float *p, size_t ldp, float *dp,
+                                     size_t lddp, float scale);
+
+    /* y = x * Phi(x), Phi the standard normal distribution function (Hendrycks and Gimpel 2016, the
+     * exact form); absolute error below 1e-6 * |x|. All padded. y may be x. */
+    void (*gelu)(size_t rows, size_t n, const float *x, size_t ldx, float *y, size_t ldy);
+
+    /* dx = dy * (Phi(x) + x * phi(x)). All padded. dx may be dy or x. */
+    void (*gelu_backward)(size_t rows, size_t n, const float *dy, size_t lddy, const float *x,
+                          size_t ldx, float *dx, size_t lddx);
 } ramify_kernels;
 
 /* The plain, readable set that the others are tested against; there on every machine, and slow. */

@@ -251,6 +251,125 @@ static void waves(size_t count, const float *turns, float *waves) {
     }
 }
 
+static void normalise_columns(size_t d, size_t n, const float *x, size_t ldx, float epsilon,
+                              float *y, size_t ldy, float *inverse) {
+    for (size_t j = 0; j < n; j++) {
+        double mean = 0.0, variance = 0.0;
+        for (size_t i = 0; i < d; i++) {
+            mean += (double)x[i * ldx + j] / (double)d;
+        }
+        for (size_t i = 0; i < d; i++) {
+            variance += pow(x[i * ldx + j] - mean, 2.0) / (double)d;
+        }
+        double scale = 1.0 / sqrt(variance + epsilon);
+        for (size_t i = 0; i < d; i++) {
+            y[i * ldy + j] = (float)((x[i * ldx + j] - mean) * scale);
+        }
+        inverse[j] = (float)scale;
+    }
+}
+
+static void normalise_columns_backward(size_t d, size_t n, const float *dy, size_t lddy,
+                                       const float *y, size_t ldy, const float *inverse, float *dx,
+                                       size_t lddx, bool accumulate) {
+    for (size_t j = 0; j < n; j++) {
+        double mean = 0.0, slope = 0.0;
+        for (size_t i = 0; i < d; i++) {
+            mean += (double)dy[i * lddy + j] / (double)d;
+            slope += (double)dy[i * lddy + j] * y[i * ldy + j] / (double)d;
+        }
+        for (size_t i = 0; i < d; i++) {
+            double part = inverse[j] * (dy[i * lddy + j] - mean - y[i * ldy + j] * slope);
+            dx[i * lddx + j] = (float)((accumulate ? dx[i * lddx + j] : 0.0F) + part);
+        }
+    }
+}
+
+static void scale_rows(size_t d, size_t n, const float *x, size_t ldx, const float *gain,
+                       const float *bias, float *y, size_t ldy) {
+    for (size_t i = 0; i < d; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float shift = bias ? bias[i] : 0.0F;
+            y[i * ldy + j] = x ? fmaf(x[i * ldx + j], gain ? gain[i] : 1.0F, shift) : shift;
+        }
+    }
+}
+
+static void scale_rows_backward(size_t d, size_t n, const float *g, size_t ldg, const float *x,
+                                size_t ldx, const float *gain, float *dgain, float *dbias,
+                                float *dx, size_t lddx, bool accumulate) {
+    for (size_t i = 0; i < d; i++) {
+        double sum = 0.0, product = 0.0;
+        for (size_t j = 0; j < n; j++) {
+            float gradient = g[i * ldg + j];
+            sum += gradient;
+            product += dgain ? (double)gradient * x[i * ldx + j] : 0.0;
+            if (dx) {
+                float *to = &dx[i * lddx + j];
+                *to = fmaf(gradient, gain ? gain[i] : 1.0F, accumulate ? *to : 0.0F);
+            }
+        }
+        if (dbias) {
+            dbias[i] = (float)(dbias[i] + sum);
+        }
+        if (dgain) {
+            dgain[i] = (float)(dgain[i] + product);
+        }
+    }
+}
+
+static void softmax_columns(size_t keys, size_t n, float *x, size_t ldx, float scale) {
+    for (size_t j = 0; j < n && keys > 0; j++) {
+        double most = x[j], sum = 0.0;
+        for (size_t i = 1; i < keys; i++) {
+            most = fmax(most, x[i * ldx + j]);
+        }
+        for (size_t i = 0; i < keys; i++) {
+            sum += exp((x[i * ldx + j] - most) * scale);
+        }
+        for (size_t i = 0; i < keys; i++) {
+            x[i * ldx + j] = (float)(exp((x[i * ldx + j] - most) * scale) / sum);
+        }
+    }
+}
+
+static void softmax_columns_backward(size_t keys, size_t n, const float *p, size_t ldp, float *dp,
+                                     size_t lddp, float scale) {
+    for (size_t j = 0; j < n; j++) {
+        double mean = 0.0;
+        for (size_t i = 0; i < keys; i++) {
+            mean += (double)p[i * ldp + j] * dp[i * lddp + j];
+        }
+        for (size_t i = 0; i < keys; i++) {
+            dp[i * lddp + j] = (float)(scale * p[i * ldp + j] * (dp[i * lddp + j] - mean));
+        }
+    }
+}
+
+static double normal_share(double x) {
+    return 0.5 + 0.5 * erf(x * M_SQRT1_2);
+}
+
+static void gelu(size_t rows, size_t n, const float *x, size_t ldx, float *y, size_t ldy) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            y[i * ldy + j] = (float)(x[i * ldx + j] * normal_share(x[i * ldx + j]));
+        }
+    }
+}
+
+static void gelu_backward(size_t rows, size_t n, const float *dy, size_t lddy, const float *x,
+                          size_t ldx, float *dx, size_t lddx) {
+    const double peak = 0.5 * M_2_SQRTPI * M_SQRT1_2; /* 1 / sqrt(2 pi) */
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            double value = x[i * ldx + j];
+            double slope = normal_share(value) + value * peak * exp(-0.5 * value * value);
+            dx[i * lddx + j] = (float)(dy[i * lddy + j] * slope);
+        }
+    }
+}
+
 const ramify_kernels ramify_kernels_reference_set = {
     .name = "reference",
     .matmul = matmul,
@@ -269,4 +388,12 @@ const ramify_kernels ramify_kernels_reference_set = {
     .cross_entropy_soft = cross_entropy_soft,
     .adamw = adamw,
     .average = average,
+    .normalise_columns = normalise_columns,
+    .normalise_columns_backward = normalise_columns_backward,
+    .scale_rows = scale_rows,
+    .scale_rows_backward = scale_rows_backward,
+    .softmax_columns = softmax_columns,
+    .softmax_columns_backward = softmax_columns_backward,
+    .gelu = gelu,
+    .gelu_backward = gelu_backward,
 };

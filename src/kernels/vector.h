@@ -40,6 +40,14 @@ RAMIFY_DECLARE(cross_entropy);
 RAMIFY_DECLARE(cross_entropy_soft);
 RAMIFY_DECLARE(adamw);
 RAMIFY_DECLARE(average);
+RAMIFY_DECLARE(normalise_columns);
+RAMIFY_DECLARE(normalise_columns_backward);
+RAMIFY_DECLARE(scale_rows);
+RAMIFY_DECLARE(scale_rows_backward);
+RAMIFY_DECLARE(softmax_columns);
+RAMIFY_DECLARE(softmax_columns_backward);
+RAMIFY_DECLARE(gelu);
+RAMIFY_DECLARE(gelu_backward);
 
 /* For functions whose loops unroll only once their sizes are known in the caller. */
 #define RAMIFY_INLINE static inline __attribute__((always_inline))
