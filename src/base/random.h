@@ -20,6 +20,8 @@ typedef enum ramify_purpose {
     RAMIFY_PURPOSE_TEACHER = 9,     /* rows that teachers answer */
     RAMIFY_PURPOSE_FOLDS = 10,      /* rows that designs are compared on */
     RAMIFY_PURPOSE_IMPORTANCE = 11, /* permutations of one column */
+    RAMIFY_PURPOSE_EMBEDDING = 12,  /* initial weights of an embedding, and of its head */
+    RAMIFY_PURPOSE_AUGMENT = 13,    /* changes to training images */
 } ramify_purpose;
 
 /* xoshiro256++ (Blackman, Vigna 2019), state filled by splitmix64 from the key. */

@@ -118,20 +118,18 @@ static void backward_weight(const pass *p, size_t outputs, size_t inputs, const 
         k->scale_rows_backward(outputs, ld, dy, ld, NULL, 0, NULL, NULL, dbias, NULL, 0, false);
 }
 
-/* z holds the gradient by a class row; dx by the rows before they were normalised. */
-static void denormalise_rows(const pass *p, const float *dy, const float *normal,
-                             const float *inverse, float *dx) {
-    const ramify_kernels *k = p->kernels;
-    size_t rows = p->input->images, d = p->shape->width, n = ramify_pad(rows);
-    memset(p->work.columns, 0, d * n * sizeof(float));
-    memset(p->work.dcolumns, 0, d * n * sizeof(float));
-    memset(p->work.inverse, 0, n * sizeof(float));
-    memcpy(p->work.inverse, inverse, rows * sizeof(float));
-    k->transpose(rows, d, normal, d, p->work.columns, n);
-    k->transpose(rows, d, dy, d, p->work.dcolumns, n);
-    k->normalise_columns_backward(d, n, p->work.dcolumns, n, p->work.columns, n, p->work.inverse,
-                                  p->work.dcolumns, n, false);
-    k->transpose(d, rows, p->work.dcolumns, n, dx, d);
+void ramify_branch_denormalise_rows(const ramify_kernels *kernels, size_t rows, size_t d,
+                                    const float *dy, const float *normal, const float *inverse,
+                                    float *dx, float *columns, float *dcolumns, float *padded) {
+    size_t n = ramify_pad(rows);
+    memset(columns, 0, d * n * sizeof *columns);
+    memset(dcolumns, 0, d * n * sizeof *dcolumns);
+    memset(padded, 0, n * sizeof *padded);
+    memcpy(padded, inverse, rows * sizeof *padded);
+    kernels->transpose(rows, d, normal, d, columns, n);
+    kernels->transpose(rows, d, dy, d, dcolumns, n);
+    kernels->normalise_columns_backward(d, n, dcolumns, n, columns, n, padded, dcolumns, n, false);
+    kernels->transpose(d, rows, dcolumns, n, dx, d);
 }
 
 /* LN over rows, u = normal * gain + bias: gradients of gain and bias, and du becomes that by
@@ -163,7 +161,8 @@ static void backward_end_network(const pass *p, const float *layer, float *gradi
         add(d, dy + i * lddy, w->drows + i * d);
     scale_backward(p, images, last->normal2, layer + at->gain2, gradient + at->gain2,
                    gradient + at->bias2, w->drows);
-    denormalise_rows(p, w->drows, last->normal2, last->inverse2, w->dz);
+    ramify_branch_denormalise_rows(k, images, d, w->drows, last->normal2, last->inverse2, w->dz,
+                                   w->columns, w->dcolumns, w->inverse);
     for (size_t i = 0; i < images && p->shape->plain_skip; i++)
         add(d, dy + i * lddy, w->dz + i * d);
 }

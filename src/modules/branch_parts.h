@@ -59,10 +59,16 @@ void ramify_branch_carve_last(ramify_carver *carver, const ramify_branch_shape *
                               const ramify_branch_input *input, bool first,
                               ramify_branch_last *last);
 
-/* y[rows x d] = x normalised row by row, by way of columns[2 x d x pad(rows)]; inverse[pad(rows)]. */
+/* y[rows x d] = x normalised row by row, by way of columns[d x pad(rows)]; inverse[pad(rows)]. */
 void ramify_branch_normalise_rows(const ramify_kernels *kernels, size_t rows, size_t d,
                                   const float *x, float epsilon, float *y, float *inverse,
                                   float *columns);
+
+/* Its backward: dx[rows x d] from dy and what normalise_rows left; columns and dcolumns[d x
+ * pad(rows)], padded[pad(rows)]. dx may be dy. */
+void ramify_branch_denormalise_rows(const ramify_kernels *kernels, size_t rows, size_t d,
+                                    const float *dy, const float *normal, const float *inverse,
+                                    float *dx, float *columns, float *dcolumns, float *padded);
 
 /* The tokens of image i, aligned: where they lie in x[width x ld] if that is aligned, else a copy. */
 const float *ramify_branch_image(const ramify_branch_shape *shape, size_t image, const float *x,
