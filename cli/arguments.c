@@ -77,6 +77,12 @@ void arguments_add_model(arguments *list, model_arguments *model) {
                                           .value = &model->top_k,
                                           .placeholder = "K",
                                           .help = "experts that blend into one another, up to 16"});
+    arguments_add(list, (argument_option){.name = "branches",
+                                          .kind = ARGUMENT_COUNT,
+                                          .value = &model->branches,
+                                          .placeholder = "K",
+                                          .unset = "all",
+                                          .help = "of a Para-Former, run the first K only"});
 }
 
 void arguments_add_table(arguments *list, table_arguments *table) {

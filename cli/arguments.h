@@ -75,7 +75,8 @@ typedef struct model_arguments {
     uint64_t resident_bytes;
     int access;
     uint32_t top_k;
-    bool notes; /* not an option: intervals or novelty are asked for */
+    uint32_t branches; /* 0: all */
+    bool notes;        /* not an option: intervals or novelty are asked for */
 } model_arguments;
 
 void arguments_add(arguments *list, argument_option option);

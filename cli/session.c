@@ -161,6 +161,7 @@ int session_open_model(session *run, const char *path, const model_arguments *wa
     options.access = (ramify_access)wanted->access;
     options.resident_bytes = wanted->resident_bytes;
     options.top_k = wanted->top_k;
+    options.branches = wanted->branches;
     options.notes = wanted->notes;
     options.predictors = ramify_threads(run->context);
     ramify_status status = ramify_open(run->context, path, &options, model);

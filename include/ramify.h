@@ -158,6 +158,10 @@ typedef struct ramify_open_options {
 
     /* Intervals or novelty will be asked for: under a bound, what they take is part of it. */
     bool notes;
+
+    /* Of a Para-Former, run only so many branches, the first ones: less work, and after progressive
+     * training a model of its own. 0: all. */
+    uint32_t branches;
 } ramify_open_options;
 
 RAMIFY_API void ramify_open_options_init(ramify_open_options *options);
@@ -181,15 +185,16 @@ RAMIFY_API void ramify_close(ramify_model **model);
 
 /* What a model is. Strings and arrays belong to the model and live as long as it. */
 typedef struct ramify_model_info {
-    const char *kind; /* "pathways" or "mlp" */
+    const char *kind; /* "pathways", "mlp" or "paraformer" */
     ramify_task task;
-    uint32_t columns;           /* input columns, in the order that predictions take them */
-    uint32_t targets;           /* target columns */
-    uint32_t classes;           /* classes of a classification, else 0 */
-    uint32_t outputs;           /* numbers per predicted row: targets, or classes */
-    uint64_t leaves;            /* ends of routes */
-    uint64_t modules;           /* different experts; several leaves may share one */
-    uint64_t parameters;        /* numbers learned, in all */
+    uint32_t columns;    /* input columns, in the order that predictions take them */
+    uint32_t targets;    /* target columns */
+    uint32_t classes;    /* classes of a classification, else 0 */
+    uint32_t outputs;    /* numbers per predicted row: targets, or classes */
+    uint64_t leaves;     /* ends of routes */
+    uint64_t modules;    /* different experts; several leaves may share one; or branches */
+    uint32_t branches;   /* of a Para-Former: how many of them are run, all for a row; else 0 */
+    uint64_t parameters; /* numbers learned, in all */
     uint64_t active_parameters; /* one row needs at most: stem, prototypes on its path, an expert */
 
     /* What must be held to predict one row: handle, schema, stem, largest path of node blocks,
@@ -378,6 +383,32 @@ typedef enum ramify_activation {
     RAMIFY_ACTIVATION_PRELU = 0,
     RAMIFY_ACTIVATION_RELU = 1
 } ramify_activation;
+
+/* How weights of another tool become a model. Fill with ramify_import_options_init. */
+typedef struct ramify_import_options {
+    uint32_t height, width, channels; /* of the images, in pixels; required */
+    uint32_t heads;                   /* of attention; required: no shape tells it */
+    uint32_t
+        depth; /* layers of a branch, where the file has layers in a row; 0: one branch of all */
+    const char *skip;     /* "normalised" or "plain"; NULL: as the file's tool has it */
+    double epsilon;       /* of the normalisation; 0: as the file's tool has it */
+    double center, scale; /* a pixel x goes in as (x - center) / scale; default 0 and 1 */
+    ramify_task task;     /* RAMIFY_TASK_REGRESSION: the outputs as they are (logits) */
+    const char *names;    /* of classes or targets, separated by commas; NULL: "0", "1", ... */
+} ramify_import_options;
+
+RAMIFY_API void ramify_import_options_init(ramify_import_options *options);
+
+/* Makes a model of kind paraformer from a safetensors file of float32 weights: of the Para-Former
+ * that its authors released (pos_embedding, paraformerbranches.branches.*, mlp_head.*), or of a
+ * vision transformer of timm (pos_embed, blocks.*, norm, head), whose blocks become one branch, or
+ * branches of options->depth layers each. Tensors of other names are ignored with a warning. The
+ * model takes images as rows of numbers, row by row, channels of a pixel side by side. It is in
+ * memory: save it with ramify_save, close it with ramify_close. Errors: a file that is none
+ * (RAMIFY_ERROR_FORMAT), a tensor that is missing or of another shape than the others ask for
+ * (RAMIFY_ERROR_DATA), options that do not fit (RAMIFY_ERROR_ARGUMENT). */
+RAMIFY_API ramify_status ramify_import(ramify_context *context, const char *path,
+                                       const ramify_import_options *options, ramify_model **model);
 
 /* How to train. Fill with ramify_train_options_init, then change what matters. Strings are borrowed
  * during the call. Column lists are names separated by commas; a name that holds a comma stands in

@@ -118,6 +118,20 @@ static ramify_status compare(walk *w, const char *what, uint64_t found, uint64_t
                           (unsigned long long)found, (unsigned long long)expected);
 }
 
+/* Branches have no tree above them. */
+static ramify_status check_branches(walk *w) {
+    const ramify_model *model = w->model;
+    for (uint32_t i = 0; i < model->paraformer.branches; i++) {
+        const ramify_reference *at = &model->branch[i];
+        if (ramify_cancelled(w->context))
+            return RAMIFY_STOPPED;
+        RAMIFY_TRY(ramify_source_read(w->context, &model->source, model->experts.begin + at->offset,
+                                      at->length, w->record));
+        RAMIFY_TRY(ramify_module_check(w->context, model, at, w->record));
+    }
+    return ramify_notes_check(w->context, model);
+}
+
 static ramify_status check_all(walk *w) {
     const ramify_model *model = w->model;
     const ramify_tree_limits *limits = &model->limits;
@@ -127,6 +141,8 @@ static ramify_status check_all(walk *w) {
     w->crcs = ramify_allocate(w->context, (size_t)limits->modules, sizeof *w->crcs);
     if (!w->record || !w->crcs)
         return RAMIFY_ERROR_MEMORY;
+    if (ramify_model_paraformer(model))
+        return check_branches(w);
     RAMIFY_TRY(walk_tree(w));
     RAMIFY_TRY(compare(w, "nodes", w->nodes, limits->nodes));
     RAMIFY_TRY(compare(w, "bytes of nodes", w->node_bytes, limits->node_bytes));

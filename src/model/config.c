@@ -6,6 +6,8 @@
  *      "groups": [{"tensor": "experts.0", "type": "mlp", "count", "shape": {...}}],
  *      "tree": {"nodes", "leaves", "depth", "arity"},
  *      "notes": {"residuals", "distances", "rows", "crc32c"}, if there are any
+ *      "embedding": {...}, "branches": {...} in the place of groups and tree: a Para-Former
+ *                                            (paraformer_file.h)
  *      ... further keys, which are kept as text but not read here} */
 
 #include "memory.h"
@@ -93,7 +95,7 @@ static ramify_status read_groups(ramify_context *context, ramify_model *model, c
         return ramify_damaged(context, source,
                               "config: the tensor of group 0 is not called experts.0");
     const ramify_module_type *found = type ? ramify_module_type_find(type) : NULL;
-    if (!found)
+    if (!found || !found->run)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "%s: its modules are of a type that ramify %s does not know: update "
                            "ramify",
@@ -165,6 +167,31 @@ static ramify_status read_notes(ramify_context *context, ramify_model *model, co
     return RAMIFY_OK;
 }
 
+/* Of a Para-Former. Its branches are modules, all of which every row goes through. */
+static ramify_status read_branches(ramify_context *context, ramify_model *model,
+                                   const json_t *json) {
+    const ramify_stem *stem = &model->stem;
+    if (stem->features != stem->plain || stem->bins || stem->frequencies > 0 || stem->route)
+        return ramify_damaged(context, &model->source,
+                              "config: a paraformer's stem has bins, frequencies or a route");
+    RAMIFY_TRY(ramify_paraformer_from_json(context, &model->source, json, stem, model->outputs,
+                                           &model->paraformer));
+    uint32_t most = model->paraformer.branches;
+    if (model->branches > most)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%s: %u branches asked for, it has %u",
+                           model->source.name, model->branches, most);
+    model->branches = model->branches > 0 ? model->branches : most;
+    model->shape.type = ramify_module_type_find("branch");
+    model->shape.branch = model->paraformer.branch;
+    model->limits = (ramify_tree_limits){
+        .leaves = 1,
+        .modules = model->paraformer.branches,
+        .module_bytes = ramify_branch_record_bytes(&model->paraformer.branch),
+        .dims = stem->routes,
+    };
+    return RAMIFY_OK;
+}
+
 static ramify_status read_parts(ramify_context *context, ramify_model *model, const json_t *json) {
     const json_t *schema = json_object_get(json, "schema");
     if (!json_is_object(schema))
@@ -175,6 +202,12 @@ static ramify_status read_parts(ramify_context *context, ramify_model *model, co
     model->outputs = classes ? model->schema->class_count : model->schema->target_count;
     RAMIFY_TRY(read_stem(context, &model->source, json_object_get(json, "stem"),
                          model->schema->column_count, &model->stem));
+    if (strcmp(model->kind, "paraformer") == 0)
+        return read_branches(context, model, json);
+    if (model->branches > 0)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "%s: a model of kind %s has no branches to choose from",
+                           model->source.name, model->kind);
     RAMIFY_TRY(read_groups(context, model, json_object_get(json, "groups")));
     RAMIFY_TRY(read_tree(context, model, json_object_get(json, "tree")));
     return read_notes(context, model, json_object_get(json, "notes"));

@@ -180,22 +180,33 @@ static bool add_notes(const plan *p, json_t *config) {
                                          (json_int_t)p->notes.rows, "crc32c", digits)) == 0;
 }
 
+/* Adds what the config says of experts and the tree above them. */
+static bool add_tree(const plan *p, json_t *config) {
+    const ramify_module_type *type = p->draft->shape.type;
+    json_t *groups =
+        json_pack("[{s:s, s:s, s:I, s:o}]", "tensor", "experts.0", "type", type->name, "count",
+                  (json_int_t)p->module_count, "shape", type->shape_to_json(&p->draft->shape));
+    json_t *tree = json_pack("{s:I, s:I, s:I, s:I}", "nodes", (json_int_t)p->nodes, "leaves",
+                             (json_int_t)p->leaves, "depth", (json_int_t)p->tree_depth, "arity",
+                             (json_int_t)p->arity);
+    bool made = json_object_set_new(config, "groups", groups) == 0;
+    return json_object_set_new(config, "tree", tree) == 0 && made;
+}
+
 /* ramify.config, or NULL when out of memory or when the draft's own keys clash with ours. */
 static json_t *make_config(plan *p, json_t *schema) {
     const ramify_stem *stem = &p->stem;
-    const ramify_module_type *type = p->draft->shape.type;
-    json_t *config = json_pack(
-        "{s:O, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}, s:[{s:s, s:s, s:I, s:o}], "
-        "s:{s:I, s:I, s:I, s:I}}",
-        "schema", schema, "stem", "columns", (json_int_t)stem->columns, "plain",
-        (json_int_t)stem->plain, "features", (json_int_t)stem->features, "frequencies",
-        (json_int_t)stem->frequencies, "routes", (json_int_t)stem->routes, "knots",
-        (json_int_t)stem->knot_count, "entries", (json_int_t)stem->entry_count, "bins",
-        (int)stem->bins, "route", (int)(stem->route != NULL), "groups", "tensor", "experts.0",
-        "type", type->name, "count", (json_int_t)p->module_count, "shape",
-        type->shape_to_json(&p->draft->shape), "tree", "nodes", (json_int_t)p->nodes, "leaves",
-        (json_int_t)p->leaves, "depth", (json_int_t)p->tree_depth, "arity", (json_int_t)p->arity);
-    if (config && !add_notes(p, config)) {
+    json_t *config =
+        json_pack("{s:O, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}}", "schema", schema,
+                  "stem", "columns", (json_int_t)stem->columns, "plain", (json_int_t)stem->plain,
+                  "features", (json_int_t)stem->features, "frequencies",
+                  (json_int_t)stem->frequencies, "routes", (json_int_t)stem->routes, "knots",
+                  (json_int_t)stem->knot_count, "entries", (json_int_t)stem->entry_count, "bins",
+                  (int)stem->bins, "route", (int)(stem->route != NULL));
+    bool made =
+        config && (p->draft->paraformer ? ramify_paraformer_to_json(p->draft->paraformer, config)
+                                        : add_tree(p, config));
+    if (config && !(made && add_notes(p, config))) {
         json_decref(config);
         return NULL;
     }
@@ -245,6 +256,14 @@ static void put(plan *p, const char *name, const void *values) {
         if (strcmp(p->layout.tensors[i].name, name) == 0)
             memcpy(p->data + p->layout.tensors[i].begin, values,
                    (size_t)p->layout.tensors[i].bytes);
+}
+
+/* Where a tensor that is there lies. */
+static unsigned char *find(const plan *p, const char *name) {
+    uint32_t i = 0;
+    while (strcmp(p->layout.tensors[i].name, name) != 0)
+        i++;
+    return p->data + p->layout.tensors[i].begin;
 }
 
 /* What a parent, or tree.root, says about a node whose record and modules are in place. */
@@ -306,12 +325,53 @@ static ramify_reference write_tree(plan *p, unsigned char *nodes, unsigned char 
     return refer_to(p, 0, nodes, experts);
 }
 
+/* Embedding, head, branches and the references to these. */
+static void write_branches(plan *p, unsigned char *branches) {
+    const ramify_paraformer_shape *shape = p->draft->paraformer;
+    const ramify_paraformer_weights *weights = &p->draft->weights;
+    size_t floats = (size_t)(p->module_bytes / sizeof(float));
+    copy_module((float *)(void *)find(p, "pos_embedding"), weights->embedding,
+                ramify_embedding_lay_out(&shape->embedding).floats);
+    copy_module((float *)(void *)find(p, "mlp_head.0.weight"), weights->head,
+                ramify_head_lay_out(&shape->head).floats);
+    for (uint32_t i = 0; i < shape->branches; i++) {
+        unsigned char *record = branches + i * p->module_bytes;
+        copy_module((float *)(void *)record, weights->branch + i * floats, floats);
+        ramify_reference reference = {.kind = RAMIFY_REFERENCE_MODULE,
+                                      .offset = i * p->module_bytes,
+                                      .length = (uint32_t)p->module_bytes,
+                                      .crc = ramify_crc32c(0, record, (size_t)p->module_bytes),
+                                      .id = i};
+        memcpy(find(p, "branches") + i * sizeof reference, &reference, sizeof reference);
+    }
+}
+
+/* The tensors of the file; with layout->tensors NULL they are only counted. */
+static ramify_layout_places plan_tensors(const plan *p, ramify_layout *layout, uint64_t *notes) {
+    const ramify_layout_of of = {.stem = &p->stem,
+                                 .targets = p->targets,
+                                 .paraformer = p->draft->paraformer,
+                                 .node_bytes = p->node_bytes,
+                                 .modules = p->module_count,
+                                 .module_bytes = p->module_bytes};
+    ramify_layout_places places;
+    uint64_t tables;
+    ramify_model_layout(&of, layout, &places);
+    ramify_notes_layout(&p->notes, p->targets, p->stem.plain, p->nodes, p->leaves, layout, &tables,
+                        notes);
+    return places;
+}
+
 static ramify_status write_file(plan *p, const char *config, size_t *size) {
-    uint64_t resident, nodes, experts, tables, notes;
-    ramify_model_layout(&p->stem, p->targets, p->node_bytes, p->module_count, p->module_bytes,
-                        &p->layout, &resident, &nodes, &experts);
-    ramify_notes_layout(&p->notes, p->targets, p->stem.plain, p->nodes, p->leaves, &p->layout,
-                        &tables, &notes);
+    uint64_t notes;
+    ramify_layout counted = {0};
+    plan_tensors(p, &counted, &notes);
+    if (counted.count > RAMIFY_TENSORS_MAX)
+        return refuse(p->context, "more layers than a file can name", counted.count);
+    p->layout.tensors = ramify_allocate(p->context, counted.count, sizeof *p->layout.tensors);
+    if (!p->layout.tensors)
+        return RAMIFY_ERROR_MEMORY;
+    const ramify_layout_places places = plan_tensors(p, &p->layout, &notes);
     char *header = NULL;
     size_t header_size;
     RAMIFY_TRY(make_header(p, config, 0, &header, &header_size));
@@ -324,7 +384,11 @@ static ramify_status write_file(plan *p, const char *config, size_t *size) {
     if (!p->bytes)
         return RAMIFY_ERROR_MEMORY;
     p->data = p->bytes + 8 + header_size;
-    ramify_reference root = write_tree(p, p->data + nodes, p->data + experts);
+    ramify_reference root = {0};
+    if (p->draft->paraformer)
+        write_branches(p, p->data + places.modules);
+    else
+        root = write_tree(p, p->data + places.nodes, p->data + places.modules);
     put(p, "stem.columns", p->stem.column);
     put(p, "stem.center", p->stem.center);
     put(p, "stem.scale", p->stem.scale);
@@ -343,7 +407,7 @@ static ramify_status write_file(plan *p, const char *config, size_t *size) {
     }
 
     uint32_t crc = ramify_crc32c(0, config, strlen(config));
-    crc = ramify_crc32c(crc, p->data, (size_t)resident);
+    crc = ramify_crc32c(crc, p->data, (size_t)places.resident);
     RAMIFY_TRY(make_header(p, config, crc, &header, &header_size));
     for (int i = 0; i < 8; i++)
         p->bytes[i] = (unsigned char)((uint64_t)header_size >> (8 * i));
@@ -356,9 +420,15 @@ static ramify_status write_plan(plan *p, size_t *size) {
     const ramify_draft *draft = p->draft;
     p->targets =
         draft->schema->task == RAMIFY_TASK_CLASSIFICATION ? 0 : draft->schema->target_count;
-    p->module_bytes = draft->shape.type->record_bytes(&draft->shape);
     RAMIFY_TRY(plan_stem(p));
-    RAMIFY_TRY(plan_tree(p));
+    if (draft->paraformer) {
+        p->module_bytes = ramify_branch_record_bytes(&draft->paraformer->branch);
+        p->module_count = draft->paraformer->branches;
+        p->leaves = 1;
+    } else {
+        p->module_bytes = draft->shape.type->record_bytes(&draft->shape);
+        RAMIFY_TRY(plan_tree(p));
+    }
     if (p->arity > 0 && ramify_node_bytes(p->arity, p->stem.routes) > UINT32_MAX)
         return refuse(p->context, "nodes larger than 4 GiB, by children", p->arity);
     RAMIFY_TRY(plan_notes(p));
@@ -384,6 +454,7 @@ ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *dr
     } else {
         ramify_release(context, p->bytes);
     }
+    ramify_release(context, p->layout.tensors);
     ramify_release(context, p->column);
     ramify_release(context, p->order);
     ramify_release(context, p->depth);

@@ -7,6 +7,7 @@
 
 #include "module.h"
 #include "notes.h"
+#include "paraformer.h"
 #include "ramify.h"
 #include "schema.h"
 #include "stem.h"
@@ -22,7 +23,7 @@ typedef struct ramify_draft_node {
 } ramify_draft_node;
 
 typedef struct ramify_draft {
-    const char *kind; /* "pathways" or "mlp" */
+    const char *kind; /* "pathways", "mlp" or "paraformer" */
     const ramify_schema *schema;
     const ramify_stem *stem;
     const double *head_center; /* targets; regression: prediction = center + scale * output */
@@ -33,6 +34,9 @@ typedef struct ramify_draft {
     uint32_t node_count;
     const ramify_draft_node *nodes;  /* node_count */
     const ramify_draft_notes *notes; /* NULL: none */
+    /* A Para-Former in the place of shape, modules and nodes; NULL: none. */
+    const ramify_paraformer_shape *paraformer;
+    ramify_paraformer_weights weights;
     json_t *config; /* further keys of ramify.config: options, seed, fingerprint, scores ...;
                        borrowed */
 } ramify_draft;

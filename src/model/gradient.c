@@ -99,6 +99,7 @@ ramify_status ramify_predict_gradient(ramify_predictor *predictor, size_t rows, 
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_predict_gradient: strides of %zu and %zu numbers for %u columns",
                            x_stride, gradient_stride, columns);
+    RAMIFY_TRY(ramify_model_need_tree(context, p->model, "gradients"));
     if (p->blended)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "ramify_predict_gradient: there are no gradients of several experts' "

@@ -2,6 +2,7 @@
 
 #include "model.h"
 #include "crc32c.h"
+#include "status.h"
 
 #include <string.h>
 
@@ -18,6 +19,9 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
     const ramify_tree_limits *limits = &model->limits;
     uint64_t shared = stem_numbers(model) + 2 * (uint64_t)model->targets;
     uint64_t module = model->shape.type->parameters(&model->shape);
+    const ramify_paraformer_shape *paraformer = ramify_model_paraformer(model);
+    if (paraformer)
+        shared += ramify_paraformer_shared_parameters(paraformer);
     /* Every node but the root, and every leaf, has a prototype. */
     uint64_t prototypes = limits->nodes > 0 ? limits->nodes - 1 + limits->leaves : 0;
     *info = (ramify_model_info){
@@ -30,8 +34,9 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
         .leaves = limits->leaves,
         .modules = limits->modules,
         .parameters = shared + prototypes * limits->dims + limits->modules * module,
-        .active_parameters =
-            shared + (uint64_t)limits->depth * limits->arity * limits->dims + module,
+        .active_parameters = shared + (uint64_t)limits->depth * limits->arity * limits->dims +
+                             (paraformer ? model->branches : 1) * module,
+        .branches = paraformer ? model->branches : 0,
         .resident_bytes = model->need.total,
         .path_bytes = model->need.path,
         .module_bytes = model->need.module,
@@ -73,16 +78,28 @@ void ramify_model_get_residency(const ramify_model *model, ramify_residency *res
     };
 }
 
+static const char *module_name(const ramify_model *model) {
+    return ramify_model_paraformer(model) ? "branch" : "tensor \"experts.0\", module";
+}
+
 ramify_status ramify_module_check(ramify_context *context, const ramify_model *model,
                                   const ramify_reference *reference, const void *record) {
     uint32_t crc = ramify_crc32c(0, record, reference->length);
     if (crc != reference->crc)
-        return ramify_damaged(context, &model->source,
-                              "tensor \"experts.0\", module %u: checksum %08x, expected %08x",
-                              reference->id, crc, reference->crc);
+        return ramify_damaged(context, &model->source, "%s %u: checksum %08x, expected %08x",
+                              module_name(model), reference->id, crc, reference->crc);
     const char *fault = model->shape.type->check(&model->shape, record);
     if (fault)
-        return ramify_damaged(context, &model->source, "tensor \"experts.0\", module %u: %s",
+        return ramify_damaged(context, &model->source, "%s %u: %s", module_name(model),
                               reference->id, fault);
     return RAMIFY_OK;
+}
+
+ramify_status ramify_model_need_tree(ramify_context *context, const ramify_model *model,
+                                     const char *what) {
+    if (!ramify_model_paraformer(model))
+        return RAMIFY_OK;
+    return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                       "%s: there are no %s of a paraformer's predictions", model->source.name,
+                       what);
 }

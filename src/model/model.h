@@ -4,6 +4,7 @@
 
 #include "module.h"
 #include "notes.h"
+#include "paraformer_file.h"
 #include "ramify.h"
 #include "residency.h"
 #include "safetensors.h"
@@ -18,15 +19,21 @@
 struct ramify_model {
     ramify_context *context; /* that opened it; predictors may have others */
     ramify_source source;
-    const char *kind;          /* a constant */
-    char *config;              /* text of ramify.config; owned */
-    ramify_schema *schema;     /* owned */
-    uint32_t targets;          /* of a regression; 0 for a classification */
-    uint32_t outputs;          /* targets or classes */
-    ramify_stem stem;          /* its arrays lie in `resident` or in the source */
-    const double *head_center; /* targets */
-    const double *head_scale;  /* targets, finite */
-    ramify_module_shape shape; /* of every module */
+    const char *kind;                   /* a constant */
+    char *config;                       /* text of ramify.config; owned */
+    ramify_schema *schema;              /* owned */
+    uint32_t targets;                   /* of a regression; 0 for a classification */
+    uint32_t outputs;                   /* targets or classes */
+    ramify_stem stem;                   /* its arrays lie in `resident` or in the source */
+    const double *head_center;          /* targets */
+    const double *head_scale;           /* targets, finite */
+    ramify_module_shape shape;          /* of every module; a branch of a Para-Former */
+    ramify_paraformer_shape paraformer; /* branches 0: the model is a tree, or a tree's leaf */
+    uint32_t branches;                  /* of these, how many are run: the first ones */
+    const float *embedding, *head;      /* records; in `resident` or in the source */
+    const ramify_reference *branch;     /* paraformer.branches: where each lies; likewise */
+    uint32_t
+        *plain_column; /* plain features: the column that each is of; NULL: not needed; owned */
     ramify_tree_limits limits;
     ramify_reference root;
     ramify_notes_shape notes;
@@ -57,12 +64,26 @@ struct ramify_model {
 /* Adds to what is held (parts or predictors; negative: gives back) and keeps the peak. */
 void ramify_model_hold(ramify_model *model, _Atomic uint64_t *what, int64_t bytes);
 
-/* The tensors of a model in the order of their bytes. stem: counts and whether it has a route;
- * targets: of a regression, else 0. *resident is the end of the always resident ones, *nodes and
- * *experts where the other two begin, all counted from the start of the data; each may be NULL. */
-void ramify_model_layout(const ramify_stem *stem, uint32_t targets, uint64_t node_bytes,
-                         uint64_t modules, uint64_t module_bytes, ramify_layout *layout,
-                         uint64_t *resident, uint64_t *nodes, uint64_t *experts);
+/* What the tensors of a model depend on. */
+typedef struct ramify_layout_of {
+    const ramify_stem *stem;                   /* counts, and whether it has a route */
+    uint32_t targets;                          /* of a regression, else 0 */
+    const ramify_paraformer_shape *paraformer; /* NULL: a tree, and what follows */
+    uint64_t node_bytes, modules, module_bytes;
+} ramify_layout_of;
+
+/* Where parts begin, and the always resident ones end, counted from the start of the data. */
+typedef struct ramify_layout_places {
+    uint64_t resident, nodes, modules;
+} ramify_layout_places;
+
+/* Adds the tensors of a model, without notes, in the order of their bytes. */
+void ramify_model_layout(const ramify_layout_of *of, ramify_layout *layout,
+                         ramify_layout_places *places);
+
+static inline const ramify_paraformer_shape *ramify_model_paraformer(const ramify_model *model) {
+    return model->paraformer.branches > 0 ? &model->paraformer : NULL;
+}
 
 /* Checks everything about a stem that is later used as an index or divided by: the columns' codes
  * against the schema, indices in their canonical order, finite numbers, ascending knots. */
@@ -76,11 +97,23 @@ ramify_status ramify_module_check(ramify_context *context, const ramify_model *m
 /* Reads the config into the model: schema, stem counts, module shape, tree limits. */
 ramify_status ramify_config_read(ramify_context *context, ramify_model *model);
 
+/* What a predictor's size depends on. */
+typedef struct ramify_predictor_of {
+    const ramify_stem *stem;
+    const ramify_module_shape *shape;          /* of every module */
+    const ramify_paraformer_shape *paraformer; /* NULL: a tree */
+    uint32_t arity, top_k;                     /* of a tree */
+    uint32_t workers; /* of a Para-Former: branches that are run side by side */
+} ramify_predictor_of;
+
 /* Bytes of a predictor for pieces of `rows` rows, block header included. */
-uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_shape *shape,
-                                uint32_t arity, uint32_t top_k, size_t rows);
+uint64_t ramify_predictor_bytes(const ramify_predictor_of *of, size_t rows);
 
 /* The same of this model's predictors, with notes where they are wanted from the start. */
 uint64_t ramify_model_predictor_bytes(const ramify_model *model, size_t rows);
+
+/* Fails for models whose rows do not go down a tree. what: "gradients", ... */
+ramify_status ramify_model_need_tree(ramify_context *context, const ramify_model *model,
+                                     const char *what);
 
 #endif

@@ -24,11 +24,10 @@ void ramify_open_options_init(ramify_open_options *options) {
     *options = (ramify_open_options){.access = RAMIFY_ACCESS_READ};
 }
 
-void ramify_model_layout(const ramify_stem *stem, uint32_t targets, uint64_t node_bytes,
-                         uint64_t modules, uint64_t module_bytes, ramify_layout *layout,
-                         uint64_t *resident, uint64_t *nodes, uint64_t *experts) {
+void ramify_model_layout(const ramify_layout_of *of, ramify_layout *layout,
+                         ramify_layout_places *places) {
+    const ramify_stem *stem = of->stem;
     uint64_t route_rows = stem->route ? stem->routes : 0;
-    *layout = (ramify_layout){0};
     ramify_layout_add(layout, "stem.columns", RAMIFY_DTYPE_I32, 2, stem->columns, 8);
     ramify_layout_add(layout, "stem.center", RAMIFY_DTYPE_F64, 1, stem->columns, 0);
     ramify_layout_add(layout, "stem.scale", RAMIFY_DTYPE_F64, 1, stem->columns, 0);
@@ -38,21 +37,22 @@ void ramify_model_layout(const ramify_stem *stem, uint32_t targets, uint64_t nod
                       stem->frequencies);
     ramify_layout_add(layout, "stem.route", RAMIFY_DTYPE_F32, 2, route_rows,
                       ramify_pad(stem->plain));
-    ramify_layout_add(layout, "head.center", RAMIFY_DTYPE_F64, 1, targets, 0);
-    ramify_layout_add(layout, "head.scale", RAMIFY_DTYPE_F64, 1, targets, 0);
+    ramify_layout_add(layout, "head.center", RAMIFY_DTYPE_F64, 1, of->targets, 0);
+    ramify_layout_add(layout, "head.scale", RAMIFY_DTYPE_F64, 1, of->targets, 0);
+    if (of->paraformer) {
+        ramify_paraformer_layout_shared(of->paraformer, layout);
+        places->resident = places->nodes = layout->bytes;
+        places->modules = ramify_paraformer_layout_branches(of->paraformer, layout);
+        return;
+    }
     ramify_layout_add(layout, "tree.root", RAMIFY_DTYPE_U8, 1, sizeof(ramify_reference), 0);
-    if (resident)
-        *resident = layout->bytes;
-    uint64_t nodes_at = ramify_layout_add(layout, "tree.nodes", RAMIFY_DTYPE_U8, 1, node_bytes, 0);
-    uint64_t experts_at = ramify_layout_add(layout, "experts.0", RAMIFY_DTYPE_F32, 2, modules,
-                                            module_bytes / sizeof(float));
-    if (nodes)
-        *nodes = nodes_at;
-    if (experts)
-        *experts = experts_at;
+    places->resident = layout->bytes;
+    places->nodes = ramify_layout_add(layout, "tree.nodes", RAMIFY_DTYPE_U8, 1, of->node_bytes, 0);
+    places->modules = ramify_layout_add(layout, "experts.0", RAMIFY_DTYPE_F32, 2, of->modules,
+                                        of->module_bytes / sizeof(float));
 }
 
-static const char *const kinds[] = {"pathways", "mlp"};
+static const char *const kinds[] = {"pathways", "mlp", "paraformer"};
 
 static ramify_status read_metadata(ramify_context *context, ramify_model *model,
                                    const ramify_container *container) {
@@ -76,8 +76,8 @@ static ramify_status read_metadata(ramify_context *context, ramify_model *model,
             model->kind = kinds[i];
     if (!model->kind)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: a model of a kind that ramify %s does not know, expected pathways "
-                           "or mlp: update ramify",
+                           "%s: a model of a kind that ramify %s does not know, expected pathways, "
+                           "mlp or paraformer: update ramify",
                            name, RAMIFY_VERSION);
     if (!config)
         return ramify_damaged(context, &model->source, "header: no ramify.config");
@@ -86,22 +86,22 @@ static ramify_status read_metadata(ramify_context *context, ramify_model *model,
 }
 
 static void describe_tensor(const ramify_tensor *tensor, char *text, size_t size) {
-    int used = snprintf(text, size, "\"%s\" %s [%llu", tensor->name,
-                        ramify_dtype_name(tensor->dtype), (unsigned long long)tensor->shape[0]);
-    if (tensor->rank == 2)
-        snprintf(text + used, size - (size_t)used, ", %llu]", (unsigned long long)tensor->shape[1]);
-    else
-        snprintf(text + used, size - (size_t)used, "]");
+    int used = snprintf(text, size, "\"%s\" %s [", tensor->name, ramify_dtype_name(tensor->dtype));
+    for (uint32_t i = 0; i < tensor->rank; i++)
+        used += snprintf(text + used, size - (size_t)used, "%s%llu", i > 0 ? ", " : "",
+                         (unsigned long long)tensor->shape[i]);
+    snprintf(text + used, size - (size_t)used, "]");
 }
 
 static bool same_tensor(const ramify_tensor *a, const ramify_tensor *b) {
-    return strcmp(a->name, b->name) == 0 && a->dtype == b->dtype && a->rank == b->rank &&
-           a->shape[0] == b->shape[0] && (a->rank < 2 || a->shape[1] == b->shape[1]);
+    bool same = strcmp(a->name, b->name) == 0 && a->dtype == b->dtype && a->rank == b->rank;
+    for (uint32_t i = 0; same && i < a->rank; i++)
+        same = a->shape[i] == b->shape[i];
+    return same;
 }
 
-/* The config says which tensors there must be, with which shapes; the file must have exactly those.
- * Only the size of tree.nodes is the file's to say. */
-static ramify_status match_tensors(ramify_context *context, ramify_model *model,
+/* The size of tree.nodes is the file's to say, within what the config's numbers allow. */
+static ramify_status measure_nodes(ramify_context *context, ramify_model *model,
                                    const ramify_container *container) {
     ramify_tree_limits *limits = &model->limits;
     limits->node_bytes = 0;
@@ -110,37 +110,74 @@ static ramify_status match_tensors(ramify_context *context, ramify_model *model,
             limits->node_bytes = container->tensors[i].bytes;
     uint64_t least = limits->nodes * ramify_node_bytes(2, limits->dims);
     uint64_t widest = limits->nodes > 0 ? ramify_node_bytes(limits->arity, limits->dims) : 0;
-    if (limits->node_bytes % 64 != 0 || limits->node_bytes < least || limits->node_bytes < widest ||
-        (limits->nodes == 0 && limits->node_bytes > 0))
-        return ramify_damaged(context, &model->source,
-                              "tensor \"tree.nodes\": %llu bytes cannot hold %llu nodes, one of "
-                              "them with %u children",
-                              (unsigned long long)limits->node_bytes,
-                              (unsigned long long)limits->nodes, limits->arity);
-    ramify_layout layout;
-    uint64_t nodes, experts;
-    ramify_model_layout(&model->stem, model->targets, limits->node_bytes, limits->modules,
-                        limits->module_bytes, &layout, &model->resident_bytes, &nodes, &experts);
+    if (limits->node_bytes % 64 == 0 && limits->node_bytes >= least &&
+        limits->node_bytes >= widest && (limits->nodes > 0 || limits->node_bytes == 0))
+        return RAMIFY_OK;
+    return ramify_damaged(context, &model->source,
+                          "tensor \"tree.nodes\": %llu bytes cannot hold %llu nodes, one of "
+                          "them with %u children",
+                          (unsigned long long)limits->node_bytes, (unsigned long long)limits->nodes,
+                          limits->arity);
+}
+
+/* The tensors that the config asks for; with layout->tensors NULL they are only counted. */
+static void expect_tensors(ramify_model *model, ramify_layout *layout,
+                           ramify_layout_places *places) {
+    const ramify_tree_limits *limits = &model->limits;
+    const ramify_layout_of of = {.stem = &model->stem,
+                                 .targets = model->targets,
+                                 .paraformer = ramify_model_paraformer(model),
+                                 .node_bytes = limits->node_bytes,
+                                 .modules = limits->modules,
+                                 .module_bytes = limits->module_bytes};
+    ramify_model_layout(&of, layout, places);
     ramify_notes_layout(&model->notes, model->targets, model->stem.plain, limits->nodes,
-                        limits->leaves, &layout, &model->notes_tables, &model->notes_records);
-    for (uint32_t i = 0; i < layout.count || i < container->count; i++) {
-        char found[160] = "nothing", expected[160] = "nothing";
-        if (i < layout.count)
-            describe_tensor(&layout.tensors[i], expected, sizeof expected);
+                        limits->leaves, layout, &model->notes_tables, &model->notes_records);
+}
+
+static ramify_status compare_tensors(ramify_context *context, const ramify_model *model,
+                                     const ramify_layout *layout,
+                                     const ramify_container *container) {
+    for (uint32_t i = 0; i < layout->count || i < container->count; i++) {
+        char found[192] = "nothing", expected[192] = "nothing";
+        if (i < layout->count && i < container->count &&
+            same_tensor(&layout->tensors[i], &container->tensors[i]))
+            continue;
+        if (i < layout->count)
+            describe_tensor(&layout->tensors[i], expected, sizeof expected);
         if (i < container->count)
             describe_tensor(&container->tensors[i], found, sizeof found);
-        if (i >= layout.count || i >= container->count ||
-            !same_tensor(&layout.tensors[i], &container->tensors[i]))
-            return ramify_damaged(context, &model->source, "tensor %u is %s, expected %s", i, found,
-                                  expected);
+        return ramify_damaged(context, &model->source, "tensor %u is %s, expected %s", i, found,
+                              expected);
     }
+    return RAMIFY_OK;
+}
+
+/* The config says which tensors there must be, with which shapes; the file must have exactly those.
+ */
+static ramify_status match_tensors(ramify_context *context, ramify_model *model,
+                                   const ramify_container *container) {
+    ramify_tree_limits *limits = &model->limits;
+    ramify_layout counted = {0};
+    ramify_layout_places places;
+    RAMIFY_TRY(measure_nodes(context, model, container));
+    expect_tensors(model, &counted, &places);
+    ramify_layout layout = {.tensors =
+                                ramify_allocate(context, counted.count, sizeof *layout.tensors)};
+    if (!layout.tensors)
+        return RAMIFY_ERROR_MEMORY;
+    expect_tensors(model, &layout, &places);
+    ramify_status status = compare_tensors(context, model, &layout, container);
+    ramify_release(context, layout.tensors);
+    RAMIFY_TRY(status);
     model->data_start = container->data_start;
+    model->resident_bytes = places.resident;
     model->nodes = (ramify_store){
-        .begin = model->data_start + nodes,
+        .begin = model->data_start + places.nodes,
         .bytes = limits->node_bytes,
         .unit = 64,
         .slot_bytes = limits->nodes > 0 ? ramify_node_bytes(limits->arity, limits->dims) : 0};
-    model->experts = (ramify_store){.begin = model->data_start + experts,
+    model->experts = (ramify_store){.begin = model->data_start + places.modules,
                                     .bytes = limits->modules * limits->module_bytes,
                                     .unit = limits->module_bytes,
                                     .slot_bytes = limits->module_bytes};
@@ -187,6 +224,43 @@ static ramify_status check_checksum(ramify_context *context, const ramify_model 
     return RAMIFY_OK;
 }
 
+/* The parts of a Para-Former that are always resident: finite weights, references one after the
+ * other, and which column each plain feature is of. */
+static ramify_status check_branches(ramify_context *context, ramify_model *model) {
+    ramify_paraformer_shape *shape = &model->paraformer;
+    const struct {
+        const char *name;
+        const float *weights;
+        size_t floats;
+    } parts[] = {
+        {"embedding", model->embedding, ramify_embedding_lay_out(&shape->embedding).floats},
+        {"head", model->head, ramify_head_lay_out(&shape->head).floats},
+    };
+    for (size_t part = 0; part < sizeof parts / sizeof *parts; part++)
+        for (size_t i = 0; i < parts[part].floats; i++)
+            if (!(fabsf(parts[part].weights[i]) <= RAMIFY_BRANCH_WEIGHT_MAX))
+                return ramify_damaged(context, &model->source,
+                                      "weight %zu of the %s is %g, expected at most %g in size", i,
+                                      parts[part].name, (double)parts[part].weights[i],
+                                      (double)RAMIFY_BRANCH_WEIGHT_MAX);
+    for (uint32_t i = 0; i < shape->branches; i++) {
+        const ramify_reference *at = &model->branch[i];
+        if (at->kind != RAMIFY_REFERENCE_MODULE || at->group != 0 || at->id != i || at->leaf != 0 ||
+            at->length != model->limits.module_bytes ||
+            at->offset != i * model->limits.module_bytes)
+            return ramify_damaged(context, &model->source,
+                                  "tensor \"branches\": reference %u is not to branch %u", i, i);
+    }
+    if (shape->embedding.patch > 0)
+        return RAMIFY_OK;
+    model->plain_column = ramify_allocate(context, model->stem.plain, sizeof *model->plain_column);
+    if (!model->plain_column)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_paraformer_columns(&model->stem, model->plain_column);
+    shape->embedding.column = model->plain_column;
+    return RAMIFY_OK;
+}
+
 static ramify_status read_resident(ramify_context *context, ramify_model *model,
                                    const ramify_container *container) {
     const unsigned char *resident;
@@ -220,9 +294,15 @@ static ramify_status read_resident(ramify_context *context, ramify_model *model,
     stem->route = resident_tensor(container, "stem.route", resident);
     model->head_center = resident_tensor(container, "head.center", resident);
     model->head_scale = resident_tensor(container, "head.scale", resident);
-    memcpy(&model->root, resident_tensor(container, "tree.root", resident), sizeof model->root);
     RAMIFY_TRY(ramify_stem_check(context, &model->source, stem, model->schema));
     RAMIFY_TRY(check_head(context, model));
+    if (ramify_model_paraformer(model)) {
+        model->embedding = resident_tensor(container, "pos_embedding", resident);
+        model->head = resident_tensor(container, "mlp_head.0.weight", resident);
+        model->branch = resident_tensor(container, "branches", resident);
+        return check_branches(context, model);
+    }
+    memcpy(&model->root, resident_tensor(container, "tree.root", resident), sizeof model->root);
     RAMIFY_TRY(ramify_root_check(context, &model->source, &model->limits, &model->root));
     if (strcmp(model->kind, "mlp") == 0 && model->limits.nodes > 0)
         return ramify_damaged(context, &model->source,
@@ -335,6 +415,7 @@ static ramify_status open_stores(ramify_context *context, ramify_model *model) {
                          .stem = &model->stem,
                          .targets = model->targets,
                          .shape = &model->shape,
+                         .paraformer = ramify_model_paraformer(model),
                          .depth = model->limits.depth,
                          .arity = model->limits.arity,
                          .top_k = model->top_k,
@@ -356,6 +437,8 @@ static uint64_t count_fixed(const ramify_model *model) {
                      ramify_block_bytes(strlen(model->source.name) + 1) +
                      ramify_block_bytes(strlen(model->config) + 1) +
                      ramify_block_bytes(ramify_schema_bytes(model->schema));
+    if (model->plain_column)
+        bytes += ramify_block_bytes(model->stem.plain * sizeof *model->plain_column);
     if (model->resident)
         bytes += ramify_block_bytes(model->resident_bytes);
     if (model->source.kind == RAMIFY_SOURCE_OWNED)
@@ -364,7 +447,7 @@ static uint64_t count_fixed(const ramify_model *model) {
 }
 
 static ramify_status read_root(ramify_context *context, ramify_model *model) {
-    if (model->root.kind != RAMIFY_REFERENCE_NODE)
+    if (ramify_model_paraformer(model) || model->root.kind != RAMIFY_REFERENCE_NODE)
         return RAMIFY_OK;
     ramify_traffic traffic = {0};
     const void *record;
@@ -411,6 +494,7 @@ static ramify_status open_source(ramify_context *context, ramify_source *source,
     made->predictors = options->predictors > 0 ? options->predictors : 1;
     made->top_k = options->top_k > 0 ? options->top_k : 1;
     made->notes_wanted = options->notes;
+    made->branches = options->branches;
     made->maps_records = made->bound > 0 && options->access == RAMIFY_ACCESS_MMAP;
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);
@@ -474,6 +558,7 @@ void ramify_close(ramify_model **model) {
     ramify_store_close(context, &old->nodes);
     ramify_store_close(context, &old->experts);
     ramify_schema_destroy(context, &old->schema);
+    ramify_release(context, old->plain_column);
     ramify_release(context, old->resident);
     ramify_release(context, old->config);
     ramify_source_close(context, &old->source);

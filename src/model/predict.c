@@ -8,6 +8,7 @@
 #include "predict.h"
 #include "blend.h"
 #include "memory.h"
+#include "threads.h"
 
 #include <string.h>
 
@@ -27,53 +28,80 @@ static bool features_are_plain(const ramify_stem *stem) {
     return !stem->bins && stem->frequencies == 0;
 }
 
-/* Sets the predictor's pointers into `base` and returns the bytes of all of it. Every factor is
- * capped (rows 2^12, widths 2^18), so the sums stay far below 2^64. */
-static uint64_t lay_out(ramify_predictor *p, unsigned char *base, const ramify_stem *stem,
-                        const ramify_module_shape *shape, uint32_t arity, uint32_t top_k,
+/* What routing and running experts needs. Every factor is capped (rows 2^12, widths 2^18), so the
+ * sums stay far below 2^64. */
+static void lay_out_tree(ramify_predictor *p, carving *from, const ramify_predictor_of *of,
+                         size_t rows) {
+    const ramify_stem *stem = of->stem;
+    const ramify_module_shape *shape = of->shape;
+    size_t widest = p->ldf > p->ldt ? p->ldf : p->ldt;
+    if (!features_are_plain(stem))
+        p->features = carve(from, rows * p->ldf, sizeof *p->features);
+    if (stem->route)
+        p->point = carve(from, of->arity > 0 ? rows * p->ldt : 0, sizeof *p->point);
+    p->gathered = carve(from, rows > 1 ? rows * widest : 0, sizeof *p->gathered);
+    p->distance = carve(from, (uint64_t)rows * of->arity, sizeof *p->distance);
+    p->sorted = carve(from, rows, sizeof *p->sorted);
+    p->choice = carve(from, rows, sizeof *p->choice);
+    p->groups = carve(from, rows, sizeof *p->groups);
+    p->visits = carve(from, rows, sizeof *p->visits);
+    p->scratch = carve(from, shape->type->scratch_bytes(shape, rows), 1);
+    if (of->top_k > 1 && of->arity > 0) {
+        p->shares = carve(from, (uint64_t)rows * of->top_k, sizeof *p->shares);
+        p->ways = carve(from, (uint64_t)of->top_k + 1, sizeof *p->ways);
+        p->blended = carve(from, rows * shape->type->outputs(shape), sizeof *p->blended);
+    }
+}
+
+/* Sets the predictor's pointers into `base` and returns the bytes of all of it. */
+static uint64_t lay_out(ramify_predictor *p, unsigned char *base, const ramify_predictor_of *of,
                         size_t rows) {
     carving from = {.base = base};
     carve(&from, 1, sizeof *p);
     p->rows = rows;
-    p->ldp = ramify_pad(stem->plain);
-    p->ldf = ramify_pad(stem->features);
-    p->ldt = ramify_pad(stem->routes);
-    p->ldo = ramify_pad(shape->type->outputs(shape));
-    size_t widest = p->ldf > p->ldt ? p->ldf : p->ldt;
-    p->raw = carve(&from, (uint64_t)rows * stem->columns, sizeof *p->raw);
+    p->ldp = ramify_pad(of->stem->plain);
+    p->ldf = ramify_pad(of->stem->features);
+    p->ldt = ramify_pad(of->stem->routes);
+    p->ldo = ramify_pad(of->paraformer ? of->paraformer->head.outputs
+                                       : of->shape->type->outputs(of->shape));
+    p->raw = carve(&from, (uint64_t)rows * of->stem->columns, sizeof *p->raw);
     p->plain = carve(&from, rows * p->ldp, sizeof *p->plain);
-    p->features =
-        features_are_plain(stem) ? p->plain : carve(&from, rows * p->ldf, sizeof *p->features);
-    p->point =
-        !stem->route ? p->plain : carve(&from, arity > 0 ? rows * p->ldt : 0, sizeof *p->point);
-    p->gathered = carve(&from, rows > 1 ? rows * widest : 0, sizeof *p->gathered);
-    p->distance = carve(&from, (uint64_t)rows * arity, sizeof *p->distance);
     p->output = carve(&from, rows * p->ldo, sizeof *p->output);
     p->order = carve(&from, rows, sizeof *p->order);
-    p->sorted = carve(&from, rows, sizeof *p->sorted);
-    p->choice = carve(&from, rows, sizeof *p->choice);
-    p->groups = carve(&from, rows, sizeof *p->groups);
-    p->leaves = carve(&from, rows, sizeof *p->leaves);
-    p->visits = carve(&from, rows, sizeof *p->visits);
-    p->scratch = carve(&from, shape->type->scratch_bytes(shape, rows), 1);
-    if (top_k > 1 && arity > 0) {
-        p->shares = carve(&from, (uint64_t)rows * top_k, sizeof *p->shares);
-        p->ways = carve(&from, (uint64_t)top_k + 1, sizeof *p->ways);
-        p->blended = carve(&from, rows * shape->type->outputs(shape), sizeof *p->blended);
-    }
+    p->leaves = carve(&from, of->paraformer ? 1 : rows, sizeof *p->leaves);
+    p->features = p->point = p->plain;
+    if (of->paraformer)
+        from.used += ramify_paraformer_carve(of->paraformer, rows, of->workers,
+                                             base ? base + from.used : NULL, &p->paraformer);
+    else
+        lay_out_tree(p, &from, of, rows);
     return from.used;
 }
 
-uint64_t ramify_predictor_bytes(const ramify_stem *stem, const ramify_module_shape *shape,
-                                uint32_t arity, uint32_t top_k, size_t rows) {
+uint64_t ramify_predictor_bytes(const ramify_predictor_of *of, size_t rows) {
     ramify_predictor counted;
-    return ramify_block_bytes(lay_out(&counted, NULL, stem, shape, arity, top_k, rows));
+    return ramify_block_bytes(lay_out(&counted, NULL, of, rows));
+}
+
+static ramify_predictor_of predictor_of(const ramify_model *model, uint32_t workers) {
+    return (ramify_predictor_of){.stem = &model->stem,
+                                 .shape = &model->shape,
+                                 .paraformer = ramify_model_paraformer(model),
+                                 .arity = model->limits.arity,
+                                 .top_k = model->top_k,
+                                 .workers = workers};
+}
+
+static uint64_t predictor_bytes(const ramify_model *model, uint32_t workers, size_t rows) {
+    const ramify_predictor_of of = predictor_of(model, workers);
+    return ramify_predictor_bytes(&of, rows) +
+           (model->notes_wanted ? ramify_notes_bytes(model, rows) : 0);
 }
 
 uint64_t ramify_model_predictor_bytes(const ramify_model *model, size_t rows) {
-    uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, model->limits.arity,
-                                            model->top_k, rows);
-    return bytes + (model->notes_wanted ? ramify_notes_bytes(model, rows) : 0);
+    if (ramify_model_paraformer(model))
+        rows = ramify_paraformer_rows(&model->paraformer, rows);
+    return predictor_bytes(model, 1, rows);
 }
 
 /* Counts a predictor, if the bound allows for one more. */
@@ -97,8 +125,19 @@ static void dismiss_predictor(ramify_model *model) {
     pthread_mutex_unlock(&model->lock);
 }
 
-ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_model *model,
-                                             size_t rows, ramify_predictor **predictor) {
+/* Threads that branches are dealt to, within what the bound allows a predictor. */
+static uint32_t branch_workers(const ramify_context *context, const ramify_model *model) {
+    uint32_t workers = ramify_threads(context);
+    workers = workers < model->branches ? workers : model->branches;
+    while (model->bound > 0 && workers > 1 &&
+           predictor_bytes(model, workers, 1) > model->predictor_allowance)
+        workers--;
+    return workers;
+}
+
+/* workers: threads that the branches of a Para-Former may be dealt to. */
+static ramify_status create(ramify_context *context, ramify_model *model, size_t rows,
+                            uint32_t workers, ramify_predictor **predictor) {
     const ramify_kernels *kernels = ramify_kernels_select(ramify_isa(context));
     if (!kernels)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
@@ -106,11 +145,13 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
                            ramify_isa(context));
     rows = rows > RAMIFY_PIECE_ROWS_MAX ? RAMIFY_PIECE_ROWS_MAX : rows;
     rows = rows > 0 ? rows : 1;
-    uint32_t arity = model->limits.arity;
+    if (ramify_model_paraformer(model))
+        rows = ramify_paraformer_rows(&model->paraformer, rows);
     while (model->bound > 0 && rows > 1 &&
-           ramify_model_predictor_bytes(model, rows) > model->predictor_allowance)
+           predictor_bytes(model, workers, rows) > model->predictor_allowance)
         rows -= rows > 16 ? rows / 16 : 1;
-    uint64_t bytes = ramify_predictor_bytes(&model->stem, &model->shape, arity, model->top_k, rows);
+    const ramify_predictor_of of = predictor_of(model, workers);
+    uint64_t bytes = ramify_predictor_bytes(&of, rows);
     if (bytes > SIZE_MAX)
         return ramify_fail(context, RAMIFY_ERROR_MEMORY,
                            "a predictor of %llu bytes cannot be addressed",
@@ -122,7 +163,7 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
         return RAMIFY_ERROR_MEMORY;
     }
     memset(made, 0, sizeof *made);
-    lay_out(made, (unsigned char *)made, &model->stem, &model->shape, arity, model->top_k, rows);
+    lay_out(made, (unsigned char *)made, &of, rows);
     made->context = context;
     made->model = model;
     made->kernels = kernels;
@@ -138,13 +179,24 @@ ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_mod
     return status;
 }
 
+ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_model *model,
+                                             size_t rows, ramify_predictor **predictor) {
+    return create(context, model, rows, 1, predictor);
+}
+
+ramify_status ramify_predictor_create_alone(ramify_context *context, ramify_model *model,
+                                            size_t rows, ramify_predictor **predictor) {
+    uint32_t workers = ramify_model_paraformer(model) ? branch_workers(context, model) : 1;
+    return create(context, model, rows, workers, predictor);
+}
+
 ramify_status ramify_predictor_create(ramify_context *context, ramify_model *model, size_t rows,
                                       ramify_predictor **predictor) {
     ramify_clear(context);
     if (!model || !predictor)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_predictor_create: model or predictor is NULL");
-    return ramify_predictor_create_inside(context, model, rows, predictor);
+    return ramify_predictor_create_alone(context, model, rows, predictor);
 }
 
 void ramify_predictor_destroy(ramify_predictor **predictor) {
@@ -253,6 +305,11 @@ static ramify_status descend(ramify_predictor *p, const ramify_row_group *group,
 ramify_status ramify_predictor_route(ramify_predictor *p, size_t rows) {
     for (size_t i = 0; i < rows; i++)
         p->order[i] = (uint32_t)i;
+    if (ramify_model_paraformer(p->model)) {
+        p->leaves[0] = (ramify_row_group){.count = (uint32_t)rows};
+        p->leaf_count = 1;
+        return RAMIFY_OK;
+    }
     p->leaf_count = 0;
     p->groups[0] = (ramify_row_group){.reference = p->model->root, .count = (uint32_t)rows};
     size_t top = 1;
@@ -384,9 +441,26 @@ static void predict_batch(ramify_predictor *p, const ramify_batch *batch, void *
                 ramify_model_value(model, j, p->output[i * p->ldo + j]));
 }
 
+static ramify_status predict_branches(ramify_predictor *p, size_t rows, const double *x,
+                                      size_t x_stride, const target *to) {
+    const ramify_model *model = p->model;
+    ramify_stem_plain(p->kernels, &model->stem, rows, x, x_stride, p->plain, p->ldp);
+    RAMIFY_TRY(ramify_predictor_route(p, rows));
+    RAMIFY_TRY(ramify_paraformer_run(p, rows));
+    if (model->targets == 0)
+        p->kernels->softmax(rows, model->outputs, p->output, p->ldo, p->output, p->ldo);
+    for (size_t row = 0; row < rows; row++)
+        for (uint32_t j = 0; j < model->outputs; j++)
+            put(to, row * to->stride + j,
+                ramify_model_value(model, j, p->output[row * p->ldo + j]));
+    return RAMIFY_OK;
+}
+
 /* A piece of rows. */
 static ramify_status predict_piece(ramify_predictor *p, size_t rows, const double *x,
                                    size_t x_stride, target to) {
+    if (ramify_model_paraformer(p->model))
+        return predict_branches(p, rows, x, x_stride, &to);
     if (!p->blended)
         return ramify_predictor_visit(p, rows, x, x_stride, predict_batch, &to);
     RAMIFY_TRY(ramify_predictor_blend(p, rows, x, x_stride));

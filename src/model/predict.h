@@ -4,6 +4,7 @@
 
 #include "kernels.h"
 #include "model.h"
+#include "paraformer_run.h"
 #include "ramify.h"
 #include "schema.h"
 
@@ -47,6 +48,8 @@ struct ramify_predictor {
     ramify_visit *visits;     /* rows */
     size_t leaf_count;
     void *scratch; /* of the module */
+
+    ramify_paraformer_work paraformer; /* in the place of what routing and modules need */
 
     /* With several experts per row (blend.h); else NULL */
     struct ramify_share *shares; /* rows x top_k */
@@ -114,6 +117,12 @@ ramify_status ramify_predictor_find_experts(ramify_predictor *predictor, size_t 
 /* As the public functions, for code that runs inside a public call: the context's message stays. */
 ramify_status ramify_predictor_create_inside(ramify_context *context, ramify_model *model,
                                              size_t rows, ramify_predictor **predictor);
+
+/* The same for a predictor that has the context's threads to itself: a Para-Former's branches are
+ * dealt to them. */
+ramify_status ramify_predictor_create_alone(ramify_context *context, ramify_model *model,
+                                            size_t rows, ramify_predictor **predictor);
+
 ramify_status ramify_predictor_run(ramify_predictor *predictor, size_t rows, const double *x,
                                    size_t x_stride, double *y, size_t y_stride);
 

@@ -133,7 +133,10 @@ static ramify_status start_workers(table_job *job) {
         return RAMIFY_ERROR_MEMORY;
     for (uint32_t i = 0; i < job->worker_count; i++) {
         worker *w = &job->workers[i];
-        RAMIFY_TRY(ramify_predictor_create_inside(context, job->model, job->block, &w->predictor));
+        RAMIFY_TRY(
+            job->worker_count == 1
+                ? ramify_predictor_create_alone(context, job->model, job->block, &w->predictor)
+                : ramify_predictor_create_inside(context, job->model, job->block, &w->predictor));
         job->block = w->predictor->rows; /* the same for all */
         w->raw = ramify_allocate(context, job->block * columns, sizeof *w->raw);
         w->outside = ramify_allocate_zeroed(context, columns, sizeof *w->outside);
@@ -279,6 +282,10 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
                      .wanted = *wanted,
                      .by_expert = slots > 0 && slots < model->limits.modules};
     job.block = job.rows < BLOCK_ROWS ? (job.rows > 0 ? job.rows : 1) : BLOCK_ROWS;
+    if (ramify_model_paraformer(model)) {
+        job.block = ramify_paraformer_rows(&model->paraformer, job.block);
+        job.by_expert = false; /* every row goes through all branches */
+    }
     job.worker_count =
         ramify_predict_workers(context, model, (job.rows + job.block - 1) / job.block);
     ramify_status status = predict_matched(&job, table->source);

@@ -13,18 +13,27 @@ uint64_t ramify_block_bytes(uint64_t bytes) {
 
 ramify_need ramify_resident_need(const ramify_need_of *of) {
     ramify_need need = {0};
-    uint64_t resident;
-    ramify_layout layout;
-    ramify_model_layout(of->stem, of->targets, 0, 0, 0, &layout, &resident, NULL, NULL);
+    const ramify_layout_of tensors = {
+        .stem = of->stem, .targets = of->targets, .paraformer = of->paraformer};
+    const ramify_predictor_of predictor = {.stem = of->stem,
+                                           .shape = of->shape,
+                                           .paraformer = of->paraformer,
+                                           .arity = of->arity,
+                                           .top_k = of->top_k,
+                                           .workers = 1};
+    ramify_layout layout = {0};
+    ramify_layout_places places;
+    ramify_model_layout(&tensors, &layout, &places);
     uint64_t module = of->shape->type->record_bytes(of->shape);
     uint64_t node = of->depth > 0 ? ramify_node_bytes(of->arity, of->stem->routes) : 0;
     need.path = of->depth * node;
     need.module = module;
-    need.scratch =
-        ramify_predictor_bytes(of->stem, of->shape, of->arity, of->top_k, 1) + of->notes_bytes;
+    need.scratch = ramify_predictor_bytes(&predictor, 1) + of->notes_bytes;
     need.handle = ramify_block_bytes(sizeof(ramify_model)) + ramify_block_bytes(NAME_BYTES) +
                   ramify_block_bytes(of->config_bytes + 1) + ramify_block_bytes(of->schema_bytes) +
-                  ramify_block_bytes(resident);
+                  ramify_block_bytes(places.resident);
+    if (of->paraformer && of->paraformer->embedding.patch == 0)
+        need.handle += ramify_block_bytes(of->stem->plain * sizeof(uint32_t));
     need.handle += ramify_store_cache_bytes(module, false, 1) - module;
     if (of->depth > 0)
         need.handle += ramify_store_cache_bytes(node, false, of->depth) - need.path;

@@ -44,9 +44,10 @@ typedef struct ramify_need_of {
     const ramify_stem *stem;          /* only its counts, and whether it has a route */
     uint32_t targets;                 /* of a regression; 0 for a classification */
     const ramify_module_shape *shape; /* of every module */
-    uint32_t depth, arity;            /* of the tree; 0, 0 for a single module */
-    uint32_t top_k;                   /* experts per row; 0 or 1: its own */
-    uint64_t notes_bytes;             /* ramify_notes_bytes of one row where notes are wanted */
+    const struct ramify_paraformer_shape *paraformer; /* NULL: a tree */
+    uint32_t depth, arity;                            /* of the tree; 0, 0 for a single module */
+    uint32_t top_k;                                   /* experts per row; 0 or 1: its own */
+    uint64_t notes_bytes; /* ramify_notes_bytes of one row where notes are wanted */
 } ramify_need_of;
 
 ramify_need ramify_resident_need(const ramify_need_of *of);

@@ -6,6 +6,7 @@
 #include "memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -16,10 +17,10 @@ static const struct {
     const char *name;
     uint64_t bytes;
 } dtypes[] = {
-    [RAMIFY_DTYPE_U8] = {"U8", 1},
-    [RAMIFY_DTYPE_I32] = {"I32", 4},
-    [RAMIFY_DTYPE_F32] = {"F32", 4},
-    [RAMIFY_DTYPE_F64] = {"F64", 8},
+    [RAMIFY_DTYPE_U8] = {"U8", 1},     [RAMIFY_DTYPE_I32] = {"I32", 4},
+    [RAMIFY_DTYPE_F32] = {"F32", 4},   [RAMIFY_DTYPE_F64] = {"F64", 8},
+    [RAMIFY_DTYPE_I64] = {"I64", 8},   [RAMIFY_DTYPE_F16] = {"F16", 2},
+    [RAMIFY_DTYPE_BF16] = {"BF16", 2},
 };
 
 const char *ramify_dtype_name(ramify_dtype dtype) {
@@ -124,8 +125,8 @@ static ramify_status read_tensor(ramify_context *context, const ramify_source *s
            strcmp(dtypes[kind].name, json_string_value(dtype)) != 0)
         kind++;
     if (kind == sizeof dtypes / sizeof dtypes[0])
-        return ramify_damaged(context, source,
-                              "tensor \"%s\": unknown dtype, expected U8, I32, F32 or F64", name);
+        return ramify_damaged(context, source, "tensor \"%s\": a dtype that ramify does not know",
+                              name);
     tensor->dtype = (ramify_dtype)kind;
 
     size_t rank = json_array_size(shape);
@@ -167,20 +168,15 @@ static ramify_status read_tensor(ramify_context *context, const ramify_source *s
     return RAMIFY_OK;
 }
 
-/* Insertion sort: there are at most RAMIFY_TENSORS_MAX, and they come in order from our writer. */
-static void sort_tensors(ramify_container *container) {
-    for (uint32_t i = 1; i < container->count; i++) {
-        ramify_tensor moved = container->tensors[i];
-        uint32_t at = i;
-        for (; at > 0 && container->tensors[at - 1].begin > moved.begin; at--)
-            container->tensors[at] = container->tensors[at - 1];
-        container->tensors[at] = moved;
-    }
+/* By where they begin; no two tensors of a good file begin at the same byte. */
+static int compare_begin(const void *a, const void *b) {
+    const ramify_tensor *left = a, *right = b;
+    return (left->begin > right->begin) - (left->begin < right->begin);
 }
 
 /* Sorted tensors follow each other from the start of the data to the end of the file. */
 static ramify_status check_order(ramify_context *context, const ramify_source *source,
-                                 const ramify_container *container) {
+                                 const ramify_container *container, bool foreign) {
     uint64_t next = container->data_start;
     for (uint32_t i = 0; i < container->count; i++) {
         const ramify_tensor *tensor = &container->tensors[i];
@@ -191,6 +187,10 @@ static ramify_status check_order(ramify_context *context, const ramify_source *s
                                   tensor->name,
                                   (unsigned long long)(tensor->begin - container->data_start),
                                   (unsigned long long)(next - container->data_start));
+        if (foreign) {
+            next = tensor->begin + tensor->bytes;
+            continue;
+        }
         if (ramify_tensor_is_pad(tensor)) {
             if (tensor->dtype != RAMIFY_DTYPE_U8 || tensor->bytes >= RAMIFY_ALIGNMENT)
                 return ramify_damaged(context, source,
@@ -214,9 +214,15 @@ static ramify_status check_order(ramify_context *context, const ramify_source *s
 }
 
 static ramify_status read_entries(ramify_context *context, const ramify_source *source,
-                                  json_t *header, ramify_container *container) {
+                                  json_t *header, bool foreign, ramify_container *container) {
     if (!json_is_object(header))
         return ramify_damaged(context, source, "header: not a JSON object");
+    if (json_object_size(header) > RAMIFY_TENSORS_MAX)
+        return ramify_damaged(context, source, "header: more than %d tensors", RAMIFY_TENSORS_MAX);
+    container->tensors =
+        ramify_allocate(context, json_object_size(header), sizeof *container->tensors);
+    if (!container->tensors)
+        return RAMIFY_ERROR_MEMORY;
     const char *name;
     json_t *value;
     json_object_foreach(header, name, value) {
@@ -233,23 +239,20 @@ static ramify_status read_entries(ramify_context *context, const ramify_source *
             container->metadata = json_incref(value);
             continue;
         }
-        if (container->count == RAMIFY_TENSORS_MAX)
-            return ramify_damaged(context, source, "header: more than %d tensors",
-                                  RAMIFY_TENSORS_MAX);
         RAMIFY_TRY(read_tensor(context, source, container->data_start, name, value,
                                &container->tensors[container->count]));
         container->count++;
     }
-    if (!container->metadata)
+    if (!container->metadata && !foreign)
         return ramify_fail(context, RAMIFY_ERROR_FORMAT,
                            "%s: a safetensors file without metadata, not a ramify model",
                            source->name);
-    sort_tensors(container);
-    return check_order(context, source, container);
+    qsort(container->tensors, container->count, sizeof *container->tensors, compare_begin);
+    return check_order(context, source, container, foreign);
 }
 
 static ramify_status read_header(ramify_context *context, const ramify_source *source,
-                                 uint64_t length, ramify_container *container) {
+                                 uint64_t length, bool foreign, ramify_container *container) {
     char *copy = NULL;
     const char *text;
     if (source->bytes) {
@@ -271,13 +274,13 @@ static ramify_status read_header(ramify_context *context, const ramify_source *s
                           RAMIFY_HEADER_VALUES_MAX, &header);
     ramify_release(context, copy);
     if (status == RAMIFY_OK)
-        status = read_entries(context, source, header, container);
+        status = read_entries(context, source, header, foreign, container);
     json_decref(header);
     return status;
 }
 
-ramify_status ramify_container_read(ramify_context *context, const ramify_source *source,
-                                    ramify_container **container) {
+static ramify_status read_container(ramify_context *context, const ramify_source *source,
+                                    bool foreign, ramify_container **container) {
     if (source->size < 8)
         return ramify_fail(context, RAMIFY_ERROR_FORMAT,
                            "%s: %llu bytes long, not a ramify model or cut short", source->name,
@@ -296,7 +299,7 @@ ramify_status ramify_container_read(ramify_context *context, const ramify_source
         return ramify_damaged(context, source,
                               "header of %llu bytes, the file has %llu after its length",
                               (unsigned long long)length, (unsigned long long)(source->size - 8));
-    if ((8 + length) % RAMIFY_DATA_ALIGNMENT != 0)
+    if (!foreign && (8 + length) % RAMIFY_DATA_ALIGNMENT != 0)
         return ramify_fail(context, RAMIFY_ERROR_FORMAT,
                            "%s: data begin at byte %llu, expected a multiple of %d: a safetensors "
                            "file that ramify did not write",
@@ -305,7 +308,7 @@ ramify_status ramify_container_read(ramify_context *context, const ramify_source
     if (!made)
         return RAMIFY_ERROR_MEMORY;
     made->data_start = 8 + length;
-    ramify_status status = read_header(context, source, length, made);
+    ramify_status status = read_header(context, source, length, foreign, made);
     if (status != RAMIFY_OK)
         ramify_container_destroy(context, &made);
     else
@@ -313,10 +316,21 @@ ramify_status ramify_container_read(ramify_context *context, const ramify_source
     return status;
 }
 
+ramify_status ramify_container_read(ramify_context *context, const ramify_source *source,
+                                    ramify_container **container) {
+    return read_container(context, source, false, container);
+}
+
+ramify_status ramify_container_read_foreign(ramify_context *context, const ramify_source *source,
+                                            ramify_container **container) {
+    return read_container(context, source, true, container);
+}
+
 void ramify_container_destroy(ramify_context *context, ramify_container **container) {
     if (!container || !*container)
         return;
     json_decref((*container)->metadata);
+    ramify_release(context, (*container)->tensors);
     ramify_release(context, *container);
     *container = NULL;
 }
@@ -325,29 +339,35 @@ const char *ramify_container_text(const ramify_container *container, const char 
     return json_string_value(json_object_get(container->metadata, key));
 }
 
-static ramify_tensor *append(ramify_layout *layout, ramify_dtype dtype, uint32_t rank,
-                             uint64_t rows, uint64_t columns) {
-    ramify_tensor *tensor = &layout->tensors[layout->count++];
-    *tensor = (ramify_tensor){.dtype = dtype,
-                              .rank = rank,
-                              .shape = {rows, rank == 2 ? columns : 0},
-                              .begin = layout->bytes};
-    tensor->bytes = dtypes[dtype].bytes * rows * (rank == 2 ? columns : 1);
-    layout->bytes += tensor->bytes;
-    return tensor;
+static void append(ramify_layout *layout, const char *name, ramify_dtype dtype, uint32_t rank,
+                   uint64_t rows, uint64_t columns) {
+    ramify_tensor tensor = {.dtype = dtype, .rank = rank, .begin = layout->bytes};
+    uint64_t *size = tensor.shape;
+    if (rank == 3)
+        *size++ = 1;
+    *size++ = rows;
+    if (rank > 1)
+        *size++ = columns;
+    tensor.bytes = dtypes[dtype].bytes * rows * (rank > 1 ? columns : 1);
+    snprintf(tensor.name, sizeof tensor.name, "%s", name);
+    if (layout->tensors)
+        layout->tensors[layout->count] = tensor;
+    layout->count++;
+    layout->bytes += tensor.bytes;
 }
 
 uint64_t ramify_layout_add(ramify_layout *layout, const char *name, ramify_dtype dtype,
                            uint32_t rank, uint64_t rows, uint64_t columns) {
     uint64_t begin = layout->bytes;
-    if (rows == 0 || (rank == 2 && columns == 0))
+    if (rows == 0 || (rank > 1 && columns == 0))
         return begin;
-    snprintf(append(layout, dtype, rank, rows, columns)->name, RAMIFY_TENSOR_NAME_MAX + 1, "%s",
-             name);
+    append(layout, name, dtype, rank, rows, columns);
     uint64_t past = layout->bytes % RAMIFY_ALIGNMENT;
-    if (past != 0)
-        snprintf(append(layout, RAMIFY_DTYPE_U8, 1, RAMIFY_ALIGNMENT - past, 0)->name,
-                 RAMIFY_TENSOR_NAME_MAX + 1, RAMIFY_PAD_PREFIX "%u", layout->pads++);
+    if (past != 0) {
+        char pad[RAMIFY_TENSOR_NAME_MAX + 1];
+        snprintf(pad, sizeof pad, RAMIFY_PAD_PREFIX "%u", layout->pads++);
+        append(layout, pad, RAMIFY_DTYPE_U8, 1, RAMIFY_ALIGNMENT - past, 0);
+    }
     return begin;
 }
 

@@ -16,15 +16,16 @@
 
 #include <jansson.h>
 
-/* Caps. Headers do not grow with the number of modules, so these are generous. */
+/* Caps. Headers do not grow with the number of modules, but for a Para-Former's, whose weights have
+ * names of their own; so these are generous. */
 #define RAMIFY_HEADER_BYTES_MAX  ((uint64_t)1 << 20)
 #define RAMIFY_HEADER_DEPTH_MAX  3      /* object > tensor > shape */
-#define RAMIFY_HEADER_VALUES_MAX 4096   /* values in the header's JSON */
+#define RAMIFY_HEADER_VALUES_MAX 65536  /* values in the header's JSON */
 #define RAMIFY_CONFIG_DEPTH_MAX  16     /* nesting of ramify.config */
 #define RAMIFY_CONFIG_VALUES_MAX 262144 /* values in it; jansson takes about 100 bytes for each */
-#define RAMIFY_TENSORS_MAX       64     /* pads included */
-#define RAMIFY_TENSOR_NAME_MAX   47     /* bytes */
-#define RAMIFY_TENSOR_RANK_MAX   2
+#define RAMIFY_TENSORS_MAX       8192   /* pads included */
+#define RAMIFY_TENSOR_NAME_MAX   63     /* bytes */
+#define RAMIFY_TENSOR_RANK_MAX   4
 #define RAMIFY_DATA_ALIGNMENT    4096 /* a page: mapped data and the file's pages agree */
 #define RAMIFY_PAD_PREFIX        "ramify.pad."
 
@@ -33,6 +34,9 @@ typedef enum ramify_dtype {
     RAMIFY_DTYPE_I32,
     RAMIFY_DTYPE_F32,
     RAMIFY_DTYPE_F64,
+    RAMIFY_DTYPE_I64, /* this one and the next occur in other tools' files only */
+    RAMIFY_DTYPE_F16,
+    RAMIFY_DTYPE_BF16,
 } ramify_dtype;
 
 /* Name in a header, such as "F32", and bytes of one element. */
@@ -52,13 +56,17 @@ typedef struct ramify_container {
     json_t *metadata;    /* the header's "__metadata__", all strings; owned */
     uint64_t data_start; /* 8 + header length */
     uint32_t count;
-    ramify_tensor tensors[RAMIFY_TENSORS_MAX]; /* count, in the order of their bytes */
+    ramify_tensor *tensors; /* count, in the order of their bytes; owned */
 } ramify_container;
 
 /* Reads and checks the header: every tensor is aligned, they follow each other without gap or
  * overlap and end where the file ends. Destroy with ramify_container_destroy. */
 ramify_status ramify_container_read(ramify_context *context, const ramify_source *source,
                                     ramify_container **container);
+
+/* The same of a file that other tools wrote: without alignment, and metadata may be NULL. */
+ramify_status ramify_container_read_foreign(ramify_context *context, const ramify_source *source,
+                                            ramify_container **container);
 void ramify_container_destroy(ramify_context *context, ramify_container **container);
 
 /* A metadata string, or NULL. Belongs to the container. */
@@ -73,16 +81,17 @@ ramify_status ramify_parse_json(ramify_context *context, const ramify_source *so
                                 const char *what, const char *text, size_t size, uint32_t depth_max,
                                 uint32_t values_max, json_t **json);
 
-/* A header under construction: tensors are added in the order of their bytes. */
+/* A header under construction: tensors are added in the order of their bytes. A zeroed layout only
+ * counts; one that is to keep what is added is given memory for as many tensors first. */
 typedef struct ramify_layout {
     uint32_t count, pads;
-    uint64_t bytes; /* of the data so far; a multiple of 64 after ramify_layout_add */
-    ramify_tensor tensors[RAMIFY_TENSORS_MAX]; /* begin counts from the start of the data */
+    uint64_t bytes;         /* of the data so far; a multiple of 64 after ramify_layout_add */
+    ramify_tensor *tensors; /* begin counts from the start of the data; NULL: only counts */
 } ramify_layout;
 
 /* Adds a tensor, and the pad after it where one is needed. Returns where its data begin, counted
- * from the start of the data. A tensor without elements is left out. rank is 1 (columns ignored) or
- * 2. */
+ * from the start of the data. A tensor without elements is left out. The shape is [rows] for rank 1
+ * (columns ignored), [rows, columns] for rank 2 and [1, rows, columns] for rank 3. */
 uint64_t ramify_layout_add(ramify_layout *layout, const char *name, ramify_dtype dtype,
                            uint32_t rank, uint64_t rows, uint64_t columns);
 

@@ -22,7 +22,7 @@ const char *ramify_branch_shape_error(const ramify_branch_shape *shape) {
         return "the epsilon of the normalisation must lie between 0 and 1";
     if ((uint64_t)ramify_branch_layout(shape).floats * shape->depth >
         RAMIFY_BRANCH_BYTES_MAX / sizeof(float))
-        return "a branch may have up to 4 GiB of weights";
+        return "a branch may have up to 2 GiB of weights";
     return NULL;
 }
 

@@ -34,7 +34,10 @@
 #define RAMIFY_BRANCH_WIDTH_MAX  8192
 #define RAMIFY_BRANCH_HIDDEN_MAX 65536
 #define RAMIFY_BRANCH_TOKENS_MAX 65536
-#define RAMIFY_BRANCH_BYTES_MAX  ((size_t)1 << 32)
+#define RAMIFY_BRANCH_BYTES_MAX  ((size_t)1 << 31) /* lengths of records are 32 bits */
+/* Sizes of weights in files: far above what training makes, and no score overflows: |q| is at most
+ * 1e4 * (91 * 1e4 + 1e4) * 8192 below 1e14, as a normalised number is below sqrt(8192) = 91. */
+#define RAMIFY_BRANCH_WEIGHT_MAX 1e4F
 
 typedef struct ramify_branch_shape {
     uint32_t depth;  /* layers */

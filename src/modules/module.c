@@ -123,6 +123,23 @@ static void mlp_input_gradient(const ramify_kernels *kernels, const ramify_modul
     ramify_mlp_backward(kernels, mlp, record, rows, x, ldx, member_dy, NULL, dx, lddx, rest);
 }
 
+static uint64_t branch_parameters(const ramify_module_shape *shape) {
+    return ramify_branch_record_bytes(&shape->branch) / sizeof(float); /* there are no pads */
+}
+
+static size_t branch_record_bytes(const ramify_module_shape *shape) {
+    return ramify_branch_record_bytes(&shape->branch);
+}
+
+static const char *branch_check(const ramify_module_shape *shape, const void *record) {
+    const float *weight = record;
+    size_t floats = ramify_branch_record_bytes(&shape->branch) / sizeof *weight;
+    bool good = true;
+    for (size_t i = 0; i < floats; i++)
+        good = good & (fabsf(weight[i]) <= RAMIFY_BRANCH_WEIGHT_MAX);
+    return good ? NULL : "a weight is not a number of at most 1e4 in size";
+}
+
 static const ramify_module_type types[] = {
     {
         .name = "mlp",
@@ -137,6 +154,12 @@ static const ramify_module_type types[] = {
         .gradient_bytes = mlp_gradient_bytes,
         .run = mlp_run,
         .input_gradient = mlp_input_gradient,
+    },
+    {
+        .name = "branch",
+        .parameters = branch_parameters,
+        .record_bytes = branch_record_bytes,
+        .check = branch_check,
     },
 };
 

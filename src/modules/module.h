@@ -6,6 +6,7 @@
  * is stored once for all modules of a group, in the model's config. Adding a module type is adding
  * an entry to ramify_module_types and a test. */
 
+#include "branch.h"
 #include "kernels.h"
 #include "mlp.h"
 #include "ramify.h"
@@ -18,9 +19,13 @@ typedef struct ramify_module_shape {
     const struct ramify_module_type *type;
     union {
         ramify_mlp_shape mlp;
+        ramify_branch_shape branch;
     };
 } ramify_module_shape;
 
+/* Of "mlp" everything is there. A "branch" of a Para-Former is no module that a tree leads to: it
+ * is run with the others (paraformer_run.h), and its shape is read with theirs. Of its entry only
+ * the name, parameters, record_bytes and check are there; the rest is NULL. */
 typedef struct ramify_module_type {
     const char *name; /* as in the config: "mlp" */
 

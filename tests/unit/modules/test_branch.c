@@ -276,7 +276,7 @@ static void test_shapes(void **state) {
         {{1, 16, 1, 32, 1, false, false, 1e-5F}, "tokens"},
         {{1, 16, 1, 32, 2, false, false, 0.0F}, "epsilon"},
         {{1, 16, 1, 32, 2, false, false, NAN}, "epsilon"},
-        {{256, 8192, 1, 65536, 2, false, false, 1e-5F}, "4 GiB"},
+        {{256, 8192, 1, 65536, 2, false, false, 1e-5F}, "2 GiB"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *error = ramify_branch_shape_error(&bad[i].shape);

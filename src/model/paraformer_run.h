@@ -1,0 +1,35 @@
+#ifndef RAMIFY_MODEL_PARAFORMER_RUN_H
+#define RAMIFY_MODEL_PARAFORMER_RUN_H
+/* Predicting with a Para-Former: the rows of a piece become tokens, branches turn these into a class
+ * token each, on as many threads as the predictor was made for, and their sum, taken in their order,
+ * goes through the head. Under a bound a branch is read when its turn comes. */
+
+#include "model.h"
+
+/* Tokens of a piece, but for a single row: beyond, longer products gain nothing. */
+#define RAMIFY_PIECE_TOKENS_MAX 512
+
+/* Working memory, carved from a predictor's. */
+typedef struct ramify_paraformer_work {
+    float *x;         /* width x ld: tokens */
+    float *normal;    /* width x ld */
+    float *inverse;   /* ld */
+    float *embedding; /* scratch of embedding and head, one after the other */
+    float *made;      /* branches x rows x width: class tokens */
+    float *scratch;   /* workers x scratch_floats, of branches */
+    size_t scratch_floats;
+    uint32_t workers;
+} ramify_paraformer_work;
+
+/* Rows of a piece. */
+size_t ramify_paraformer_rows(const ramify_paraformer_shape *shape, size_t wanted);
+
+/* Carves the memory for pieces of `rows` rows from base (NULL: only counts); returns its bytes. */
+uint64_t ramify_paraformer_carve(const ramify_paraformer_shape *shape, size_t rows,
+                                 uint32_t workers, unsigned char *base,
+                                 ramify_paraformer_work *work);
+
+/* predictor->output = outputs of encoded rows (predictor->plain), before softmax. */
+ramify_status ramify_paraformer_run(ramify_predictor *predictor, size_t rows);
+
+#endif
