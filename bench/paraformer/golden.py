@@ -25,8 +25,20 @@ MOST = 2e-5
 def read(path):
     """Sizes, tensors by name, images (count, rows, columns, channels), and logits of both kinds."""
     data = path.with_suffix(".bin").read_bytes()
-    names = ("magic", "size", "patch", "channels", "classes", "branches", "depth", "dim", "heads")
-    sizes = dict(zip(names, np.frombuffer(data, "<i4", len(names)).tolist(), strict=True))
+    names = (
+        "magic",
+        "size",
+        "patch",
+        "channels",
+        "classes",
+        "branches",
+        "depth",
+        "dim",
+        "heads",
+    )
+    sizes = dict(
+        zip(names, np.frombuffer(data, "<i4", len(names)).tolist(), strict=True)
+    )
     at = 4 * len(names)
     tensors = {}
     for line in path.read_text().splitlines():
@@ -52,8 +64,14 @@ def predict(tool, model, rows, folder, *options):
 
 def check(tool, path, folder):
     sizes, tensors, images, logits = read(path)
-    weights, model, rows = folder / "w.safetensors", folder / "m.ramify", folder / "x.npy"
-    save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, weights)
+    weights, model, rows = (
+        folder / "w.safetensors",
+        folder / "m.ramify",
+        folder / "x.npy",
+    )
+    save_file(
+        {name: np.ascontiguousarray(value) for name, value in tensors.items()}, weights
+    )
     np.save(rows, images.reshape(len(images), -1).copy())
     side = f"{sizes['size']}x{sizes['size']}x{sizes['channels']}"
     heads = str(sizes["heads"])
@@ -63,7 +81,10 @@ def check(tool, path, folder):
         check=True,
     )
     worst = 0.0
-    for options, wanted, what in (((), logits[0], "all"), (("--branches", "1"), logits[1], "one")):
+    for options, wanted, what in (
+        ((), logits[0], "all"),
+        (("--branches", "1"), logits[1], "one"),
+    ):
         off = np.abs(predict(tool, model, rows, folder, *options) - wanted).max()
         print(f"{path.stem:20} {what:>4} branches: largest error {off:.2e}")
         worst = max(worst, off)
@@ -74,12 +95,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = pathlib.Path(__file__).resolve().parents[2]
     data = pathlib.Path(os.environ.get("RAMIFY_DATA", root.parent / "shared" / "data"))
-    parser.add_argument("--tool", default=root / "build" / "ramify", help="default: build/ramify")
+    parser.add_argument(
+        "--tool", default=root / "build" / "ramify", help="default: build/ramify"
+    )
     parser.add_argument("--data", type=pathlib.Path, default=data / "paraformer_golden")
     arguments = parser.parse_args()
     paths = sorted(arguments.data.glob("*.txt"))
     if not paths:
-        sys.exit(f"{arguments.data}: no golden vectors there; set RAMIFY_DATA or --data")
+        sys.exit(
+            f"{arguments.data}: no golden vectors there; set RAMIFY_DATA or --data"
+        )
     with tempfile.TemporaryDirectory() as folder:
         worst = max(check(arguments.tool, path, pathlib.Path(folder)) for path in paths)
     if worst > MOST:

@@ -130,6 +130,12 @@ static bool is_inside_task(const ramify_context *context) {
     return context->pool && current.pool == context->pool;
 }
 
+ramify_status ramify_parallel_start(ramify_context *context) {
+    if (!context->pool && context->threads > 1)
+        context->pool = pool_create(context);
+    return context->pool || context->threads == 1 ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+}
+
 ramify_status ramify_parallel(ramify_context *context, size_t tasks, ramify_task_run run,
                               void *argument) {
     if (is_inside_task(context))
@@ -141,11 +147,10 @@ ramify_status ramify_parallel_on(ramify_context *context, uint32_t workers, size
                                  ramify_task_run run, void *argument) {
     if (tasks <= 1 || workers == 1 || context->threads == 1 || is_inside_task(context))
         return run_here(tasks, run, argument, 0);
-    if (!context->pool)
-        context->pool = pool_create(context);
+    ramify_status started = ramify_parallel_start(context);
     struct ramify_pool *pool = context->pool;
-    if (!pool)
-        return RAMIFY_ERROR_MEMORY;
+    if (started != RAMIFY_OK)
+        return started;
 
     pthread_mutex_lock(&pool->lock);
     pool->run = run;

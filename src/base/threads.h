@@ -25,6 +25,9 @@ ramify_status ramify_parallel(ramify_context *context, size_t tasks, ramify_task
 ramify_status ramify_parallel_on(ramify_context *context, uint32_t workers, size_t tasks,
                                  ramify_task_run run, void *argument);
 
+/* Starts the pool now, where there is to be one, so that no later call allocates. */
+ramify_status ramify_parallel_start(ramify_context *context);
+
 /* Ends the pool's threads; called by ramify_context_destroy. */
 void ramify_pool_destroy(ramify_context *context);
 

@@ -156,6 +156,8 @@ static ramify_status create(ramify_context *context, ramify_model *model, size_t
         return ramify_fail(context, RAMIFY_ERROR_MEMORY,
                            "a predictor of %llu bytes cannot be addressed",
                            (unsigned long long)bytes);
+    if (workers > 1)
+        RAMIFY_TRY(ramify_parallel_start(context));
     RAMIFY_TRY(admit_predictor(context, model));
     ramify_predictor *made = ramify_allocate(context, (size_t)(bytes - ramify_block_bytes(0)), 1);
     if (!made) {

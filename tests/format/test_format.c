@@ -282,16 +282,16 @@ static void test_raw_damages(void **state) {
 static void test_many_values(void **state) {
     (void)state;
     ramify_context *context = new_context();
-    char *text = malloc(20000);
+    char *text = malloc(RAMIFY_HEADER_VALUES_MAX * 2 + 8192);
     size_t length = (size_t)sprintf(text, "{\"a\":[1");
-    while (length < 15000)
+    while (length < 2 * RAMIFY_HEADER_VALUES_MAX + 64)
         length += (size_t)sprintf(text + length, ",1");
     length += (size_t)sprintf(text + length, "]}");
     size_t size;
     unsigned char *bytes =
         model_file_join_text(text, length, true, (const unsigned char *)text, 64, &size);
     assert_int_equal(try_bytes(context, bytes, size), RAMIFY_ERROR_FORMAT);
-    assert_non_null(strstr(ramify_message(context), "JSON values, expected at most 4096"));
+    assert_non_null(strstr(ramify_message(context), "JSON values, expected at most 65536"));
     free(bytes);
     free(text);
     ramify_context_destroy(&context);
@@ -300,19 +300,19 @@ static void test_many_values(void **state) {
 static void test_many_tensors(void **state) {
     (void)state;
     ramify_context *context = new_context();
-    char text[8192];
+    const size_t count = RAMIFY_TENSORS_MAX;
+    char *text = malloc(count * 16 + 64);
     size_t length = (size_t)sprintf(text, "{\"__metadata__\":{}");
-    for (int i = 0; i < 65; i++)
-        length += (size_t)sprintf(
-            text + length, ",\"t%d\":{\"dtype\":\"U8\",\"shape\":[64],\"data_offsets\":[%d,%d]}", i,
-            i * 64, i * 64 + 64);
+    for (size_t i = 0; i < count; i++)
+        length += (size_t)sprintf(text + length, ",\"t%zu\":{}", i);
     length += (size_t)sprintf(text + length, "}");
-    unsigned char data[65 * 64] = {0};
+    unsigned char data[64] = {0};
     size_t size;
     unsigned char *bytes = model_file_join_text(text, length, true, data, sizeof data, &size);
     assert_int_equal(try_bytes(context, bytes, size), RAMIFY_ERROR_FORMAT);
-    assert_non_null(strstr(ramify_message(context), "header: more than 64 tensors"));
+    assert_non_null(strstr(ramify_message(context), "header: more than 8192 tensors"));
     free(bytes);
+    free(text);
     ramify_context_destroy(&context);
 }
 
