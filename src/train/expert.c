@@ -4,6 +4,7 @@
  * side by side. */
 
 #include "expert.h"
+#include "loss.h"
 #include "memory.h"
 #include "progress.h"
 #include "random.h"
@@ -39,9 +40,7 @@ typedef struct fit {
     float *average;          /* floats + theta, or NULL */
     float *x, *dx;           /* batch x stride */
     float *dy;               /* members x batch x outputs */
-    float *loss, *weight;    /* batch */
-    uint32_t *label;         /* batch */
-    float *soft;             /* batch x classes, or NULL */
+    ramify_loss_room room;   /* of batch rows */
     float *scratch;
     uint64_t step;
 } fit;
@@ -62,40 +61,13 @@ static void gather(const fit *f, const uint32_t *rows, size_t count, float *x) {
 /* dy of all members from their outputs y; both (members*count) x outputs. */
 static void loss_gradient(fit *f, const uint32_t *rows, const float *row_weight, size_t count,
                           const float *y) {
-    const ramify_problem *problem = f->problem;
     size_t members = f->shape->members;
     float share = 1.0f / (float)(members * count);
-    for (size_t i = 0; i < count; i++) {
-        f->weight[i] = share * (problem->weight ? problem->weight[rows[i]] : 1.0f) *
-                       (row_weight ? row_weight[i] : 1.0f);
-        if (problem->soft)
-            memcpy(f->soft + i * problem->outputs,
-                   problem->soft + (size_t)rows[i] * problem->outputs,
-                   problem->outputs * sizeof *f->soft);
-        else if (problem->label)
-            f->label[i] = problem->label[rows[i]];
-    }
     memset(f->dy, 0, members * count * f->outputs * sizeof *f->dy);
     for (size_t member = 0; member < members; member++) {
-        const float *from = y + member * count * f->outputs;
-        float *to = f->dy + member * count * f->outputs;
-        if (problem->soft) {
-            problem->kernels->cross_entropy_soft(count, problem->outputs, from, f->outputs, f->soft,
-                                                 problem->outputs, f->weight, f->loss, to,
-                                                 f->outputs);
-            continue;
-        }
-        if (problem->label) {
-            problem->kernels->cross_entropy(count, problem->outputs, from, f->outputs, f->label,
-                                            (float)f->plan->smoothing, f->weight, f->loss, to,
-                                            f->outputs);
-            continue;
-        }
-        for (size_t i = 0; i < count; i++)
-            for (uint32_t t = 0; t < problem->targets; t++)
-                to[i * f->outputs + t] =
-                    f->weight[i] * (from[i * f->outputs + t] -
-                                    problem->target[(size_t)rows[i] * problem->targets + t]);
+        size_t at = member * count * f->outputs;
+        ramify_loss_gradient(f->problem, rows, row_weight, count, share, f->plan->smoothing, y + at,
+                             f->dy + at, f->outputs, &f->room);
     }
 }
 
@@ -131,27 +103,6 @@ static void optimiser_step(fit *f, double rate) {
     optimiser_part(f, encoder->theta + encoder->frequency_at, f->floats + encoder->frequency_at,
                    f->theta - encoder->frequency_at, (float)rate, 0.0f);
     ramify_encoder_tabulate(encoder);
-}
-
-/* Share of the fit that is done, by steps or by time. */
-static double progress_at(const ramify_expert_plan *plan, uint64_t step, uint64_t steps) {
-    double done = (double)step / (double)steps;
-    if (plan->deadline <= 0)
-        return done;
-    if (plan->started >= plan->deadline)
-        return 1; /* what came before has used up the time */
-    double passed = (ramify_seconds() - plan->started) / (plan->deadline - plan->started);
-    passed = passed < 1 ? passed : 1;
-    return done > passed ? done : passed;
-}
-
-static double rate_at(const ramify_expert_plan *plan, double done, uint64_t step, uint64_t steps) {
-    if (done < plan->warm_up)
-        return plan->rate * ((double)step + 1) / (plan->warm_up * (double)steps + 1);
-    if (!plan->cosine)
-        return plan->rate;
-    double part = (done - plan->warm_up) / (1.0 - plan->warm_up);
-    return plan->rate * 0.5 * (1.0 + cos(3.14159265358979323846 * part));
 }
 
 static void take_step(fit *f, const uint32_t *rows, const float *row_weight, size_t count,
@@ -341,9 +292,10 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
                 if (row_weight)
                     weights[i] = row_weight[order[first + i]];
             }
-            double done = progress_at(plan, step, steps);
-            take_step(f, rows, row_weight ? weights : NULL, count,
-                      rate_at(plan, done, step, steps));
+            double done = ramify_schedule_done(step, steps, plan->started, plan->deadline);
+            take_step(
+                f, rows, row_weight ? weights : NULL, count,
+                ramify_schedule_rate(plan->rate, plan->warm_up, plan->cosine, done, step, steps));
             step++;
             report_rows(f, count);
             late = plan->deadline > 0 && done >= 1;
@@ -388,11 +340,11 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
     f.x = ramify_allocate(context, batch * f.stride, sizeof(float));
     f.dx = ramify_allocate(context, batch * f.stride, sizeof(float));
     f.dy = ramify_allocate(context, shape->members * batch * f.outputs, sizeof(float));
-    f.loss = ramify_allocate(context, batch, sizeof(float));
-    f.weight = ramify_allocate(context, batch, sizeof(float));
-    f.label = ramify_allocate(context, batch, sizeof(uint32_t));
+    f.room.loss = ramify_allocate(context, batch, sizeof(float));
+    f.room.weight = ramify_allocate(context, batch, sizeof(float));
+    f.room.label = ramify_allocate(context, batch, sizeof(uint32_t));
     if (problem->soft)
-        f.soft = ramify_allocate(context, batch * problem->outputs, sizeof(float));
+        f.room.soft = ramify_allocate(context, batch * problem->outputs, sizeof(float));
     f.scratch = ramify_allocate(context, ramify_mlp_train_floats(shape, batch), sizeof(float));
     if (plan->average > 0)
         f.average = ramify_allocate(context, all, sizeof(float));
@@ -401,9 +353,9 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
     uint32_t *rows = ramify_allocate(context, batch, sizeof *rows);
     float *weights = ramify_allocate(context, batch, sizeof *weights);
     ramify_status status = RAMIFY_OK;
-    if (!f.gradient || !f.m || !f.v || !f.x || !f.dx || !f.dy || !f.loss || !f.weight || !f.label ||
-        !f.scratch || (problem->soft && !f.soft) || (plan->average > 0 && !f.average) ||
-        !kept.values || !order || !rows || !weights)
+    if (!f.gradient || !f.m || !f.v || !f.x || !f.dx || !f.dy || !f.room.loss || !f.room.weight ||
+        !f.room.label || !f.scratch || (problem->soft && !f.room.soft) ||
+        (plan->average > 0 && !f.average) || !kept.values || !order || !rows || !weights)
         status = RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK) {
         if (f.average) {
@@ -422,9 +374,9 @@ ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_
         if (best)
             *best = kept.score;
     }
-    void *memory[] = {f.soft,      f.gradient, f.m,      f.v,     f.x,       f.dx,
-                      f.dy,        f.loss,     f.weight, f.label, f.scratch, f.average,
-                      kept.values, order,      rows,     weights};
+    void *memory[] = {f.room.soft, f.gradient,  f.m,           f.v,          f.x,       f.dx,
+                      f.dy,        f.room.loss, f.room.weight, f.room.label, f.scratch, f.average,
+                      kept.values, order,       rows,          weights};
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         ramify_release(context, memory[i]);
     return status;

@@ -1,0 +1,559 @@
+/* Plan of a fit: a step's batch, prefix and learning rate follow from its number, so that a fit that
+ * was interrupted goes on where it was. The gradient is paraformer_gradient.c; here it is clipped,
+ * AdamW takes the step, and at regular checks the select rows are scored and the best weights
+ * kept. */
+
+#include "paraformer_fit.h"
+#include "crc32c.h"
+#include "memory.h"
+#include "paraformer_checkpoint.h"
+#include "paraformer_gradient.h"
+#include "paraformer_score.h"
+#include "progress.h"
+#include "random.h"
+#include "status.h"
+#include "threads.h"
+
+#include <math.h>
+#include <string.h>
+
+/* AdamW's usual constants (Kingma, Ba 2015), those of the released training too. */
+#define BETA1   0.9f
+#define BETA2   0.999f
+#define EPSILON 1e-8f
+
+/* Pairs of shard and branch that a batch is cut into: enough for 16 threads, and for few threads to
+ * wait little for the last one. Each has gradients and activations of its own. */
+#define TASKS 16
+
+/* Tokens of a micro-batch: beyond this, a layer's activations leave the cache; below, products lose
+ * to their edges. */
+#define MICRO_TOKENS 512
+
+/* What the context, names and the thread pool may take. */
+#define SMALL_BYTES ((uint64_t)1 << 16)
+
+void ramify_paraformer_plan_init(ramify_paraformer_passes passes, ramify_paraformer_plan *plan) {
+    *plan = (ramify_paraformer_plan){
+        .epochs = 20,
+        .batch = 128,
+        .rate = 1e-3,
+        .warm_up = 0.1,
+        .cosine = true,
+        .decay = 0.05,
+        .smoothing = 0.1,
+        .clip = passes == RAMIFY_PASSES_BOTH ? 0 : 1,
+        .clip_prefix = 1,
+        .average = 0.999,
+        .passes = passes,
+        .first_prefix = 1,
+        .checks = 10,
+        .checkpoint_every = 60,
+    };
+}
+
+const char *ramify_paraformer_plan_error(const ramify_paraformer_plan *plan) {
+    if (plan->epochs < 1 || plan->batch < 1 || plan->checks < 1 || plan->first_prefix < 1)
+        return "epochs, batch, checks and first prefix are at least 1";
+    if (!(plan->rate > 0 && plan->rate <= 1))
+        return "the learning rate is not above 0 and at most 1";
+    if (!(plan->warm_up >= 0 && plan->warm_up < 1))
+        return "the share of warm-up is not between 0 and 1";
+    if (!(plan->decay >= 0) || !(plan->clip >= 0) || !(plan->clip_prefix >= 0))
+        return "weight decay or clipping is negative";
+    if (!(plan->smoothing >= 0 && plan->smoothing < 1) ||
+        !(plan->average >= 0 && plan->average < 1))
+        return "label smoothing or the average's keep factor is not between 0 and 1";
+    return ramify_augmentation_error(&plan->augmentation);
+}
+
+void ramify_paraformer_start(const ramify_paraformer_shape *shape, uint64_t seed,
+                             const ramify_paraformer_weights *weights) {
+    size_t record = ramify_branch_record_bytes(&shape->branch) / sizeof(float);
+    ramify_embedding_initialise(&shape->embedding, seed, weights->embedding);
+    ramify_head_initialise(&shape->head, seed, weights->head);
+    for (uint32_t k = 0; k < shape->branches; k++)
+        ramify_branch_initialise(&shape->branch, seed, k, weights->branch + k * record);
+}
+
+static uint32_t rows_of_micro(const ramify_paraformer_shape *shape, size_t batch) {
+    size_t rows = MICRO_TOKENS / shape->branch.tokens;
+    rows = rows > batch ? batch : rows;
+    return rows > 0 ? (uint32_t)rows : 1;
+}
+
+static uint64_t bytes_of(const ramify_problem *problem, const ramify_paraformer_shape *shape,
+                         const ramify_paraformer_plan *plan, size_t train, size_t select,
+                         const ramify_gradient_plan *gradient, uint32_t workers) {
+    size_t floats = ramify_paraformer_parts_of(shape).floats;
+    return ramify_paraformer_state_bytes(floats, shape->branches, plan->average > 0) +
+           ramify_gradient_bytes(problem, shape, gradient, workers) +
+           ramify_paraformer_score_bytes(problem, shape, select, workers) +
+           (train + plan->batch) * sizeof(uint32_t) +
+           (shape->branches + (uint64_t)1) * 4 * sizeof(double) + SMALL_BYTES;
+}
+
+/* Micro-batches first become as small as they can, as they cost the least; then there are fewer
+ * shards. For any number of threads the same: each is taken to have scratch, up to the most there
+ * can be. */
+static ramify_status plan_gradient(const ramify_problem *problem,
+                                   const ramify_paraformer_shape *shape,
+                                   const ramify_paraformer_plan *plan, size_t train, size_t select,
+                                   ramify_gradient_plan *gradient) {
+    size_t batch = plan->batch < train ? plan->batch : train;
+    *gradient = (ramify_gradient_plan){.tasks = TASKS, .micro = rows_of_micro(shape, batch)};
+    if (plan->memory_bytes == 0)
+        return RAMIFY_OK;
+    for (;;) {
+        uint64_t bytes = bytes_of(problem, shape, plan, train, select, gradient,
+                                  ramify_gradient_workers(shape, gradient));
+        if (bytes <= plan->memory_bytes)
+            return RAMIFY_OK;
+        if (gradient->micro > 1)
+            gradient->micro /= 2;
+        else if (gradient->tasks > 1)
+            gradient->tasks /= 2;
+        else
+            return ramify_fail(problem->context, RAMIFY_ERROR_LIMIT,
+                               "training takes %llu bytes even with one row at a time, more than "
+                               "the bound of %llu",
+                               (unsigned long long)bytes, (unsigned long long)plan->memory_bytes);
+    }
+}
+
+ramify_status ramify_paraformer_need_of(const ramify_problem *problem,
+                                        const ramify_paraformer_shape *shape,
+                                        const ramify_paraformer_plan *plan, size_t train,
+                                        size_t select, ramify_paraformer_need *need) {
+    ramify_gradient_plan gradient;
+    RAMIFY_TRY(plan_gradient(problem, shape, plan, train, select, &gradient));
+    uint32_t most = ramify_gradient_workers(shape, &gradient);
+    uint32_t threads = ramify_threads(problem->context);
+    *need = (ramify_paraformer_need){
+        .bytes = bytes_of(problem, shape, plan, train, select, &gradient,
+                          threads < most ? threads : most),
+        .shards = ramify_gradient_shards(shape->branches, gradient.tasks),
+        .micro = gradient.micro,
+    };
+    return RAMIFY_OK;
+}
+
+typedef struct fit {
+    const ramify_problem *problem;
+    const ramify_paraformer_shape *shape;
+    const ramify_paraformer_plan *plan;
+    ramify_rows train, select;
+    ramify_paraformer_parts parts;
+    ramify_paraformer_state state;
+    ramify_gradient *gradient;
+    uint32_t *order;         /* train.count: the pass's order, as places in train */
+    uint32_t *rows;          /* batch */
+    float **part_gradient;   /* branches + 1: the current step's */
+    double *square;          /* branches + 1: of the parts' gradients */
+    ramify_fit_score *score; /* branches */
+    size_t batch;
+    uint64_t batches;                 /* of a pass */
+    uint64_t prefix_steps, per_epoch; /* steps of pass A and of an epoch */
+    uint64_t steps;
+    uint64_t pass; /* that `order` is of; UINT64_MAX: none */
+    uint32_t fingerprint;
+    double started, written; /* seconds */
+
+    /* Of the current step: */
+    uint32_t branches;
+    bool prefix;              /* of pass A */
+    float factor, rate, keep; /* of the gradient, of the step, of the average */
+} fit;
+
+/* Where a step is. */
+typedef struct place {
+    uint64_t pass;     /* counted from the start; even: A */
+    uint64_t batch;    /* of the pass */
+    uint32_t branches; /* of the prefix */
+} place;
+
+static place place_of(const fit *f, uint64_t step) {
+    uint64_t epoch = step / f->per_epoch, within = step % f->per_epoch;
+    if (within >= f->prefix_steps)
+        return (place){2 * epoch + 1, within - f->prefix_steps, f->shape->branches};
+    uint32_t first = f->plan->first_prefix, prefixes = f->shape->branches - first + 1;
+    return (place){2 * epoch, within / prefixes, first + (uint32_t)(within % prefixes)};
+}
+
+static void find_rows(fit *f, const place *at, size_t *count) {
+    size_t all = f->train.count;
+    if (f->pass != at->pass) {
+        ramify_random random =
+            ramify_random_stream(f->plan->seed, RAMIFY_PURPOSE_SHUFFLE, 0, at->pass);
+        for (size_t i = 0; i < all; i++)
+            f->order[i] = (uint32_t)i;
+        ramify_random_shuffle(&random, f->order, all);
+        f->pass = at->pass;
+    }
+    size_t first = at->batch * f->batch;
+    *count = all - first < f->batch ? all - first : f->batch;
+    for (size_t i = 0; i < *count; i++)
+        f->rows[i] = f->train.row[f->order[first + i]];
+}
+
+/* A part's gradient is summed, and its squares. */
+static ramify_status measure(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    const fit *f = argument;
+    size_t floats;
+    ramify_paraformer_part(&f->parts, (uint32_t)task, &floats);
+    float *gradient = ramify_gradient_part(f->gradient, (uint32_t)task);
+    /* Blocks keep float sums short. */
+    double sum = 0;
+    for (size_t at = 0; at < floats; at += 4096) {
+        size_t count = floats - at < 4096 ? floats - at : 4096;
+        float square;
+        f->problem->kernels->dots(1, 1, count, gradient + at, count, gradient + at, count, NULL,
+                                  &square, 1);
+        sum += (double)square;
+    }
+    f->square[task] = sum;
+    f->part_gradient[task] = gradient;
+    return RAMIFY_OK;
+}
+
+/* One run of parameters with decay or without. */
+typedef struct stretch {
+    size_t from, to;
+    bool decays;
+} stretch;
+
+/* Decay acts on matrices; places, class token, biases and gains are left to the data. */
+static size_t list_layer(const ramify_branch_layer *at, stretch *list) {
+    size_t after_qkv = at->qkv_bias > 0 ? at->qkv_bias : at->out;
+    const stretch all[] = {
+        {0, at->qkv, false},
+        {at->qkv, after_qkv, true},
+        {after_qkv, at->out, false},
+        {at->out, at->out_bias, true},
+        {at->out_bias, at->fc1, false},
+        {at->fc1, at->fc1_bias, true},
+        {at->fc1_bias, at->fc2, false},
+        {at->fc2, at->fc2_bias, true},
+        {at->fc2_bias, at->floats, false},
+    };
+    memcpy(list, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
+static size_t list_shared(const ramify_paraformer_shape *shape, stretch *list) {
+    const ramify_embedding_layout e = ramify_embedding_lay_out(&shape->embedding);
+    const ramify_head_layout h = ramify_head_lay_out(&shape->head);
+    size_t bias = shape->embedding.patch > 0 ? e.bias : e.floats;
+    const stretch all[] = {
+        {0, e.weight, false},
+        {e.weight, bias, true},
+        {bias, e.floats + h.weight, false},
+        {e.floats + h.weight, e.floats + h.weight_bias, true},
+        {e.floats + h.weight_bias, e.floats + h.floats, false},
+    };
+    memcpy(list, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
+static void step_part(const fit *f, uint32_t part, size_t at, float *gradient) {
+    const ramify_kernels *kernels = f->problem->kernels;
+    const ramify_paraformer_state *s = &f->state;
+    uint64_t step = ++s->part_steps[part];
+    const float correction1 = 1.0f - powf(BETA1, (float)step);
+    const float correction2 = 1.0f - powf(BETA2, (float)step);
+    const ramify_branch_layer layer = ramify_branch_layout(&f->shape->branch);
+    uint32_t layers = part == 0 ? 1 : f->shape->branch.depth;
+    stretch list[9];
+    size_t count = part == 0 ? list_shared(f->shape, list) : list_layer(&layer, list);
+    for (uint32_t l = 0; l < layers; l++)
+        for (size_t i = 0; i < count; i++) {
+            size_t from = l * layer.floats * (part > 0) + list[i].from;
+            size_t to = at + from;
+            kernels->adamw(list[i].to - list[i].from, s->weights + to, gradient + from,
+                           s->first + to, s->second + to, f->rate, BETA1, BETA2, EPSILON,
+                           list[i].decays ? (float)f->plan->decay : 0.0f, correction1, correction2);
+        }
+}
+
+static ramify_status move(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    const fit *f = argument;
+    uint32_t part = (uint32_t)task;
+    size_t floats, at = ramify_paraformer_part(&f->parts, part, &floats);
+    bool frozen = f->prefix && f->plan->freeze && part > 0 && part < f->branches;
+    if (part <= f->branches && !frozen) {
+        float *gradient = f->part_gradient[part];
+        for (size_t i = 0; f->factor < 1 && i < floats; i++)
+            gradient[i] *= f->factor;
+        step_part(f, part, at, gradient);
+    }
+    if (f->state.averaged)
+        f->problem->kernels->average(floats, f->state.average + at, f->state.weights + at, f->keep);
+    return RAMIFY_OK;
+}
+
+static ramify_status take_step(fit *f, const place *at, double done) {
+    const ramify_paraformer_plan *plan = f->plan;
+    ramify_context *context = f->problem->context;
+    ramify_paraformer_state *s = &f->state;
+    size_t count;
+    find_rows(f, at, &count);
+    f->branches = at->branches;
+    f->prefix = at->pass % 2 == 0;
+    const ramify_gradient_batch batch = {
+        .rows = f->rows,
+        .count = count,
+        .branches = at->branches,
+        .augmentation = plan->augmentation.height > 0 ? &plan->augmentation : NULL,
+        .seed = plan->seed,
+        .pass = at->pass,
+        .smoothing = plan->smoothing,
+    };
+    const ramify_paraformer_weights weights = ramify_paraformer_weights_in(f->shape, s->weights);
+    double loss, square = 0;
+    RAMIFY_TRY(ramify_gradient_run(f->gradient, &weights, &batch, &loss));
+    RAMIFY_TRY(ramify_parallel(context, at->branches + (size_t)1, measure, f));
+    for (uint32_t part = 0; part <= at->branches; part++)
+        square += f->square[part];
+    if (!isfinite(square))
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "training diverged: the gradient is not finite at step %llu (a smaller "
+                           "learning rate than %g may help)",
+                           (unsigned long long)s->step + 1, plan->rate);
+    double norm = sqrt(square), clip = f->prefix ? plan->clip_prefix : plan->clip;
+    f->factor = clip > 0 && norm > clip ? (float)(clip / norm) : 1.0f;
+    f->rate = (float)ramify_schedule_rate(plan->rate, plan->warm_up, plan->cosine, done, s->step,
+                                          f->steps);
+    /* The first steps are forgotten sooner: the start is no average of anything. */
+    double step = (double)s->step;
+    f->keep = (float)fmin(plan->average, (1 + step) / (10 + step));
+    RAMIFY_TRY(ramify_parallel(context, f->shape->branches + (size_t)1, move, f));
+    s->step++;
+    s->branch_passes += (double)count * at->branches;
+    return RAMIFY_OK;
+}
+
+/* Scores the weights, or their average, and keeps them if they are the best. */
+static ramify_status check(fit *f) {
+    ramify_paraformer_state *s = &f->state;
+    float *vector = s->averaged ? s->average : s->weights;
+    const ramify_paraformer_weights weights = ramify_paraformer_weights_in(f->shape, vector);
+    ramify_fit_score score = {0};
+    if (f->select.count > 0) {
+        RAMIFY_TRY(ramify_paraformer_score(f->problem, f->shape, &weights, f->select, f->score));
+        score = f->score[f->shape->branches - 1];
+    }
+    double criterion = ramify_fit_criterion(f->problem, score);
+    ramify_log(f->problem->context, RAMIFY_LOG_INFO,
+               "step %llu of %llu: select loss %.4g, error %.4g", (unsigned long long)s->step,
+               (unsigned long long)f->steps, score.loss, score.error);
+    if (s->taken && f->select.count > 0 && !f->plan->keep_last && !(criterion < s->criterion))
+        return RAMIFY_OK;
+    memcpy(s->best, vector, s->floats * sizeof *vector);
+    s->score = score;
+    s->criterion = criterion;
+    s->taken = true;
+    return RAMIFY_OK;
+}
+
+static ramify_status write_checkpoint(fit *f, bool now) {
+    double seconds = ramify_seconds();
+    if (!f->plan->checkpoint || (!now && seconds - f->written < f->plan->checkpoint_every))
+        return RAMIFY_OK;
+    double before = f->state.seconds;
+    f->state.seconds = before + seconds - f->started;
+    ramify_status status = ramify_paraformer_checkpoint_write(
+        f->problem->context, f->plan->checkpoint, f->fingerprint, &f->state);
+    f->state.seconds = before;
+    f->written = ramify_seconds();
+    return status;
+}
+
+static ramify_status run(fit *f, bool *late) {
+    const ramify_paraformer_plan *plan = f->plan;
+    ramify_context *context = f->problem->context;
+    ramify_paraformer_state *s = &f->state;
+    /* What a fit took before it was interrupted counts. */
+    double started = plan->started - s->seconds;
+    double deadline = plan->deadline > 0 ? plan->deadline - s->seconds : 0;
+    while (s->step < f->steps && !*late) {
+        const place at = place_of(f, s->step);
+        double done = ramify_schedule_done(s->step, f->steps, started, deadline);
+        RAMIFY_TRY(take_step(f, &at, done));
+        ramify_progress_report(context, "training", (double)s->step, (double)f->steps);
+        *late = plan->deadline > 0 && done >= 1;
+        if (ramify_cancelled(context)) {
+            RAMIFY_TRY(write_checkpoint(f, true));
+            /* What has been learned so far may be the best there is. */
+            RAMIFY_TRY(check(f));
+            return ramify_fail(context, RAMIFY_STOPPED, "stopped");
+        }
+        bool due = !plan->keep_last && done * plan->checks >= s->checks + 1;
+        if (due || s->step == f->steps || *late) {
+            s->checks = (uint32_t)(done * plan->checks);
+            RAMIFY_TRY(check(f));
+        }
+        RAMIFY_TRY(write_checkpoint(f, s->step == f->steps));
+    }
+    return RAMIFY_OK;
+}
+
+/* What decides the bits of a fit. */
+static uint32_t fingerprint_of(const fit *f, const ramify_gradient_plan *gradient) {
+    const ramify_problem *problem = f->problem;
+    const ramify_paraformer_shape *shape = f->shape;
+    const ramify_paraformer_plan *plan = f->plan;
+    const ramify_embedding_shape *e = &shape->embedding;
+    const ramify_branch_shape *b = &shape->branch;
+    const ramify_augmentation *a = &plan->augmentation;
+    const uint64_t whole[] = {plan->epochs,
+                              plan->batch,
+                              plan->cosine,
+                              plan->passes,
+                              plan->first_prefix,
+                              plan->freeze,
+                              plan->checks,
+                              plan->keep_last,
+                              plan->seed,
+                              a->height,
+                              a->breadth,
+                              a->channels,
+                              a->crop,
+                              a->flip,
+                              a->operations,
+                              gradient->tasks,
+                              gradient->micro,
+                              e->width,
+                              e->tokens,
+                              e->plain,
+                              e->height,
+                              e->breadth,
+                              e->channels,
+                              e->patch,
+                              b->depth,
+                              b->width,
+                              b->heads,
+                              b->hidden,
+                              b->plain_skip,
+                              b->qkv_bias,
+                              shape->branches,
+                              shape->head.outputs,
+                              problem->rows,
+                              f->train.count,
+                              f->select.count};
+    const double real[] = {plan->rate, plan->warm_up,     plan->decay,   plan->smoothing,
+                           plan->clip, plan->clip_prefix, plan->average, a->magnitude,
+                           a->erase,   (double)b->epsilon};
+    uint32_t crc = ramify_crc32c(0, whole, sizeof whole);
+    crc = ramify_crc32c(crc, real, sizeof real);
+    crc = ramify_crc32c(crc, problem->kernels->name, strlen(problem->kernels->name));
+    crc = ramify_crc32c(crc, f->train.row, f->train.count * sizeof *f->train.row);
+    crc = ramify_crc32c(crc, f->select.row, f->select.count * sizeof *f->select.row);
+    if (problem->label)
+        crc = ramify_crc32c(crc, problem->label, problem->rows * sizeof *problem->label);
+    if (problem->target)
+        crc = ramify_crc32c(crc, problem->target,
+                            problem->rows * problem->targets * sizeof *problem->target);
+    return ramify_crc32c(crc, problem->plain,
+                         problem->rows * problem->plain_stride * sizeof *problem->plain);
+}
+
+static void copy_weights(const ramify_paraformer_shape *shape,
+                         const ramify_paraformer_weights *from,
+                         const ramify_paraformer_weights *to) {
+    const ramify_paraformer_parts parts = ramify_paraformer_parts_of(shape);
+    memcpy(to->embedding, from->embedding, parts.embedding * sizeof(float));
+    memcpy(to->head, from->head, parts.head * sizeof(float));
+    memcpy(to->branch, from->branch, shape->branches * parts.branch * sizeof(float));
+}
+
+static ramify_status open_fit(fit *f, const ramify_gradient_plan *gradient,
+                              const ramify_paraformer_weights *weights) {
+    ramify_context *context = f->problem->context;
+    const ramify_paraformer_plan *plan = f->plan;
+    size_t parts = f->shape->branches + (size_t)1;
+    RAMIFY_TRY(ramify_paraformer_state_create(context, f->parts.floats, f->shape->branches,
+                                              plan->average > 0, &f->state));
+    RAMIFY_TRY(ramify_gradient_create(f->problem, f->shape, gradient, &f->gradient));
+    f->order = ramify_allocate(context, f->train.count, sizeof *f->order);
+    f->rows = ramify_allocate(context, f->batch, sizeof *f->rows);
+    f->part_gradient = ramify_allocate(context, parts, sizeof *f->part_gradient);
+    f->square = ramify_allocate(context, parts, sizeof *f->square);
+    f->score = ramify_allocate(context, parts, sizeof *f->score);
+    if (!f->order || !f->rows || !f->part_gradient || !f->square || !f->score)
+        return RAMIFY_ERROR_MEMORY;
+    const ramify_paraformer_weights own = ramify_paraformer_weights_in(f->shape, f->state.weights);
+    copy_weights(f->shape, weights, &own);
+    if (f->state.averaged)
+        memcpy(f->state.average, f->state.weights, f->parts.floats * sizeof(float));
+    if (!plan->checkpoint)
+        return RAMIFY_OK;
+    f->fingerprint = fingerprint_of(f, gradient);
+    bool found = false;
+    return plan->resume
+               ? ramify_paraformer_checkpoint_read(context, plan->checkpoint, f->fingerprint,
+                                                   f->steps, &f->state, &found)
+               : RAMIFY_OK;
+}
+
+static void close_fit(fit *f) {
+    ramify_context *context = f->problem->context;
+    ramify_gradient_destroy(context, &f->gradient);
+    ramify_paraformer_state_destroy(context, &f->state);
+    ramify_release(context, f->order);
+    ramify_release(context, f->rows);
+    ramify_release(context, f->part_gradient);
+    ramify_release(context, f->square);
+    ramify_release(context, f->score);
+}
+
+ramify_status ramify_paraformer_fit(const ramify_problem *problem,
+                                    const ramify_paraformer_shape *shape,
+                                    const ramify_paraformer_plan *plan, ramify_rows train,
+                                    ramify_rows select, const ramify_paraformer_weights *weights,
+                                    ramify_fit_score *prefix, ramify_paraformer_result *result) {
+    const char *error = ramify_paraformer_plan_error(plan);
+    if (!error && train.count == 0)
+        error = "there are no training rows";
+    if (!error && plan->first_prefix > shape->branches)
+        error = "the first prefix has more branches than there are";
+    if (error)
+        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "training a Para-Former: %s",
+                           error);
+    ramify_gradient_plan gradient;
+    RAMIFY_TRY(plan_gradient(problem, shape, plan, train.count, select.count, &gradient));
+    double now = ramify_seconds();
+    fit f = {
+        .problem = problem,
+        .shape = shape,
+        .plan = plan,
+        .train = train,
+        .select = select,
+        .parts = ramify_paraformer_parts_of(shape),
+        .batch = plan->batch < train.count ? plan->batch : train.count,
+        .pass = UINT64_MAX,
+        .started = now,
+        .written = now,
+    };
+    f.batches = (train.count + f.batch - 1) / f.batch;
+    if (plan->passes != RAMIFY_PASSES_WHOLE)
+        f.prefix_steps = f.batches * (shape->branches - plan->first_prefix + 1);
+    f.per_epoch = f.prefix_steps + (plan->passes != RAMIFY_PASSES_PREFIXES ? f.batches : 0);
+    f.steps = f.per_epoch * plan->epochs;
+    *result = (ramify_paraformer_result){0};
+    ramify_status status = open_fit(&f, &gradient, weights);
+    if (status == RAMIFY_OK)
+        status = run(&f, &result->late);
+    if (f.state.taken) {
+        const ramify_paraformer_weights best = ramify_paraformer_weights_in(shape, f.state.best);
+        copy_weights(shape, &best, weights);
+        result->score = f.state.score;
+    }
+    result->steps = f.state.step;
+    result->branch_passes = f.state.branch_passes;
+    if (prefix && status == RAMIFY_OK && select.count > 0)
+        status = ramify_paraformer_score(problem, shape, weights, select, prefix);
+    close_fit(&f);
+    return status;
+}

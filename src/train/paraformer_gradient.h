@@ -1,0 +1,73 @@
+#ifndef RAMIFY_TRAIN_PARAFORMER_GRADIENT_H
+#define RAMIFY_TRAIN_PARAFORMER_GRADIENT_H
+/* The gradient of a batch's loss by the weights of a Para-Former's prefix.
+ *
+ * The weights are one vector: embedding, head, branch after branch. Part 0 is embedding and head,
+ * which all prefixes share; part 1 + i is branch i. */
+
+#include "loss.h"
+#include "paraformer_fit.h"
+
+/* Floats of the parts. */
+typedef struct ramify_paraformer_parts {
+    size_t embedding, head; /* of part 0 */
+    size_t branch;          /* of a branch */
+    size_t floats;          /* of all */
+} ramify_paraformer_parts;
+
+ramify_paraformer_parts ramify_paraformer_parts_of(const ramify_paraformer_shape *shape);
+
+/* Where the weights of a vector lie. */
+ramify_paraformer_weights ramify_paraformer_weights_in(const ramify_paraformer_shape *shape,
+                                                       float *vector);
+
+/* Where a part begins, and how long it is. */
+size_t ramify_paraformer_part(const ramify_paraformer_parts *parts, uint32_t part, size_t *floats);
+
+/* Shards of a batch for a prefix of `branches` branches, where `tasks` tasks are aimed at. */
+uint32_t ramify_gradient_shards(uint32_t branches, uint32_t tasks);
+
+/* How a batch is worked on. */
+typedef struct ramify_gradient_plan {
+    uint32_t tasks; /* (shards x branches) aimed at */
+    uint32_t micro; /* rows of a shard at a time */
+} ramify_gradient_plan;
+
+/* Bytes that ramify_gradient_create allocates for some number of workers, at least 1. */
+uint64_t ramify_gradient_bytes(const ramify_problem *problem, const ramify_paraformer_shape *shape,
+                               const ramify_gradient_plan *plan, uint32_t workers);
+
+/* Most tasks there are: no more workers are used. */
+uint32_t ramify_gradient_workers(const ramify_paraformer_shape *shape,
+                                 const ramify_gradient_plan *plan);
+
+/* Memory for gradients of batches. */
+typedef struct ramify_gradient ramify_gradient;
+
+/* Destroy with ramify_gradient_destroy. Borrows the arguments but for the plan. */
+ramify_status ramify_gradient_create(const ramify_problem *problem,
+                                     const ramify_paraformer_shape *shape,
+                                     const ramify_gradient_plan *plan, ramify_gradient **gradient);
+void ramify_gradient_destroy(ramify_context *context, ramify_gradient **gradient);
+
+/* A batch, and what is done with it. */
+typedef struct ramify_gradient_batch {
+    const uint32_t *rows; /* count */
+    size_t count;
+    uint32_t branches;                       /* of the prefix */
+    const ramify_augmentation *augmentation; /* NULL: images as they are */
+    uint64_t seed, pass;                     /* of the augmentation */
+    double smoothing;
+} ramify_gradient_batch;
+
+/* The gradient of the mean loss of the batch, at `weights`. loss: that mean, times the rows'
+ * weights. */
+ramify_status ramify_gradient_run(ramify_gradient *gradient,
+                                  const ramify_paraformer_weights *weights,
+                                  const ramify_gradient_batch *batch, double *loss);
+
+/* After it: the gradient by a part up to the number of branches; it may be changed. To be called
+ * once for each part, which may be side by side. */
+float *ramify_gradient_part(ramify_gradient *gradient, uint32_t part);
+
+#endif
