@@ -11,7 +11,7 @@
 typedef struct work {
     float *z;       /* width x ld: gradient by what a layer puts out, then by what it takes in */
     float *u, *du;  /* width x ld: LN's output, gradient by it */
-    float *turned;  /* ld x max(width, rows of hidden): a matrix with tokens in rows */
+    float *turned;  /* ld x turned_stride(max(width, rows of hidden)): tokens in rows */
     float *active;  /* rows of hidden x ld */
     float *dhidden; /* rows of hidden x ld */
     float *dqkv;    /* 3 width x ld */
@@ -28,6 +28,12 @@ typedef struct work {
     float *inverse;                    /* pad(B) */
 } work;
 
+/* Stride of a matrix with tokens in rows: an odd number of lines. Products walk down its columns, and
+ * powers of two would put these into a few sets of the first cache. */
+static size_t turned_stride(size_t columns) {
+    return (columns / 16 | 1) * 16;
+}
+
 static void carve_work(ramify_carver *carver, const ramify_branch_shape *shape, size_t images,
                        work *w) {
     size_t ld = ramify_branch_stride(shape, images), d = shape->width, heads = shape->heads;
@@ -38,7 +44,7 @@ static void carve_work(ramify_carver *carver, const ramify_branch_shape *shape, 
     w->du = ramify_carve(carver, d * ld);
     if (shape->depth > 1) {
         w->u = ramify_carve(carver, d * ld);
-        w->turned = ramify_carve(carver, ld * (d > chunk ? d : chunk));
+        w->turned = ramify_carve(carver, ld * turned_stride(d > chunk ? d : chunk));
         w->active = ramify_carve(carver, chunk * ld);
         w->dhidden = ramify_carve(carver, chunk * ld);
         w->dqkv = ramify_carve(carver, 3 * d * ld);
@@ -108,12 +114,13 @@ static void backward_rows(const pass *p, size_t outputs, size_t inputs, const fl
     k->matmul(rows, inputs, outputs, dy, lddy, 1, weight, inputs, dx, lddx, accumulate);
 }
 
-/* The same over columns: turned[tokens x inputs] = x^T. dW += dy x^T, db += sums of dy. */
+/* The same over columns: turned[tokens x turned_stride(inputs)] = x^T. dW += dy x^T, db += sums of dy. */
 static void backward_weight(const pass *p, size_t outputs, size_t inputs, const float *dy,
                             const float *turned, float *dweight, size_t stride, float *dbias) {
     const ramify_kernels *k = p->kernels;
     size_t tokens = p->input->images * p->shape->tokens, ld = p->input->ld;
-    k->matmul(outputs, inputs, tokens, dy, ld, 1, turned, inputs, dweight, stride, true);
+    k->matmul(outputs, inputs, tokens, dy, ld, 1, turned, turned_stride(inputs), dweight, stride,
+              true);
     if (dbias)
         k->scale_rows_backward(outputs, ld, dy, ld, NULL, 0, NULL, NULL, dbias, NULL, 0, false);
 }
@@ -293,11 +300,11 @@ static void backward_network(const pass *p, const float *layer, float *gradient,
         rows = hidden - row < RAMIFY_BRANCH_HIDDEN_ROWS ? hidden - row : RAMIFY_BRANCH_HIDDEN_ROWS;
         const float *before = full->hidden + row * ld;
         k->gelu(rows, ld, before, ld, w->active, ld);
-        k->transpose(rows, ld, w->active, ld, w->turned, rows);
+        k->transpose(rows, ld, w->active, ld, w->turned, turned_stride(rows));
         backward_weight(p, d, rows, w->z, w->turned, gradient + at->fc2 + row, hidden, NULL);
         k->matmul(rows, ld, d, layer + at->fc2 + row, 1, hidden, w->z, ld, w->dhidden, ld, false);
         k->gelu_backward(rows, ld, w->dhidden, ld, before, ld, w->dhidden, ld);
-        k->transpose(d, ld, w->u, ld, w->turned, d);
+        k->transpose(d, ld, w->u, ld, w->turned, turned_stride(d));
         backward_weight(p, rows, d, w->dhidden, w->turned, gradient + at->fc1 + row * d, d,
                         gradient + at->fc1_bias + row);
         k->matmul(d, ld, rows, layer + at->fc1 + row * d, 1, d, w->dhidden, ld, w->du, ld, true);
@@ -347,7 +354,7 @@ static void backward_attention(const pass *p, const float *layer, float *gradien
     const work *w = &p->work;
     size_t d = p->shape->width, ld = p->input->ld, images = p->input->images;
     size_t used = images * p->shape->tokens;
-    k->transpose(d, ld, full->mixed, ld, w->turned, d);
+    k->transpose(d, ld, full->mixed, ld, w->turned, turned_stride(d));
     backward_weight(p, d, d, w->z, w->turned, gradient + at->out, d, gradient + at->out_bias);
     k->matmul(d, ld, d, layer + at->out, 1, d, w->z, ld, w->dmixed, ld, false);
     for (size_t h = 0; h < p->shape->heads; h++)
@@ -356,7 +363,7 @@ static void backward_attention(const pass *p, const float *layer, float *gradien
     for (size_t r = 0; r < 3 * d; r++)
         memset(w->dqkv + r * ld + used, 0, (ld - used) * sizeof(float));
     k->scale_rows(d, ld, full->normal1.at, ld, layer + at->gain1, layer + at->bias1, w->u, ld);
-    k->transpose(d, ld, w->u, ld, w->turned, d);
+    k->transpose(d, ld, w->u, ld, w->turned, turned_stride(d));
     backward_weight(p, 3 * d, d, w->dqkv, w->turned, gradient + at->qkv, d,
                     at->qkv_bias > 0 ? gradient + at->qkv_bias : NULL);
     if (!p->shape->plain_skip)
