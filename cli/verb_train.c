@@ -15,7 +15,7 @@ typedef struct train_request {
     ramify_train_options options;
     char *target, *drop; /* lists, ours */
     int task, activation, split_test, periodic, bins, gradient_routing, borrow, averaging, tree,
-        distillation;
+        distillation, augment;
     int kind;
     uint32_t folds;     /* 0: no cross-validation */
     const char *output; /* NULL: only with folds */
@@ -33,7 +33,7 @@ typedef struct train_result {
     const ramify_score *test;        /* NULL without --test */
 } train_result;
 
-static const char *const kind_names[] = {"pathways", "mlp", NULL};
+static const char *const kind_names[] = {"pathways", "mlp", "paraformer", NULL};
 static const char *const task_names[] = {"auto", "regression", "classification", NULL};
 static const char *const tree_names[] = {"kmeans", "dyadic", "random", NULL};
 static const char *const choice_names[] = {
@@ -120,6 +120,7 @@ static void list_options(arguments *list, train_request *request) {
     request->borrow = (int)options->borrow;
     request->averaging = (int)options->averaging;
     request->distillation = (int)options->distillation;
+    request->augment = (int)options->augment;
 
     add_section(list, "What is learned");
     add_list(list, "target", &request->target, "required",
@@ -131,7 +132,8 @@ static void list_options(arguments *list, train_request *request) {
                                           .placeholder = "MODEL",
                                           .unset = "required without --cv",
                                           .help = "the model file to write"});
-    add_names(list, "kind", &request->kind, kind_names, "a tree of experts, or one network");
+    add_names(list, "kind", &request->kind, kind_names,
+              "a tree of experts, one network, or branches");
     add_names(list, "task", &request->task, task_names, "auto: words are classes");
     add_list(list, "drop", &request->drop, "none", "columns not to be used");
     add_text(list, "weight", &options->weight, "COL", "none", "weight of every row");
@@ -177,6 +179,30 @@ static void list_options(arguments *list, train_request *request) {
               "learn from larger networks too");
     add_names(list, "averaging", &request->averaging, choice_names, "average weights over steps");
 
+    add_section(list, "What a Para-Former may be (--kind paraformer)");
+    add_count(list, "branches", &options->branches, "4", "that run side by side");
+    add_count(list, "depth", &options->depth, "2", "layers of a branch");
+    add_count(list, "width", &options->width, "64", "of a token, a multiple of 16");
+    add_count(list, "heads", &options->heads, "4", "of attention");
+    add_count(list, "patch", &options->patch, "at most 64 patches", "pixels on a side of a patch");
+    add_text(list, "skip", &options->skip, "NAME", "normalised",
+             "what layers add to: normalised or plain");
+    add_flag(list, "progressive", &options->progressive, "teach every prefix, then all branches");
+    add_flag(list, "prefixes-only", &options->prefixes_only, "teach the prefixes alone");
+    add_flag(list, "freeze", &options->freeze, "a prefix's step changes its last branch only");
+    add_names(list, "augment", &request->augment, choice_names,
+              "change images at random; on: mirrored too");
+    arguments_add(list, (argument_option){.name = "training-memory",
+                                          .kind = ARGUMENT_SIZE,
+                                          .value = &options->training_bytes,
+                                          .placeholder = "SIZE",
+                                          .unset = "no bound",
+                                          .help = "bound on what its training allocates"});
+    add_text(list, "weights-from", &options->weights_from, "MODEL", "a fresh start",
+             "a Para-Former to start from");
+    add_text(list, "resume", &options->resume, "DIR", "none",
+             "folder for a checkpoint to go on from");
+
     add_section(list, "How it is trained");
     arguments_add(list, (argument_option){.name = "seed",
                                           .kind = ARGUMENT_INTEGER,
@@ -216,6 +242,12 @@ static void finish_options(train_request *request) {
     options->borrow = (ramify_choice)request->borrow;
     options->averaging = (ramify_choice)request->averaging;
     options->distillation = (ramify_choice)request->distillation;
+    options->augment = (ramify_choice)request->augment;
+    ramify_train_options defaults;
+    ramify_train_options_init(&defaults);
+    if (strcmp(options->kind, "paraformer") == 0 &&
+        options->resident_bytes == defaults.resident_bytes)
+        options->resident_bytes = 0; /* the default is for experts */
 }
 
 static int check_request(const train_request *request) {
@@ -335,8 +367,12 @@ static void print_result(const train_request *request, const train_result *resul
            format_count(d, training->report_rows));
     if (training->skipped_rows > 0)
         printf("; %s without a target skipped", format_count(a, training->skipped_rows));
-    printf("\nmodel       %s experts at %s leaves, %s parameters; a row needs %s, %s of memory\n",
-           format_count(a, result->info.modules), format_count(b, result->info.leaves),
+    if (result->info.branches > 0)
+        printf("\nmodel       %s branches", format_count(a, result->info.branches));
+    else
+        printf("\nmodel       %s experts at %s leaves", format_count(a, result->info.modules),
+               format_count(b, result->info.leaves));
+    printf(", %s parameters; a row needs %s, %s of memory\n",
            format_count(c, result->info.parameters),
            format_count(d, result->info.active_parameters),
            format_size((char[PRINTING_ROOM]){0}, result->info.resident_bytes));

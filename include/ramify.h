@@ -414,7 +414,7 @@ RAMIFY_API ramify_status ramify_import(ramify_context *context, const char *path
  * during the call. Column lists are names separated by commas; a name that holds a comma stands in
  * double quotes. */
 typedef struct ramify_train_options {
-    const char *kind;   /* "pathways" (default) or "mlp": one expert, no tree */
+    const char *kind;   /* "pathways" (default), "mlp": one expert, no tree, or "paraformer" */
     const char *target; /* target column, or several separated by commas; required */
     const char *task;   /* "regression", "classification"; NULL: classification if target is text */
     const char *weight; /* column of row weights, >= 0; NULL: all 1 */
@@ -459,6 +459,26 @@ typedef struct ramify_train_options {
     double decay;                   /* decoupled weight decay; negative: by the recipe */
 
     bool controls; /* also train the controls and report them */
+
+    /* A Para-Former (kind "paraformer"): a token per patch of an image, where the table has images
+     * (IDX, or ramify_table_options.image), else per column. Of the options above it takes those of
+     * rows, time, epochs, batch, rate and decay, and of resident_bytes what is not the default. */
+    uint32_t branches;  /* side by side; 0: 4 */
+    uint32_t depth;     /* layers of a branch; 0: 2 */
+    uint32_t width;     /* of a token, a multiple of 16; 0: 64 */
+    uint32_t heads;     /* of attention; 0: 4 */
+    uint32_t patch;     /* pixels on a side; 0: the smallest that gives at most 64 patches */
+    const char *skip;   /* "normalised", as released, or "plain"; NULL: normalised */
+    bool progressive;   /* every prefix of branches is taught, then all together, in every epoch */
+    bool prefixes_only; /* the first of these two passes alone */
+    bool freeze;        /* in that pass, the step for a prefix changes its last branch only */
+    ramify_choice augment;    /* images are changed at random in training: AUTO; mirrored too: ON */
+    uint64_t training_bytes;  /* bound on what the fit allocates; 0: none */
+    const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
+                                 branches in their order; NULL: a fresh start. Sizes that are not
+                                 given are that model's */
+    const char *resume; /* folder for a checkpoint, from which a training with the same options
+                                 and rows goes on; NULL: none */
 } ramify_train_options;
 
 RAMIFY_API void ramify_train_options_init(ramify_train_options *options);

@@ -192,6 +192,16 @@ static ramify_status read_branches(ramify_context *context, ramify_model *model,
     return RAMIFY_OK;
 }
 
+static ramify_status read_experts(ramify_context *context, ramify_model *model,
+                                  const json_t *json) {
+    if (model->branches > 0)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "%s: a model of kind %s has no branches to choose from",
+                           model->source.name, model->kind);
+    RAMIFY_TRY(read_groups(context, model, json_object_get(json, "groups")));
+    return read_tree(context, model, json_object_get(json, "tree"));
+}
+
 static ramify_status read_parts(ramify_context *context, ramify_model *model, const json_t *json) {
     const json_t *schema = json_object_get(json, "schema");
     if (!json_is_object(schema))
@@ -202,14 +212,8 @@ static ramify_status read_parts(ramify_context *context, ramify_model *model, co
     model->outputs = classes ? model->schema->class_count : model->schema->target_count;
     RAMIFY_TRY(read_stem(context, &model->source, json_object_get(json, "stem"),
                          model->schema->column_count, &model->stem));
-    if (strcmp(model->kind, "paraformer") == 0)
-        return read_branches(context, model, json);
-    if (model->branches > 0)
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                           "%s: a model of kind %s has no branches to choose from",
-                           model->source.name, model->kind);
-    RAMIFY_TRY(read_groups(context, model, json_object_get(json, "groups")));
-    RAMIFY_TRY(read_tree(context, model, json_object_get(json, "tree")));
+    RAMIFY_TRY(strcmp(model->kind, "paraformer") == 0 ? read_branches(context, model, json)
+                                                      : read_experts(context, model, json));
     return read_notes(context, model, json_object_get(json, "notes"));
 }
 

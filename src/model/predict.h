@@ -126,7 +126,7 @@ ramify_status ramify_predictor_create_alone(ramify_context *context, ramify_mode
 ramify_status ramify_predictor_run(ramify_predictor *predictor, size_t rows, const double *x,
                                    size_t x_stride, double *y, size_t y_stride);
 
-/* Where at most predictor->rows raw rows end, and what they are predicted as; for measuring notes.
+/* Where raw rows end, and what they are predicted as; for measuring notes.
  *   y         rows x outputs; NULL: no expert is run
  *   leaf      rows: number of the leaf
  *   nearness  rows: squared distance to its prototype; left alone in a model without a tree */

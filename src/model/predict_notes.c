@@ -143,14 +143,19 @@ ramify_status ramify_predictor_run_wanted(ramify_predictor *predictor, size_t ro
 ramify_status ramify_predictor_place(ramify_predictor *predictor, size_t rows, const double *x,
                                      size_t x_stride, double *y, uint32_t *leaf, float *nearness) {
     ramify_predictor *p = predictor;
-    p->nearness = nearness;
-    ramify_status status = place_piece(p, rows, x, x_stride, y, p->model->outputs);
+    size_t outputs = p->model->outputs;
+    ramify_status status = RAMIFY_OK;
+    for (size_t first = 0; first < rows && status == RAMIFY_OK; first += p->rows) {
+        size_t count = rows - first < p->rows ? rows - first : p->rows;
+        p->nearness = nearness + first;
+        status = place_piece(p, count, x + first * x_stride, x_stride,
+                             y ? y + first * outputs : NULL, outputs);
+        for (size_t i = 0; status == RAMIFY_OK && i < p->leaf_count; i++)
+            for (uint32_t r = 0; r < p->leaves[i].count; r++)
+                leaf[first + p->order[p->leaves[i].start + r]] = p->leaves[i].reference.leaf;
+    }
     p->nearness = NULL;
-    RAMIFY_TRY(status);
-    for (size_t i = 0; i < p->leaf_count; i++)
-        for (uint32_t r = 0; r < p->leaves[i].count; r++)
-            leaf[p->order[p->leaves[i].start + r]] = p->leaves[i].reference.leaf;
-    return RAMIFY_OK;
+    return status;
 }
 
 static ramify_status check_rows(ramify_predictor *p, const char *call, size_t rows, const double *x,

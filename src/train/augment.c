@@ -19,6 +19,19 @@ typedef struct change {
     bool whole;             /* pixels go to pixels: only moves and flips */
 } change;
 
+ramify_augmentation ramify_augmentation_usual(uint32_t height, uint32_t breadth, uint32_t channels,
+                                              bool flip, const float *black) {
+    return (ramify_augmentation){.height = height,
+                                 .breadth = breadth,
+                                 .channels = channels,
+                                 .crop = (height < breadth ? height : breadth) / 8,
+                                 .flip = flip,
+                                 .operations = 2,
+                                 .magnitude = 0.5,
+                                 .erase = 0.1,
+                                 .black = black};
+}
+
 const char *ramify_augmentation_error(const ramify_augmentation *augmentation) {
     if (!(augmentation->magnitude >= 0 && augmentation->magnitude <= 1))
         return "the magnitude of changes to images is not between 0 and 1";

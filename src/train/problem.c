@@ -75,7 +75,7 @@ static void plan_columns(const ramify_schema *schema, const bool *missing, ramif
 }
 
 static ramify_status measure_columns(ramify_problem *made, const ramify_match *match,
-                                     ramify_rows train, double *block) {
+                                     ramify_rows train, bool alike, double *block) {
     ramify_context *context = made->context;
     const ramify_schema *schema = match->schema;
     uint32_t columns = schema->column_count;
@@ -95,12 +95,13 @@ static ramify_status measure_columns(ramify_problem *made, const ramify_match *m
                 if (isnan(x))
                     missing[c] = true;
                 else if (!schema->columns[c].categorical)
-                    moments_add(&moment[c], x);
+                    moments_add(&moment[alike ? 0 : c], x);
             }
     }
     for (uint32_t c = 0; c < columns; c++) {
-        made->center[c] = schema->columns[c].categorical ? 0.0 : moments_center(&moment[c]);
-        made->scale[c] = schema->columns[c].categorical ? 1.0 : moments_scale(&moment[c]);
+        const moments *of = &moment[alike ? 0 : c];
+        made->center[c] = schema->columns[c].categorical ? 0.0 : moments_center(of);
+        made->scale[c] = schema->columns[c].categorical ? 1.0 : moments_scale(of);
     }
     plan_columns(schema, missing, made);
     ramify_release(context, moment);
@@ -155,7 +156,8 @@ static void fill_weights(ramify_problem *made, const ramify_column *weight,
 
 ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,
                                     ramify_rows train, ramify_rows select, ramify_rows report,
-                                    const ramify_column *weight, ramify_problem **problem) {
+                                    const ramify_column *weight, bool alike,
+                                    ramify_problem **problem) {
     const ramify_schema *schema = match->schema;
     ramify_problem *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (!made)
@@ -186,7 +188,7 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
     if (table_rows && block && made->column && made->center && made->scale && made->row_memory &&
         made->head_center && made->head_scale && (made->label || made->target) &&
         (made->weight || !weight))
-        status = measure_columns(made, match, train, block);
+        status = measure_columns(made, match, train, alike, block);
     if (status == RAMIFY_OK) {
         made->plain = ramify_allocate(context, made->rows * made->plain_stride, sizeof(float));
         if (!made->plain)

@@ -46,10 +46,12 @@ typedef struct ramify_problem {
 
 /* Makes the problem from rows of the table (table row indices; all with their targets present). The
  * problem's rows are numbered train, then select, then report, in the order given. weight: column
- * of row weights, or NULL. Free with ramify_problem_destroy. */
+ * of row weights, or NULL. alike: all columns get one center and one scale, as pixels do. Free with
+ * ramify_problem_destroy. */
 ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,
                                     ramify_rows train, ramify_rows select, ramify_rows report,
-                                    const ramify_column *weight, ramify_problem **problem);
+                                    const ramify_column *weight, bool alike,
+                                    ramify_problem **problem);
 
 /* A copy with `added` further training rows, whose plain features are 0 and whose targets are to be
  * set. In a classification `soft` is made, to be set for every training row. A new row weighs as

@@ -6,6 +6,7 @@
 #include "crc32c.h"
 #include "finish.h"
 #include "memory.h"
+#include "paraformer_train.h"
 #include "progress.h"
 #include "routing.h"
 #include "score.h"
@@ -33,9 +34,10 @@ typedef struct session {
     ramify_recipe recipe;
     ramify_grow_plan grow; /* for learned_from() */
     ramify_root *root;
-    float *features; /* problem rows x pad(features) */
-    float *points;   /* problem rows x pad(routes) */
-    float *route;    /* routes x pad(plain), or NULL */
+    ramify_paraformer_trained *paraformer; /* in the place of root and tree */
+    float *features;                       /* problem rows x pad(features) */
+    float *points;                         /* problem rows x pad(routes) */
+    float *route;                          /* routes x pad(plain), or NULL */
     uint32_t routes;
     ramify_grown *grown;
     uint64_t skipped;
@@ -49,6 +51,7 @@ static void session_clear(session *s) {
     ramify_release(context, s->points);
     ramify_release(context, s->features);
     ramify_root_destroy(context, &s->root);
+    ramify_paraformer_trained_destroy(context, &s->paraformer);
     ramify_problem_destroy(context, &s->enlarged);
     ramify_problem_destroy(context, &s->problem);
     ramify_split_destroy(context, &s->split);
@@ -146,6 +149,10 @@ static ramify_status split_rows(session *s, const uint32_t *given, size_t given_
     return status;
 }
 
+static bool is_paraformer(const session *s) {
+    return strcmp(s->options->kind, "paraformer") == 0;
+}
+
 static ramify_status prepare(session *s, const uint32_t *given, size_t given_count) {
     const ramify_train_options *options = s->options;
     ramify_schema_request request = {
@@ -165,8 +172,9 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     ramify_rows train = {s->split->train, s->split->train_count};
     ramify_rows select = {s->split->select, s->split->select_count};
     ramify_rows report = {s->split->report, s->split->report_count};
-    RAMIFY_TRY(
-        ramify_problem_create(s->context, s->match, train, select, report, weight, &s->problem));
+    bool alike = is_paraformer(s) && s->table->image[0] > 0;
+    RAMIFY_TRY(ramify_problem_create(s->context, s->match, train, select, report, weight, alike,
+                                     &s->problem));
     ramify_recipe_make(s->problem, options, &s->recipe);
     ramify_log(s->context, RAMIFY_LOG_INFO, "%zu rows train, %zu choose, %zu report", train.count,
                select.count, report.count);
@@ -249,9 +257,15 @@ static ramify_status grow_tree(session *s) {
     return RAMIFY_OK;
 }
 
-/* Root and tree; on a stop, what there is so far. */
+/* Root and tree, or branches; on a stop, what there is so far. */
 static ramify_status learn(session *s) {
     double root_deadline = 0;
+    if (is_paraformer(s)) {
+        ramify_status status = ramify_paraformer_train(
+            s->problem, s->options, s->table->image, ramify_seconds(), s->deadline, &s->paraformer);
+        s->stopped = status == RAMIFY_STOPPED && s->paraformer;
+        return s->stopped ? RAMIFY_OK : status;
+    }
     if (s->deadline > 0)
         root_deadline =
             s->recipe.tree ? s->started + 0.7 * (s->deadline - s->started) : s->deadline;
@@ -291,21 +305,34 @@ static json_t *score_json(const ramify_score *score) {
     return json;
 }
 
-/* The keys of ramify.config that training adds. NULL when out of memory. */
-static json_t *config_json(const session *s, double temperature, const ramify_score *score) {
+/* How root and tree were trained. */
+static json_t *recipe_json(const session *s) {
     const ramify_train_options *options = s->options;
     const ramify_design *design = &s->root->design;
+    return json_pack("{s:{s:s, s:b, s:i, s:b, s:i, s:i, s:f, s:f, s:f, s:s}}", "recipe", "isa",
+                     ramify_isa(s->context), "bins", (int)design->encoder.bins, "frequencies",
+                     (int)design->encoder.frequencies, "distilled", s->enlarged != NULL, "epochs",
+                     (int)s->root->plan.epochs, "batch", (int)s->root->plan.batch, "rate",
+                     s->root->plan.rate, "decay", s->root->plan.decay, "validation",
+                     options->validation, "tree", options->tree);
+}
+
+/* The keys of ramify.config that training adds. NULL when out of memory. */
+static json_t *config_json(const session *s, double temperature, const ramify_score *score) {
+    json_t *json =
+        s->paraformer ? ramify_paraformer_recipe_json(s->problem, s->paraformer) : recipe_json(s);
     char print[16];
     snprintf(print, sizeof print, "%08x", (unsigned)fingerprint(s->problem));
-    json_t *json = json_pack(
-        "{s:I, s:s, s:{s:I, s:I, s:I}, s:{s:s, s:b, s:i, s:b, s:i, s:i, s:f, s:f, s:f, s:s}}",
-        "seed", (json_int_t)(options->seed & INT64_MAX), "fingerprint", print, "rows", "train",
-        (json_int_t)s->problem->train.count, "select", (json_int_t)s->problem->select.count,
-        "report", (json_int_t)s->problem->report.count, "recipe", "isa", ramify_isa(s->context),
-        "bins", (int)design->encoder.bins, "frequencies", (int)design->encoder.frequencies,
-        "distilled", s->enlarged != NULL, "epochs", (int)s->root->plan.epochs, "batch",
-        (int)s->root->plan.batch, "rate", s->root->plan.rate, "decay", s->root->plan.decay,
-        "validation", options->validation, "tree", options->tree);
+    json_t *rest = json_pack(
+        "{s:I, s:s, s:{s:I, s:I, s:I}}", "seed", (json_int_t)(s->options->seed & INT64_MAX),
+        "fingerprint", print, "rows", "train", (json_int_t)s->problem->train.count, "select",
+        (json_int_t)s->problem->select.count, "report", (json_int_t)s->problem->report.count);
+    bool made = json && rest && json_object_update(json, rest) == 0;
+    json_decref(rest);
+    if (!made) {
+        json_decref(json);
+        return NULL;
+    }
     if (json && s->problem->label)
         json_object_set_new(json, "temperature", json_real(temperature));
     if (json && s->grown)
@@ -322,6 +349,12 @@ static ramify_status finish_model(session *s, double temperature, const ramify_s
     json_t *config = config_json(s, temperature, score);
     if (!config)
         return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for the model's config");
+    if (s->paraformer) {
+        ramify_status written =
+            ramify_paraformer_finish(s->problem, s->paraformer, notes, config, model);
+        json_decref(config);
+        return written;
+    }
     ramify_parts parts = {
         .kind = s->options->kind,
         .problem = s->problem,
@@ -344,7 +377,10 @@ static ramify_status make_model(session *s, ramify_model **model, ramify_score *
     ramify_model *blank = NULL;
     ramify_annotation *annotation = NULL;
     double temperature;
-    RAMIFY_TRY(ramify_temperature_fit(s->problem, s->root, s->grown, &temperature));
+    if (s->paraformer)
+        temperature = s->paraformer->temperature;
+    else
+        RAMIFY_TRY(ramify_temperature_fit(s->problem, s->root, s->grown, &temperature));
     RAMIFY_TRY(finish_model(s, temperature, NULL, NULL, &blank));
     ramify_status status = ramify_score_model(s->context, blank, s->match, s->split->report,
                                               s->split->report_count, score, NULL);

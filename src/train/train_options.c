@@ -40,13 +40,15 @@ static bool choice_known(ramify_choice choice) {
 
 ramify_status ramify_train_options_check(ramify_context *context,
                                          const ramify_train_options *options) {
-    static const char *const kinds[] = {"pathways", "mlp", NULL};
+    static const char *const kinds[] = {"pathways", "mlp", "paraformer", NULL};
+    static const char *const skips[] = {"normalised", "plain", NULL};
     static const char *const tasks[] = {"regression", "classification", NULL};
     static const char *const trees[] = {"kmeans", "dyadic", "random", NULL};
     ramify_status bad = RAMIFY_ERROR_ARGUMENT;
     uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count;
     if (!options->kind || !one_of(options->kind, kinds))
-        return ramify_fail(context, bad, "kind \"%s\" is not known: use pathways or mlp",
+        return ramify_fail(context, bad,
+                           "kind \"%s\" is not known: use pathways, mlp or paraformer",
                            options->kind ? options->kind : "");
     if (!options->target || options->target[0] == '\0')
         return ramify_fail(context, bad, "no target column is named: say which with --target");
@@ -84,9 +86,27 @@ ramify_status ramify_train_options_check(ramify_context *context,
         return ramify_fail(context, bad,
                            "decay is %g: use a negative number (by the recipe) or 0 to 10",
                            options->decay);
+    if (options->skip && !one_of(options->skip, skips))
+        return ramify_fail(context, bad, "skip \"%s\" is not known: use normalised or plain",
+                           options->skip);
+    bool branches = strcmp(options->kind, "paraformer") == 0;
+    if (branches && options->controls)
+        return ramify_fail(context, bad,
+                           "there are no controls of a paraformer: compare it with a serial one "
+                           "(1 branch), or with kind mlp");
+    if (!branches && (options->branches > 0 || options->depth > 0 || options->width > 0 ||
+                      options->heads > 0 || options->patch > 0 || options->skip ||
+                      options->progressive || options->prefixes_only || options->freeze ||
+                      options->training_bytes > 0 || options->weights_from || options->resume))
+        return ramify_fail(
+            context, bad,
+            "branches, depth, width, heads, patch, skip, progressive, prefixes only, "
+            "freeze, a bound on training, weights to start from and a folder to "
+            "resume from are options of kind paraformer, and the kind is %s",
+            options->kind);
     const ramify_choice choices[] = {
-        options->split_test, options->periodic,  options->bins,        options->gradient_routing,
-        options->borrow,     options->averaging, options->distillation};
+        options->split_test, options->periodic,  options->bins,         options->gradient_routing,
+        options->borrow,     options->averaging, options->distillation, options->augment};
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
         if (!choice_known(choices[i]))
             return ramify_fail(context, bad, "choice %d is neither auto, on nor off",

@@ -73,7 +73,7 @@ void toy_problem(toy *t, size_t train, size_t select, const char *task, const ch
         weight ? &t->table->columns[ramify_table_find(t->table, weight, strlen(weight))] : NULL;
     ramify_rows rest = {row + train + select, t->rows - train - select};
     assert_int_equal(ramify_problem_create(t->context, t->match, (ramify_rows){row, train},
-                                           (ramify_rows){row + train, select}, rest, column,
+                                           (ramify_rows){row + train, select}, rest, column, false,
                                            &t->problem),
                      RAMIFY_OK);
     free(row);

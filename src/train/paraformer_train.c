@@ -1,0 +1,377 @@
+#include "paraformer_train.h"
+#include "draft.h"
+#include "memory.h"
+#include "model.h"
+#include "paraformer_file.h"
+#include "status.h"
+#include "temperature.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Where the user says nothing: the released shape's depth, and sizes for small images and tables. */
+#define BRANCHES 4
+#define DEPTH    2
+#define WIDTH    64
+#define HEADS    4
+/* The hidden layer is so many times as wide as a token, as in every vision transformer. */
+#define HIDDEN_FACTOR 4
+#define EPSILON       1e-5f
+/* The default patch is the smallest that leaves an image at most so many. */
+#define PATCHES_MOST 64
+/* Fewer select rows than this say less about sureness than the training did (temperature.c). */
+#define TEMPERATURE_ROWS 100
+
+static uint32_t choose(uint32_t given, uint32_t otherwise) {
+    return given > 0 ? given : otherwise;
+}
+
+/* The smallest patch that divides both sides and leaves few enough patches. */
+static uint32_t default_patch(const uint32_t image[3]) {
+    uint32_t side = image[0] < image[1] ? image[0] : image[1];
+    for (uint32_t patch = 1; patch < side; patch++)
+        if (image[0] % patch == 0 && image[1] % patch == 0 &&
+            (uint64_t)(image[0] / patch) * (image[1] / patch) <= PATCHES_MOST)
+            return patch;
+    return side;
+}
+
+static ramify_status shape_images(const ramify_problem *problem, uint32_t patch,
+                                  const uint32_t image[3], ramify_embedding_shape *shape) {
+    uint64_t pixels = (uint64_t)image[0] * image[1] * image[2];
+    if (problem->stem.columns != pixels || problem->stem.plain != pixels)
+        return ramify_fail(
+            problem->context, RAMIFY_ERROR_DATA,
+            "images of %u x %u x %u numbers and %u input columns, of which some have "
+            "gaps or words: give images alone, or leave --image out",
+            image[0], image[1], image[2], problem->stem.columns);
+    shape->patch = choose(patch, default_patch(image));
+    if (image[0] % shape->patch != 0 || image[1] % shape->patch != 0)
+        return ramify_fail(
+            problem->context, RAMIFY_ERROR_ARGUMENT,
+            "patches of %u pixels do not cover an image of %u x %u: use a divisor of "
+            "both (--patch)",
+            shape->patch, image[0], image[1]);
+    shape->height = image[0];
+    shape->breadth = image[1];
+    shape->channels = image[2];
+    shape->tokens = (image[0] / shape->patch) * (image[1] / shape->patch) + 1;
+    return RAMIFY_OK;
+}
+
+static ramify_status make_shape(const ramify_problem *problem, const ramify_train_options *options,
+                                const uint32_t image[3], const ramify_model *from,
+                                ramify_paraformer_trained *t) {
+    ramify_paraformer_shape *shape = &t->shape;
+    ramify_embedding_shape *embedding = &shape->embedding;
+    const ramify_branch_shape *old = from ? &from->paraformer.branch : NULL;
+    ramify_branch_shape *branch = &shape->branch;
+    embedding->plain = problem->stem.plain;
+    if (image[0] > 0) {
+        uint32_t patch = choose(options->patch, from ? from->paraformer.embedding.patch : 0);
+        RAMIFY_TRY(shape_images(problem, patch, image, embedding));
+    } else {
+        embedding->tokens = problem->stem.columns + 1;
+        t->column = ramify_allocate(problem->context, problem->stem.plain, sizeof *t->column);
+        if (!t->column)
+            return RAMIFY_ERROR_MEMORY;
+        ramify_paraformer_columns(&problem->stem, t->column);
+        embedding->column = t->column;
+    }
+    shape->branches = choose(options->branches, from ? from->paraformer.branches : BRANCHES);
+    *branch = (ramify_branch_shape){
+        .depth = choose(options->depth, old ? old->depth : DEPTH),
+        .width = choose(options->width, old ? old->width : WIDTH),
+        .heads = choose(options->heads, old ? old->heads : HEADS),
+        .tokens = embedding->tokens,
+        .plain_skip = options->skip ? strcmp(options->skip, "plain") == 0 : old && old->plain_skip,
+        .qkv_bias = old && old->qkv_bias,
+        .epsilon = old ? old->epsilon : EPSILON,
+    };
+    branch->hidden =
+        old && old->width == branch->width ? old->hidden : HIDDEN_FACTOR * branch->width;
+    const char *error = ramify_branch_shape_error(branch);
+    if (error || shape->branches > RAMIFY_BRANCHES_MAX)
+        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "%s",
+                           error ? error : "there may be up to 256 branches");
+    embedding->width = shape->head.width = branch->width;
+    shape->head.epsilon = branch->epsilon;
+    shape->head.outputs = problem->outputs;
+    return RAMIFY_OK;
+}
+
+static ramify_status allocate_weights(ramify_context *context, ramify_paraformer_trained *t) {
+    size_t embedding = ramify_embedding_lay_out(&t->shape.embedding).floats;
+    size_t head = ramify_head_lay_out(&t->shape.head).floats, all;
+    size_t branch = ramify_branch_record_bytes(&t->shape.branch) / sizeof(float);
+    if (!ramify_size_multiply(branch, t->shape.branches, &all))
+        return ramify_fail(context, RAMIFY_ERROR_MEMORY, "the weights cannot be addressed");
+    t->memory = ramify_allocate_zeroed(context, embedding + head + all, sizeof *t->memory);
+    t->prefix = ramify_allocate_zeroed(context, t->shape.branches, sizeof *t->prefix);
+    if (!t->memory || !t->prefix)
+        return RAMIFY_ERROR_MEMORY;
+    t->weights = (ramify_paraformer_weights){.embedding = t->memory,
+                                             .head = t->memory + embedding,
+                                             .branch = t->memory + embedding + head};
+    return RAMIFY_OK;
+}
+
+static ramify_status check_same(ramify_context *context, const ramify_model *from, const char *what,
+                                uint32_t found, uint32_t expected) {
+    if (found == expected)
+        return RAMIFY_OK;
+    return ramify_fail(
+        context, RAMIFY_ERROR_ARGUMENT,
+        "%s: its %s is %u, that of the model to train is %u: weights cannot be taken "
+        "over (--weights-from)",
+        from->source.name, what, found, expected);
+}
+
+/* Starts from another model's weights: its embedding, its layers in their order, dealt to branches of
+ * the new depth, and, where it predicts as much, its head. What is left keeps its fresh start. */
+static ramify_status take_weights(ramify_context *context, ramify_model *from,
+                                  ramify_paraformer_trained *t) {
+    const ramify_paraformer_shape *old = &from->paraformer, *new = &t->shape;
+    const ramify_embedding_shape *was = &old->embedding, *is = &new->embedding;
+    RAMIFY_TRY(check_same(context, from, "tokens' width", was->width, is->width));
+    RAMIFY_TRY(check_same(context, from, "number of tokens", was->tokens, is->tokens));
+    RAMIFY_TRY(check_same(context, from, "number of inputs", was->plain, is->plain));
+    RAMIFY_TRY(check_same(context, from, "patch", was->patch, is->patch));
+    RAMIFY_TRY(check_same(context, from, "hidden width", old->branch.hidden, new->branch.hidden));
+    RAMIFY_TRY(
+        check_same(context, from, "bias of attention", old->branch.qkv_bias, new->branch.qkv_bias));
+    memcpy(t->weights.embedding, from->embedding,
+           ramify_embedding_lay_out(is).floats * sizeof *from->embedding);
+    if (old->head.outputs == new->head.outputs)
+        memcpy(t->weights.head, from->head,
+               ramify_head_lay_out(&new->head).floats * sizeof *from->head);
+    size_t layer = ramify_branch_layout(&new->branch).floats;
+    size_t all = (size_t) new->branches *new->branch.depth, next = 0;
+    ramify_traffic traffic = {0};
+    for (uint32_t i = 0; i < old->branches && next < all; i++) {
+        const void *record;
+        uint32_t slot;
+        RAMIFY_TRY(ramify_store_acquire(context, from, &from->experts, &from->branch[i], false,
+                                        &traffic, &record, &slot));
+        size_t count = all - next < old->branch.depth ? all - next : old->branch.depth;
+        memcpy(t->weights.branch + next * layer, record, count * layer * sizeof(float));
+        ramify_store_release(from, &from->experts, slot);
+        next += count;
+    }
+    return RAMIFY_OK;
+}
+
+/* What a plan borrows. */
+typedef struct borrowed {
+    float black[RAMIFY_IMAGE_CHANNELS_MAX]; /* plain feature of the pixel value 0 */
+    char checkpoint[4096];
+} borrowed;
+
+static ramify_status make_plan(const ramify_problem *problem, const ramify_train_options *options,
+                               double started, double deadline, ramify_paraformer_trained *t,
+                               borrowed *b) {
+    ramify_paraformer_plan *plan = &t->plan;
+    ramify_paraformer_passes passes = RAMIFY_PASSES_WHOLE;
+    if (options->prefixes_only)
+        passes = RAMIFY_PASSES_PREFIXES;
+    else if (options->progressive)
+        passes = RAMIFY_PASSES_BOTH;
+    ramify_paraformer_plan_init(passes, plan);
+    plan->epochs = choose(options->epochs, plan->epochs);
+    plan->batch = choose(options->batch, plan->batch);
+    plan->rate = options->rate > 0 ? options->rate : plan->rate;
+    plan->decay = options->decay >= 0 ? options->decay : plan->decay;
+    plan->freeze = options->freeze;
+    plan->seed = options->seed;
+    plan->started = started;
+    plan->deadline = deadline;
+    plan->memory_bytes = options->training_bytes;
+    const ramify_embedding_shape *image = &t->shape.embedding;
+    if (image->patch > 0 && options->augment != RAMIFY_CHOICE_OFF) {
+        for (uint32_t c = 0; c < image->channels; c++)
+            b->black[c] = (float)(-problem->center[0] / problem->scale[0]);
+        plan->augmentation =
+            ramify_augmentation_usual(image->height, image->breadth, image->channels,
+                                      options->augment == RAMIFY_CHOICE_ON, b->black);
+    }
+    if (options->resume) {
+        int length = snprintf(b->checkpoint, sizeof b->checkpoint, "%s/paraformer.checkpoint",
+                              options->resume);
+        if (length < 0 || (size_t)length >= sizeof b->checkpoint)
+            return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT,
+                               "the name of the folder to resume from is too long");
+        plan->checkpoint = b->checkpoint;
+        plan->resume = true;
+    }
+    const char *error = ramify_paraformer_plan_error(plan);
+    if (error)
+        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "%s", error);
+    return ramify_paraformer_need_of(problem, &t->shape, plan, problem->train.count,
+                                     problem->select.count, &t->need);
+}
+
+/* One factor for the outputs makes the probabilities fit on select rows. */
+static ramify_status cool(const ramify_problem *problem, ramify_paraformer_trained *t) {
+    ramify_context *context = problem->context;
+    ramify_rows select = problem->select;
+    size_t stride = ramify_pad(problem->outputs);
+    const ramify_head_layout at = ramify_head_lay_out(&t->shape.head);
+    t->temperature = 1;
+    if (!problem->label || select.count < TEMPERATURE_ROWS)
+        return RAMIFY_OK;
+    float *output = ramify_allocate(context, select.count * stride, sizeof *output);
+    uint32_t *label = ramify_allocate(context, select.count, sizeof *label);
+    float *weight = problem->weight ? ramify_allocate(context, select.count, sizeof *weight) : NULL;
+    ramify_status status =
+        output && label && (weight || !problem->weight) ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = ramify_paraformer_outputs(problem, &t->shape, &t->weights, select,
+                                           t->shape.branches, output);
+    if (status == RAMIFY_OK) {
+        for (size_t i = 0; i < select.count; i++) {
+            label[i] = problem->label[select.row[i]];
+            if (weight)
+                weight[i] = problem->weight[select.row[i]];
+        }
+        double factor = ramify_temperature_factor(output, stride, problem->outputs, label, weight,
+                                                  select.count);
+        t->temperature = 1 / factor;
+        for (size_t i = at.weight; i < at.floats; i++)
+            t->weights.head[i] *= (float)factor;
+    }
+    ramify_release(context, output);
+    ramify_release(context, label);
+    ramify_release(context, weight);
+    return status;
+}
+
+/* The model that weights are taken over from. */
+static ramify_status open_start(ramify_context *context, const char *path, ramify_model **from) {
+    ramify_open_options options;
+    ramify_open_options_init(&options);
+    RAMIFY_TRY(ramify_open(context, path, &options, from));
+    if (ramify_model_paraformer(*from))
+        return RAMIFY_OK;
+    ramify_status status =
+        ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                    "%s: a model of kind %s has no weights for a paraformer (--weights-from)", path,
+                    (*from)->kind);
+    ramify_close(from);
+    return status;
+}
+
+ramify_status ramify_paraformer_train(const ramify_problem *problem,
+                                      const ramify_train_options *options, const uint32_t image[3],
+                                      double started, double deadline,
+                                      ramify_paraformer_trained **trained) {
+    ramify_context *context = problem->context;
+    ramify_model *from = NULL;
+    borrowed b = {0};
+    *trained = NULL;
+    ramify_paraformer_trained *t = ramify_allocate_zeroed(context, 1, sizeof *t);
+    if (!t)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status status =
+        options->weights_from ? open_start(context, options->weights_from, &from) : RAMIFY_OK;
+    if (status == RAMIFY_OK)
+        status = make_shape(problem, options, image, from, t);
+    if (status == RAMIFY_OK)
+        status = allocate_weights(context, t);
+    if (status == RAMIFY_OK) {
+        ramify_paraformer_start(&t->shape, options->seed, &t->weights);
+        if (from)
+            status = take_weights(context, from, t);
+    }
+    ramify_close(&from);
+    if (status == RAMIFY_OK)
+        status = make_plan(problem, options, started, deadline, t, &b);
+    if (status == RAMIFY_OK) {
+        ramify_log(context, RAMIFY_LOG_INFO,
+                   "%u branches of %u layers, width %u, %u tokens; training takes %llu bytes",
+                   t->shape.branches, t->shape.branch.depth, t->shape.branch.width,
+                   t->shape.branch.tokens, (unsigned long long)t->need.bytes);
+        status = ramify_paraformer_fit(problem, &t->shape, &t->plan, problem->train,
+                                       problem->select, &t->weights, NULL, &t->result);
+    }
+    bool stopped = status == RAMIFY_STOPPED && t->result.steps > 0;
+    if (status == RAMIFY_OK || stopped) {
+        t->plan.augmentation.black = NULL; /* was ours */
+        t->plan.checkpoint = NULL;
+        ramify_status rest = cool(problem, t);
+        if (rest == RAMIFY_OK)
+            rest = ramify_paraformer_score(problem, &t->shape, &t->weights, problem->report,
+                                           t->prefix);
+        status = rest == RAMIFY_OK ? status : rest;
+    }
+    if (status != RAMIFY_OK && !stopped)
+        ramify_paraformer_trained_destroy(context, &t);
+    *trained = t;
+    return status;
+}
+
+void ramify_paraformer_trained_destroy(ramify_context *context,
+                                       ramify_paraformer_trained **trained) {
+    if (!*trained)
+        return;
+    ramify_release(context, (*trained)->memory);
+    ramify_release(context, (*trained)->prefix);
+    ramify_release(context, (*trained)->column);
+    ramify_release(context, *trained);
+    *trained = NULL;
+}
+
+static json_t *prefixes_json(const ramify_problem *problem, const ramify_paraformer_trained *t) {
+    json_t *list = json_array();
+    for (uint32_t k = 0; list && k < t->shape.branches; k++) {
+        const ramify_fit_score *score = &t->prefix[k];
+        json_t *one;
+        if (problem->label)
+            one = json_pack("{s:i, s:f, s:f}", "branches", (int)k + 1, "accuracy", 1 - score->error,
+                            "log_loss", score->loss);
+        else if (problem->targets == 1)
+            one = json_pack("{s:i, s:f}", "branches", (int)k + 1, "rmse",
+                            sqrt(score->loss) * problem->head_scale[0]);
+        else
+            one = json_pack("{s:i, s:f}", "branches", (int)k + 1, "loss", score->loss);
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+json_t *ramify_paraformer_recipe_json(const ramify_problem *problem,
+                                      const ramify_paraformer_trained *t) {
+    static const char *const passes[] = {[RAMIFY_PASSES_WHOLE] = "whole",
+                                         [RAMIFY_PASSES_BOTH] = "progressive",
+                                         [RAMIFY_PASSES_PREFIXES] = "prefixes"};
+    const ramify_paraformer_plan *plan = &t->plan;
+    return json_pack("{s:{s:s, s:s, s:b, s:i, s:i, s:f, s:f, s:f, s:f, s:b, s:I, s:f, s:I}, s:o}",
+                     "recipe", "isa", ramify_isa(problem->context), "passes", passes[plan->passes],
+                     "freeze", (int)plan->freeze, "epochs", (int)plan->epochs, "batch",
+                     (int)plan->batch, "rate", plan->rate, "decay", plan->decay, "smoothing",
+                     plan->smoothing, "average", plan->average, "augmented",
+                     (int)(plan->augmentation.height > 0), "steps", (json_int_t)t->result.steps,
+                     "branch_passes", t->result.branch_passes, "training_bytes",
+                     (json_int_t)t->need.bytes, "prefixes", prefixes_json(problem, t));
+}
+
+ramify_status ramify_paraformer_finish(const ramify_problem *problem,
+                                       const ramify_paraformer_trained *trained,
+                                       const ramify_draft_notes *notes, json_t *config,
+                                       ramify_model **model) {
+    const ramify_draft draft = {
+        .kind = "paraformer",
+        .schema = problem->schema,
+        .stem = &problem->stem,
+        .head_center = problem->head_center,
+        .head_scale = problem->head_scale,
+        .notes = notes,
+        .paraformer = &trained->shape,
+        .weights = trained->weights,
+        .config = config,
+    };
+    void *bytes;
+    size_t size;
+    RAMIFY_TRY(ramify_draft_write(problem->context, &draft, &bytes, &size));
+    return ramify_open_owned(problem->context, bytes, size, model);
+}
