@@ -383,16 +383,18 @@ static ramify_status run(fit *f, bool *late) {
         RAMIFY_TRY(take_step(f, &at, done));
         ramify_progress_report(context, "training", (double)s->step, (double)f->steps);
         *late = plan->deadline > 0 && done >= 1;
+        bool due = !plan->keep_last && done * plan->checks >= s->checks + 1;
+        due = due || s->step == f->steps || *late;
+        if (due) {
+            s->checks = (uint32_t)(done * plan->checks);
+            RAMIFY_TRY(check(f));
+        }
         if (ramify_cancelled(context)) {
             RAMIFY_TRY(write_checkpoint(f, true));
             /* What has been learned so far may be the best there is. */
-            RAMIFY_TRY(check(f));
+            if (!due)
+                RAMIFY_TRY(check(f));
             return ramify_fail(context, RAMIFY_STOPPED, "stopped");
-        }
-        bool due = !plan->keep_last && done * plan->checks >= s->checks + 1;
-        if (due || s->step == f->steps || *late) {
-            s->checks = (uint32_t)(done * plan->checks);
-            RAMIFY_TRY(check(f));
         }
         RAMIFY_TRY(write_checkpoint(f, s->step == f->steps));
     }
