@@ -16,11 +16,6 @@
 /* Rows that are scored at a time. */
 #define SCORE_ROWS 256
 
-/* AdamW's usual constants (Kingma, Ba 2015). */
-#define BETA1   0.9f
-#define BETA2   0.999f
-#define EPSILON 1e-8f
-
 /* Class error alone is coarse on few rows, cross-entropy alone prefers underfitted experts:
  * checkpoints of classifiers are compared by error + this share of the cross-entropy. */
 #define LOSS_SHARE 0.1
@@ -73,10 +68,11 @@ static void loss_gradient(fit *f, const uint32_t *rows, const float *row_weight,
 
 static void optimiser_part(fit *f, float *parameters, size_t at, size_t floats, float rate,
                            float decay) {
-    float correction1 = 1.0f - powf(BETA1, (float)f->step);
-    float correction2 = 1.0f - powf(BETA2, (float)f->step);
+    float correction1 = 1.0f - powf(RAMIFY_ADAM_BETA1, (float)f->step);
+    float correction2 = 1.0f - powf(RAMIFY_ADAM_BETA2, (float)f->step);
     f->problem->kernels->adamw(floats, parameters, f->gradient + at, f->m + at, f->v + at, rate,
-                               BETA1, BETA2, EPSILON, decay, correction1, correction2);
+                               RAMIFY_ADAM_BETA1, RAMIFY_ADAM_BETA2, RAMIFY_ADAM_EPSILON, decay,
+                               correction1, correction2);
 }
 
 /* Decay acts on weight matrices and encodings; biases, slopes, r, s and frequencies are left to the

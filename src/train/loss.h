@@ -1,8 +1,14 @@
 #ifndef RAMIFY_TRAIN_LOSS_H
 #define RAMIFY_TRAIN_LOSS_H
-/* What all fits share: the loss's gradient by the outputs, and how far a schedule is. */
+/* What all fits share: the loss's gradient by the outputs, how far a schedule is, and the optimiser's
+ * constants. */
 
 #include "problem.h"
+
+/* AdamW's usual constants (Kingma, Ba 2015). */
+#define RAMIFY_ADAM_BETA1   0.9F
+#define RAMIFY_ADAM_BETA2   0.999F
+#define RAMIFY_ADAM_EPSILON 1e-8F
 
 /* Room for ramify_loss_gradient. */
 typedef struct ramify_loss_room {

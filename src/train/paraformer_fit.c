@@ -17,11 +17,6 @@
 #include <math.h>
 #include <string.h>
 
-/* AdamW's usual constants (Kingma, Ba 2015), those of the released training too. */
-#define BETA1   0.9f
-#define BETA2   0.999f
-#define EPSILON 1e-8f
-
 /* Pairs of shard and branch that a batch is cut into: enough for 16 threads, and for few threads to
  * wait little for the last one. Each has gradients and activations of its own. */
 #define TASKS 16
@@ -260,8 +255,8 @@ static void step_part(const fit *f, uint32_t part, size_t at, float *gradient) {
     const ramify_kernels *kernels = f->problem->kernels;
     const ramify_paraformer_state *s = &f->state;
     uint64_t step = ++s->part_steps[part];
-    const float correction1 = 1.0f - powf(BETA1, (float)step);
-    const float correction2 = 1.0f - powf(BETA2, (float)step);
+    const float correction1 = 1.0f - powf(RAMIFY_ADAM_BETA1, (float)step);
+    const float correction2 = 1.0f - powf(RAMIFY_ADAM_BETA2, (float)step);
     const ramify_branch_layer layer = ramify_branch_layout(&f->shape->branch);
     uint32_t layers = part == 0 ? 1 : f->shape->branch.depth;
     stretch list[9];
@@ -271,7 +266,8 @@ static void step_part(const fit *f, uint32_t part, size_t at, float *gradient) {
             size_t from = l * layer.floats * (part > 0) + list[i].from;
             size_t to = at + from;
             kernels->adamw(list[i].to - list[i].from, s->weights + to, gradient + from,
-                           s->first + to, s->second + to, f->rate, BETA1, BETA2, EPSILON,
+                           s->first + to, s->second + to, f->rate, RAMIFY_ADAM_BETA1,
+                           RAMIFY_ADAM_BETA2, RAMIFY_ADAM_EPSILON,
                            list[i].decays ? (float)f->plan->decay : 0.0f, correction1, correction2);
         }
 }
@@ -401,7 +397,7 @@ static ramify_status run(fit *f, bool *late) {
     return RAMIFY_OK;
 }
 
-/* What decides the bits of a fit. */
+/* What decides the bits of a fit, its start included. */
 static uint32_t fingerprint_of(const fit *f, const ramify_gradient_plan *gradient) {
     const ramify_problem *problem = f->problem;
     const ramify_paraformer_shape *shape = f->shape;
@@ -452,6 +448,14 @@ static uint32_t fingerprint_of(const fit *f, const ramify_gradient_plan *gradien
     crc = ramify_crc32c(crc, problem->kernels->name, strlen(problem->kernels->name));
     crc = ramify_crc32c(crc, f->train.row, f->train.count * sizeof *f->train.row);
     crc = ramify_crc32c(crc, f->select.row, f->select.count * sizeof *f->select.row);
+    crc = ramify_crc32c(crc, f->state.weights, f->parts.floats * sizeof(float));
+    if (a->height > 0 && a->black)
+        crc = ramify_crc32c(crc, a->black, a->channels * sizeof *a->black);
+    if (problem->weight)
+        crc = ramify_crc32c(crc, problem->weight, problem->rows * sizeof *problem->weight);
+    if (problem->soft)
+        crc = ramify_crc32c(crc, problem->soft,
+                            problem->rows * problem->outputs * sizeof *problem->soft);
     if (problem->label)
         crc = ramify_crc32c(crc, problem->label, problem->rows * sizeof *problem->label);
     if (problem->target)
@@ -525,6 +529,11 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
                            error);
     ramify_gradient_plan gradient;
     RAMIFY_TRY(plan_gradient(problem, shape, plan, train.count, select.count, &gradient));
+    ramify_paraformer_need need;
+    RAMIFY_TRY(ramify_paraformer_need_of(problem, shape, plan, train.count, select.count, &need));
+    ramify_log(problem->context, RAMIFY_LOG_INFO,
+               "training takes %.1f MiB at most: %u shards, %u rows of each at a time",
+               (double)need.bytes / 1048576, need.shards, need.micro);
     double now = ramify_seconds();
     fit f = {
         .problem = problem,
