@@ -40,6 +40,8 @@ ramify_status ramify_array_shape(ramify_input *input, const uint64_t *sizes, siz
     }
     array->rows = sizes[0];
     array->columns = columns;
+    for (size_t d = 0; d < 3 && (dimensions == 3 || dimensions == 4); d++)
+        array->image[d] = d + 1 < dimensions ? (uint32_t)sizes[d + 1] : 1;
     return RAMIFY_OK;
 }
 
@@ -143,6 +145,7 @@ ramify_status ramify_array_read(ramify_input *input, const ramify_array *array, 
         return status;
     }
     status = fill_table(made, array, numbers);
+    memcpy(made->image, array->image, sizeof made->image);
     if (status == RAMIFY_OK)
         *table = made;
     else

@@ -83,6 +83,7 @@ typedef struct ramify_array {
     bool columns_first; /* Fortran order */
     double scale;
     uint64_t rows, columns;
+    uint32_t image[3]; /* height, width, channels, of arrays of three dimensions or four; else 0 */
 } ramify_array;
 
 /* Largest number of dimensions; and the shape's product of all dimensions but the first. Fails with

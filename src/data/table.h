@@ -50,7 +50,8 @@ struct ramify_table {
     size_t rows, column_count;
     ramify_column *columns; /* column_count */
     bool named;             /* false when the names c1 c2 ... are ours */
-    uint32_t image[3];      /* height, width, channels of the first columns; zeros if not told */
+    uint32_t image[3];      /* height, width, channels of the first columns: told, or of an array of
+                               three dimensions or four; else zeros */
     uint64_t memory_bytes;  /* what the table holds, for the memory limit */
 
     /* Numbers and texts that the columns point to. Names, codes and the arrays `texts` are blocks

@@ -24,6 +24,10 @@ static void test_images(void **state) {
     data_world *world = *state;
     uint8_t file[64];
     size_t size = make_images(file);
+    ramify_table *untold = data_parse(world, file, size, NULL);
+    const uint32_t image[3] = {2, 3, 1};
+    assert_memory_equal(untold->image, image, sizeof image);
+    ramify_table_destroy(&untold);
     ramify_table *table = data_parse(world, file, size, &(ramify_table_options){.image = "2x3"});
     assert_int_equal(ramify_table_rows(table), 2);
     assert_int_equal(ramify_table_columns(table), 6);
