@@ -15,7 +15,7 @@ typedef struct verb {
 static const verb verbs[] = {
     {"train", verb_train},   {"predict", verb_predict}, {"evaluate", verb_evaluate},
     {"info", verb_info},     {"export", verb_export},   {"law", verb_law},
-    {"import", verb_import},
+    {"import", verb_import}, {"prune", verb_prune},
 };
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
@@ -30,6 +30,7 @@ static const char explanation[] =
     "  ramify info cars.ramify                               what the model is and what it needs\n"
     "  ramify export cars.ramify --c cars.c                  the model as plain C, or as --onnx\n"
     "  ramify import vit.safetensors --image 224x224x3 ...   a model of other tools' weights\n"
+    "  ramify prune vit.ramify --branches 4 -o small.ramify   fewer branches of a Para-Former\n"
     "  ramify law fit runs.csv --form m4 --x rows --y error  what larger runs will give\n"
     "\n"
     "DATA is CSV (any delimiter, header or not, numbers, words and gaps), NPY or IDX, also "

@@ -41,6 +41,8 @@ static bool print_info_json(const ramify_model *model, const ramify_model_info *
         json_object_set_new(object, "classes", names(model, info->classes, ramify_model_class));
     json_object_set_new(object, "leaves", json_count(info->leaves));
     json_object_set_new(object, "modules", json_count(info->modules));
+    if (info->branches > 0)
+        json_object_set_new(object, "branches", json_count(info->branches));
     json_object_set_new(object, "parameters", json_count(info->parameters));
     json_object_set_new(object, "active_parameters", json_count(info->active_parameters));
     json_object_set_new(object, "resident_bytes", json_count(info->resident_bytes));
@@ -72,6 +74,22 @@ static void print_names(const char *what, const ramify_model *model, uint32_t co
     printf("\n");
 }
 
+/* How good the first 1, 2, ... branches are alone, on the report rows of the training. */
+static void print_prefixes(const ramify_model_info *info) {
+    json_t *config = json_loads(info->config, 0, NULL);
+    json_t *prefixes = json_object_get(config, "prefixes"), *one;
+    size_t i;
+    if (json_array_size(prefixes) > 0)
+        printf("prefixes    of branches, on report rows:\n");
+    json_array_foreach(prefixes, i, one) {
+        const json_t *accuracy = json_object_get(one, "accuracy");
+        const json_t *rmse = json_object_get(one, "rmse");
+        const char *name = accuracy ? "accuracy" : rmse ? "rmse" : "loss";
+        printf("  %4zu      %s %.6g\n", i + 1, name, json_number_value(json_object_get(one, name)));
+    }
+    json_decref(config);
+}
+
 static void print_info(const ramify_model *model, const ramify_model_info *info,
                        const info_request *request) {
     char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM];
@@ -81,8 +99,12 @@ static void print_info(const ramify_model *model, const ramify_model_info *info,
     print_names("predicts    ", model, info->targets, ramify_model_target);
     if (info->task == RAMIFY_TASK_CLASSIFICATION)
         print_names("classes     ", model, info->classes, ramify_model_class);
-    printf("experts     %s, at %s leaves\n", format_count(a, info->modules),
-           format_count(b, info->leaves));
+    if (info->branches > 0)
+        printf("branches    %s of %s are run\n", format_count(a, info->branches),
+               format_count(b, info->modules));
+    else
+        printf("experts     %s, at %s leaves\n", format_count(a, info->modules),
+               format_count(b, info->leaves));
     printf("parameters  %s, of which a row needs %s\n", format_count(a, info->parameters),
            format_count(b, info->active_parameters));
     printf("resident    %s for one row: %s of nodes, %s of expert, the rest for reading rows\n",
@@ -91,6 +113,8 @@ static void print_info(const ramify_model *model, const ramify_model_info *info,
     printf("file        %s\n", format_size(a, info->file_bytes));
     if (info->novelty)
         printf("notes       for %snovelty\n", info->intervals ? "intervals and " : "");
+    if (info->branches > 0)
+        print_prefixes(info);
     if (request->check)
         printf("checked     every node and every expert is sound\n");
     if (request->theory)

@@ -384,6 +384,9 @@ static void print_result(const train_request *request, const train_result *resul
     }
     printf("\nseconds     %.1f%s\n", training->seconds,
            training->time_limit_struck ? " (the time limit struck)" : "");
+    if (training->training_bytes > 0)
+        printf("memory      %s at most, beside the table\n",
+               format_size(a, training->training_bytes));
     if (training->control_count > 0)
         print_controls(training);
     printf("\nwritten     %s, %s\n", request->output, format_size(a, result->info.file_bytes));
@@ -425,6 +428,8 @@ static bool print_result_json(const train_request *request, const train_result *
         json_object_set_new(object, "skipped_rows", json_count(training->skipped_rows));
         json_add_score(object, task_of(&training->score), &training->score);
         json_object_set_new(object, "seconds", json_number(training->seconds));
+        if (training->training_bytes > 0)
+            json_object_set_new(object, "training_bytes", json_count(training->training_bytes));
         json_object_set_new(object, "time_limit_struck", json_boolean(training->time_limit_struck));
         json_object_set_new(object, "kind", json_string(result->info.kind));
         json_object_set_new(object, "leaves", json_count(result->info.leaves));

@@ -410,6 +410,12 @@ RAMIFY_API void ramify_import_options_init(ramify_import_options *options);
 RAMIFY_API ramify_status ramify_import(ramify_context *context, const char *path,
                                        const ramify_import_options *options, ramify_model **model);
 
+/* The first `branches` branches of a Para-Former as a model of its own, without notes for intervals
+ * and novelty, which would be the whole model's. It is in memory: save it with ramify_save, close it
+ * with ramify_close. */
+RAMIFY_API ramify_status ramify_keep_branches(ramify_context *context, ramify_model *model,
+                                              uint32_t branches, ramify_model **kept);
+
 /* How to train. Fill with ramify_train_options_init, then change what matters. Strings are borrowed
  * during the call. Column lists are names separated by commas; a name that holds a comma stands in
  * double quotes. */
@@ -516,6 +522,7 @@ typedef struct ramify_training {
     ramify_score score;    /* on report rows */
     double seconds;
     bool time_limit_struck;
+    uint64_t training_bytes; /* that the fit of a Para-Former allocated at most; else 0 */
     uint32_t control_count;
     ramify_control *controls; /* control_count: the model first, then its controls; NULL without
                                  options.controls */

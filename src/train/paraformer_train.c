@@ -345,14 +345,13 @@ json_t *ramify_paraformer_recipe_json(const ramify_problem *problem,
                                          [RAMIFY_PASSES_BOTH] = "progressive",
                                          [RAMIFY_PASSES_PREFIXES] = "prefixes"};
     const ramify_paraformer_plan *plan = &t->plan;
-    return json_pack("{s:{s:s, s:s, s:b, s:i, s:i, s:f, s:f, s:f, s:f, s:b, s:I, s:f, s:I}, s:o}",
-                     "recipe", "isa", ramify_isa(problem->context), "passes", passes[plan->passes],
-                     "freeze", (int)plan->freeze, "epochs", (int)plan->epochs, "batch",
-                     (int)plan->batch, "rate", plan->rate, "decay", plan->decay, "smoothing",
-                     plan->smoothing, "average", plan->average, "augmented",
-                     (int)(plan->augmentation.height > 0), "steps", (json_int_t)t->result.steps,
-                     "branch_passes", t->result.branch_passes, "training_bytes",
-                     (json_int_t)t->need.bytes, "prefixes", prefixes_json(problem, t));
+    return json_pack(
+        "{s:{s:s, s:s, s:b, s:i, s:i, s:f, s:f, s:f, s:f, s:b, s:I, s:f}, s:o}", "recipe", "isa",
+        ramify_isa(problem->context), "passes", passes[plan->passes], "freeze", (int)plan->freeze,
+        "epochs", (int)plan->epochs, "batch", (int)plan->batch, "rate", plan->rate, "decay",
+        plan->decay, "smoothing", plan->smoothing, "average", plan->average, "augmented",
+        (int)(plan->augmentation.height > 0), "steps", (json_int_t)t->result.steps, "branch_passes",
+        t->result.branch_passes, "prefixes", prefixes_json(problem, t));
 }
 
 ramify_status ramify_paraformer_finish(const ramify_problem *problem,
