@@ -190,9 +190,8 @@ static ramify_status combine_curve(ramify_context *context, const ramify_law_pro
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "auto finds no end of a curve in these runs: their sizes or errors lie "
                            "beyond what numbers hold");
-    ramify_law_box box = ramify_law_box_of(runs);
     double octave = end + log(2);
-    double fall = ramify_law_mix_value(mix, &box, &end) - ramify_law_mix_value(mix, &box, &octave);
+    double fall = ramify_law_mix_value(mix, &end) - ramify_law_mix_value(mix, &octave);
     if (fall > 0)
         mix->spread.bend = BEND_SHARE * fall;
     snprintf(mix->reason, sizeof mix->reason,

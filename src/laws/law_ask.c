@@ -87,7 +87,7 @@ static ramify_status take_sizes(const ramify_law *law, const double *x, uint32_t
 }
 
 static void warn_of_reach(const ramify_law *law, const ramify_fitted *f, const double *ln_x) {
-    double beyond = ln_x[0] - f->box.ln_high[0];
+    double beyond = ln_x[0] - f->mix.box.ln_high[0];
     if (law->form->reach > 0 && beyond > law->form->reach * (1 + 1e-12))
         ramify_log(law->context, RAMIFY_LOG_WARNING,
                    "%s %.6g is %.3g times the largest that was fitted: %s was never shown to hold "
@@ -97,8 +97,8 @@ static void warn_of_reach(const ramify_law *law, const ramify_fitted *f, const d
 }
 
 static ramify_law_estimate estimate_at(const ramify_fitted *f, const double *ln_x, double level) {
-    double value = ramify_law_mix_value(&f->mix, &f->box, ln_x);
-    double width = ramify_law_mix_width(&f->mix, &f->box, ln_x, level);
+    double value = ramify_law_mix_value(&f->mix, ln_x);
+    double width = ramify_law_mix_width(&f->mix, ln_x, level);
     return (ramify_law_estimate){exp(value), exp(value - width), exp(value + width)};
 }
 
@@ -135,10 +135,9 @@ typedef struct search {
 
 static double search_value(search *s, double at) {
     s->ln_x[s->variable] = at;
-    double value = ramify_law_mix_value(&s->f->mix, &s->f->box, s->ln_x);
-    return s->side == 0
-               ? value
-               : value + s->side * ramify_law_mix_width(&s->f->mix, &s->f->box, s->ln_x, s->level);
+    double value = ramify_law_mix_value(&s->f->mix, s->ln_x);
+    return s->side == 0 ? value
+                        : value + s->side * ramify_law_mix_width(&s->f->mix, s->ln_x, s->level);
 }
 
 /* Where in [left, right] the curve comes down through ln_y, being above it at the left. */
@@ -215,7 +214,7 @@ ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t 
         return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
                            "the error asked for is %g, and laws are of numbers above 0", error);
     RAMIFY_TRY(take_sizes(law, x, variable, s.ln_x));
-    const ramify_law_box *box = &s.f->box;
+    const ramify_law_box *box = &s.f->mix.box;
     s.low = box->ln_low[variable] - DOWN;
     s.high = box->ln_high[variable] + (law->form->reach > 0 ? law->form->reach : UP);
     if (law->form->density == variable + 1)
@@ -239,7 +238,6 @@ ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t 
 
 /* The line of equal cost, by ln model. */
 typedef struct cost_line {
-    const ramify_law_box *box;
     const ramify_law_cost *cost;
     double ln_budget;
     double ln_x[RAMIFY_LAW_VARIABLES_MAX];
@@ -249,13 +247,13 @@ static double line_value(cost_line *line, const ramify_law_mix *mix, double ln_m
     const ramify_law_cost *c = line->cost;
     line->ln_x[0] = ln_model;
     line->ln_x[1] = (line->ln_budget - log(c->factor) - c->model_power * ln_model) / c->data_power;
-    return ramify_law_mix_value(mix, line->box, line->ln_x);
+    return ramify_law_mix_value(mix, line->ln_x);
 }
 
 /* The least error on the line; false where it lies at an end. line->ln_x is left there. */
 static bool best_of_line(cost_line *line, const ramify_law_mix *mix) {
-    double low = line->box->ln_low[0] - UP,
-           step = (2 * UP + line->box->ln_high[0] - line->box->ln_low[0]) / STEPS;
+    double low = mix->box.ln_low[0] - UP,
+           step = (2 * UP + mix->box.ln_high[0] - mix->box.ln_low[0]) / STEPS;
     double least = INFINITY;
     int best = 0;
     for (int i = 0; i <= STEPS; i++) {
@@ -324,7 +322,7 @@ ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
     const ramify_fitted *f = NULL;
     RAMIFY_TRY(find_group(law, group, level, &f));
     RAMIFY_TRY(check_cost(law, cost, budget));
-    cost_line line = {.box = &f->box, .cost = cost, .ln_budget = log(budget)};
+    cost_line line = {.cost = cost, .ln_budget = log(budget)};
     for (uint32_t v = 2; v < law->form->variables; v++) {
         if (!(x[v] > 0) || isinf(x[v]))
             return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,

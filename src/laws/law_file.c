@@ -106,7 +106,7 @@ static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
     for (uint32_t v = 0; v < form->variables; v++)
         json_object_set_new(
             range, law->x_name[v],
-            json_pack("[f, f]", exp(group->box.ln_low[v]), exp(group->box.ln_high[v])));
+            json_pack("[f, f]", exp(group->mix.box.ln_low[v]), exp(group->mix.box.ln_high[v])));
     json_object_set_new(json, "range", range);
     json_object_set_new(json, "spread", spread_json(&group->mix.spread));
     if (group->dense_count > 0)

@@ -180,14 +180,13 @@ static ramify_status fit_runs(fit *f, uint32_t index, const char *name, ramify_f
     ramify_law_problem problem = ramify_law_problem_of(&f->request, runs);
     RAMIFY_TRY(ramify_law_mix_fit(context, &problem, &law->mix, &law->loss));
     RAMIFY_TRY(ramify_law_errors(context, &problem, law->mix.part[0].theta, law->error));
-    law->box = ramify_law_box_of(runs);
-    law->fit = ramify_law_score_runs(&law->mix, &law->box, runs);
-    law->heldout = ramify_law_score_runs(&law->mix, &law->box, &group->heldout);
+    law->fit = ramify_law_score_runs(&law->mix, runs);
+    law->heldout = ramify_law_score_runs(&law->mix, &group->heldout);
     RAMIFY_TRY(ramify_law_bootstrap(&f->request, index, runs, law));
     RAMIFY_TRY(ramify_law_cross_validate(&f->request, index, runs, law));
     if (f->request.options->rolling)
         RAMIFY_TRY(ramify_law_mix_judge(context, &problem, &law->mix));
-    ramify_law_score_intervals(&law->mix, &law->box, &group->heldout, f->request.options->level,
+    ramify_law_score_intervals(&law->mix, &group->heldout, f->request.options->level,
                                &law->heldout);
     RAMIFY_TRY(keep_points(context, group, law));
     if (form == &ramify_form_pruning_joint)

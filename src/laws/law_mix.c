@@ -47,9 +47,8 @@ static double beyond(const ramify_law_box *box, const double *ln_x) {
     return sum / log(2);
 }
 
-double ramify_law_mix_value(const ramify_law_mix *mix, const ramify_law_box *box,
-                            const double *ln_x) {
-    double far = (beyond(box, ln_x) - RAMIFY_LAW_NEAR) / (RAMIFY_LAW_FAR - RAMIFY_LAW_NEAR);
+double ramify_law_mix_value(const ramify_law_mix *mix, const double *ln_x) {
+    double far = (beyond(&mix->box, ln_x) - RAMIFY_LAW_NEAR) / (RAMIFY_LAW_FAR - RAMIFY_LAW_NEAR);
     far = fmin(1, fmax(0, far));
     double sum = 0;
     for (uint32_t p = 0; p < mix->parts; p++) {
@@ -69,9 +68,9 @@ static double student(double level) {
     return 2 * sqrt(fmax(0, q - 1));
 }
 
-double ramify_law_mix_width(const ramify_law_mix *mix, const ramify_law_box *box,
-                            const double *ln_x, double level) {
+double ramify_law_mix_width(const ramify_law_mix *mix, const double *ln_x, double level) {
     const ramify_law_spread *s = &mix->spread;
+    const ramify_law_box *box = &mix->box;
     double octaves = ramify_law_octaves(box, ln_x), quantile = student(level);
     if (s->local) {
         double d = ramify_form_damped_distance(ln_x[0] - box->ln_high[0]) - s->line[0];
@@ -91,31 +90,30 @@ double ramify_law_mix_width(const ramify_law_mix *mix, const ramify_law_box *box
 
 ramify_status ramify_law_mix_fit(ramify_context *context, const ramify_law_problem *problem,
                                  ramify_law_mix *mix, double *loss) {
-    *mix = (ramify_law_mix){.spread = {.noise = (double)NAN, .drift = (double)NAN}};
+    *mix = (ramify_law_mix){.box = ramify_law_box_of(problem->runs),
+                            .spread = {.noise = (double)NAN, .drift = (double)NAN}};
     if (!problem->form->combine) {
         mix->parts = 1;
         mix->part[0] = (ramify_law_part){.form = problem->form, .near = 1, .far = 1};
         return ramify_law_solve(context, problem, mix->part[0].theta, loss);
     }
     RAMIFY_TRY(problem->form->combine(context, problem, mix));
-    ramify_law_box box = ramify_law_box_of(problem->runs);
+    const ramify_runs *runs = problem->runs;
     *loss = 0;
-    for (size_t i = 0; i < problem->runs->count; i++)
-        *loss += ramify_law_loss_of(
-            problem, i, ramify_law_mix_value(mix, &box, problem->runs->ln_x + i * box.variables));
+    for (size_t i = 0; i < runs->count; i++)
+        *loss += ramify_law_loss_of(problem, i,
+                                    ramify_law_mix_value(mix, runs->ln_x + i * runs->variables));
     return RAMIFY_OK;
 }
 
 /* Deviation of runs about the law, with the degrees of freedom that its parameters leave. */
 static double noise_of(const ramify_law_problem *problem, const ramify_law_mix *mix) {
     const ramify_runs *runs = problem->runs;
-    ramify_law_box box = ramify_law_box_of(runs);
     double squares = 0, count = 0, free = 0;
     for (uint32_t p = 0; p < mix->parts; p++)
         free = fmax(free, mix->part[p].form->parameters);
     for (size_t i = 0; i < runs->count; i++) {
-        double d =
-            ramify_law_mix_value(mix, &box, runs->ln_x + i * runs->variables) - runs->ln_y[i];
+        double d = ramify_law_mix_value(mix, runs->ln_x + i * runs->variables) - runs->ln_y[i];
         squares += d * d;
         count++;
     }
@@ -140,14 +138,14 @@ static ramify_status judge_cut(ramify_context *context, const ramify_law_problem
                                const ramify_law_mix *whole, double octaves, ramify_selection *kept,
                                double *squares, double *count) {
     const ramify_runs *runs = problem->runs;
-    ramify_law_box box = ramify_law_box_of(runs);
+    const ramify_law_box *box = &whole->box;
     uint32_t parameters = 1;
     for (uint32_t p = 0; p < whole->parts; p++)
         parameters = whole->part[p].form->parameters > parameters ? whole->part[p].form->parameters
                                                                   : parameters;
     kept->runs.count = 0;
     for (size_t i = 0; i < runs->count; i++)
-        if (within(problem->form, &box, octaves, runs->ln_x + i * runs->variables))
+        if (within(problem->form, box, octaves, runs->ln_x + i * runs->variables))
             ramify_selection_add(kept, runs, i);
     if (kept->runs.count <= parameters || kept->runs.count == runs->count)
         return RAMIFY_OK;
@@ -162,13 +160,12 @@ static ramify_status judge_cut(ramify_context *context, const ramify_law_problem
         return RAMIFY_OK;
     }
     RAMIFY_TRY(status);
-    ramify_law_box shorter_box = ramify_law_box_of(&kept->runs);
     for (size_t i = 0; i < runs->count; i++) {
         const double *ln_x = runs->ln_x + i * runs->variables;
-        double far = ramify_law_octaves(&shorter_box, ln_x);
-        if (within(problem->form, &box, octaves, ln_x) || far > box.variables * (1 + 1e-9))
+        double far = ramify_law_octaves(&mix.box, ln_x);
+        if (within(problem->form, box, octaves, ln_x) || far > box->variables * (1 + 1e-9))
             continue;
-        double d = (ramify_law_mix_value(&mix, &shorter_box, ln_x) - runs->ln_y[i]) / fmax(1, far);
+        double d = (ramify_law_mix_value(&mix, ln_x) - runs->ln_y[i]) / fmax(1, far);
         if (!isfinite(d))
             continue;
         *squares += d * d;

@@ -1,7 +1,7 @@
 #ifndef RAMIFY_LAWS_LAW_MIX_H
 #define RAMIFY_LAWS_LAW_MIX_H
-/* What a fit ends with: a weighted mean, in logarithms, of laws (most often of one), and how far runs
- * lie from it. */
+/* What a fit ends with: a weighted mean, in logarithms, of laws (most often of one), the range of the
+ * runs that it was fitted to, and how far runs lie from it. */
 
 #include "law_form.h"
 
@@ -31,18 +31,19 @@ typedef struct ramify_law_spread {
     double behind; /* root mean square error per factor e before the end: what the line ignores */
 } ramify_law_spread;
 
-typedef struct ramify_law_mix {
-    uint32_t parts;
-    ramify_law_part part[RAMIFY_LAW_PARTS_MAX];
-    ramify_law_spread spread;
-    char reason[256]; /* of a combined form: what was chosen and why, one sentence; else empty */
-} ramify_law_mix;
-
 /* Range of the runs that were fitted, per variable. */
 typedef struct ramify_law_box {
     uint32_t variables;
     double ln_low[RAMIFY_LAW_VARIABLES_MAX], ln_high[RAMIFY_LAW_VARIABLES_MAX];
 } ramify_law_box;
+
+typedef struct ramify_law_mix {
+    uint32_t parts;
+    ramify_law_part part[RAMIFY_LAW_PARTS_MAX];
+    ramify_law_box box;
+    ramify_law_spread spread;
+    char reason[256]; /* of a combined form: what was chosen and why, one sentence; else empty */
+} ramify_law_mix;
 
 /* Range of runs. */
 ramify_law_box ramify_law_box_of(const ramify_runs *runs);
@@ -52,13 +53,11 @@ ramify_law_box ramify_law_box_of(const ramify_runs *runs);
 double ramify_law_octaves(const ramify_law_box *box, const double *ln_x);
 
 /* ln y at ln_x; NaN where a part has no value. */
-double ramify_law_mix_value(const ramify_law_mix *mix, const ramify_law_box *box,
-                            const double *ln_x);
+double ramify_law_mix_value(const ramify_law_mix *mix, const double *ln_x);
 
 /* Half the width, in ln y, of the interval that holds a share `level` of runs; NaN where the runs do
  * not tell it. */
-double ramify_law_mix_width(const ramify_law_mix *mix, const ramify_law_box *box,
-                            const double *ln_x, double level);
+double ramify_law_mix_width(const ramify_law_mix *mix, const double *ln_x, double level);
 
 /* Fits: the law of the form, or the laws that it is a mean of; problem->begin is used for the first.
  * The spread is set by a form that computes it, else all NaN. */

@@ -221,7 +221,7 @@ static ramify_status read_group(const reading *r, const json_t *json, ramify_fit
             ramify_copy_text(r->context, json_is_string(refusal) ? json_string_value(refusal) : "");
         return group->refusal ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     }
-    RAMIFY_TRY(read_range(r, json_object_get(json, "range"), &group->box));
+    RAMIFY_TRY(read_range(r, json_object_get(json, "range"), &group->mix.box));
     if (form->combine) {
         RAMIFY_TRY(read_parts(r, json, group));
     } else {

@@ -118,8 +118,7 @@ static ramify_status score_fold(const ramify_law_fit_request *request, const ram
     ramify_law_mix mix;
     double loss;
     RAMIFY_TRY(ramify_law_mix_fit(request->context, &problem, &mix, &loss));
-    ramify_law_box box = ramify_law_box_of(rest);
-    ramify_law_score score = ramify_law_score_runs(&mix, &box, fold);
+    ramify_law_score score = ramify_law_score_runs(&mix, fold);
     double n = (double)score.rows;
     t->rows += n;
     t->squares += n * score.rmse_log * score.rmse_log;

@@ -105,13 +105,12 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
     return RAMIFY_OK;
 }
 
-ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_law_box *box,
-                                       const ramify_runs *runs) {
+ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_runs *runs) {
     ramify_law_score score = {
         .rows = runs->count, .coverage = (double)NAN, .interval_score = (double)NAN};
     double squares = 0, sum = 0, relative_squares = 0, n = (double)runs->count;
     for (size_t i = 0; i < runs->count; i++) {
-        double d = ramify_law_mix_value(mix, box, runs->ln_x + i * runs->variables) - runs->ln_y[i];
+        double d = ramify_law_mix_value(mix, runs->ln_x + i * runs->variables) - runs->ln_y[i];
         double relative = expm1(d);
         squares += d * d;
         sum += relative;
@@ -126,13 +125,13 @@ ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_l
     return score;
 }
 
-void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_law_box *box,
-                                const ramify_runs *runs, double level, ramify_law_score *score) {
+void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_runs *runs, double level,
+                                ramify_law_score *score) {
     double inside = 0, sum = 0;
     for (size_t i = 0; i < runs->count; i++) {
         const double *ln_x = runs->ln_x + i * runs->variables;
-        double off = fabs(ramify_law_mix_value(mix, box, ln_x) - runs->ln_y[i]);
-        double width = ramify_law_mix_width(mix, box, ln_x, level);
+        double off = fabs(ramify_law_mix_value(mix, ln_x) - runs->ln_y[i]);
+        double width = ramify_law_mix_width(mix, ln_x, level);
         inside += off <= width;
         sum += 2 * width + 2 / (1 - level) * fmax(0, off - width);
     }

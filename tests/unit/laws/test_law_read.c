@@ -1,27 +1,9 @@
 /* Law files may be anyone's: every rule with a file that breaks it, every truncation, every byte. */
 
-#include "ramify.h"
+#include "law_support.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
 
 static const char good[] =
     "{\"ramify_law\": 1, \"form\": \"auto\", \"x\": [\"n\"], \"y\": \"e\", \"level\": 0.9, "

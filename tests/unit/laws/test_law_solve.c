@@ -1,30 +1,13 @@
 /* Fits: noise-free laws are recovered, losses are what they say, standard errors are honest. */
 
 #include "law_solve.h"
+#include "law_support.h"
 #include "memory.h"
 #include "random.h"
 #include "status.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
 
 #define RUNS 60
 
