@@ -4,6 +4,7 @@
 #include "memory.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* JSON knows no infinities and no NaN. */
@@ -85,6 +86,22 @@ static json_t *spread_json(const ramify_law_spread *spread) {
     return json;
 }
 
+/* Of the sizes as they were given: logarithms and back are not the same. */
+static json_t *range_json(const ramify_law *law, const ramify_fitted *group) {
+    json_t *range = json_object();
+    uint32_t variables = law->form->variables;
+    for (uint32_t v = 0; v < variables; v++) {
+        double low = INFINITY, high = 0;
+        for (size_t i = 0; i < group->points; i++)
+            if (group->fitted[i]) {
+                low = fmin(low, group->x[i * variables + v]);
+                high = fmax(high, group->x[i * variables + v]);
+            }
+        json_object_set_new(range, law->x_name[v], json_pack("[f, f]", low, high));
+    }
+    return range;
+}
+
 static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
     const ramify_law_form *form = law->form;
     json_t *by = json_object(), *json = json_object();
@@ -102,12 +119,7 @@ static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
         add_parameters(json, group, form);
     }
     json_object_set_new(json, "loss", number(group->loss));
-    json_t *range = json_object();
-    for (uint32_t v = 0; v < form->variables; v++)
-        json_object_set_new(
-            range, law->x_name[v],
-            json_pack("[f, f]", exp(group->mix.box.ln_low[v]), exp(group->mix.box.ln_high[v])));
-    json_object_set_new(json, "range", range);
+    json_object_set_new(json, "range", range_json(law, group));
     json_object_set_new(json, "spread", spread_json(&group->mix.spread));
     if (group->dense_count > 0)
         json_object_set_new(json, "dense", numbers(group->dense, group->dense_count * 3));

@@ -96,12 +96,42 @@ def test_intervals_and_threads(tool, tmp_path) -> None:
 
 
 def test_duplicates_and_gaps_are_left_out(tool, tmp_path) -> None:
-    rows = [(n, 3 * n**-0.4) for n in (10, 100, 1000)]
-    data = write(tmp_path / "r.csv", "n,e", [*rows, rows[1], (5000, "")])
-    done = tool("law", "fit", data, "--form", "m1", "--x", "n", "--y", "e", "--json")
+    rows = [(n, 3 * n**-0.4, "adam") for n in (10, 100, 1000)]
+    data = write(tmp_path / "r.csv", "n,e,by", [*rows, rows[1], (5000, "", "")])
+    words = ("--form", "m1", "--x", "n", "--y", "e", "--json")
+    done = tool("law", "fit", data, *words)
     assert json.loads(done.out)["groups"][0]["fit"]["rows"] == 3
-    assert "1 runs repeat another one exactly and are left out" in done.err
-    assert "1 runs with a gap are left out" in done.err
+    assert "1 row is the same as another in every column, and left out" in done.err
+    assert "1 run with a gap is left out" in done.err
+    # Runs of two seeds may end with the same rounded error.
+    rows += [(100, rows[1][1], "sgd"), rows[0], rows[2], (5000, "", ""), (6000, "", "")]
+    done = tool("law", "fit", write(tmp_path / "s.csv", "n,e,by", rows), *words)
+    assert json.loads(done.out)["groups"][0]["fit"]["rows"] == 4
+    assert "2 rows are the same as another in every column" in done.err
+    assert "2 runs with a gap are left out" in done.err
+
+
+def test_sizes_stay_as_they_were_given(tool, tmp_path) -> None:
+    rows = [(n, 3 * n**-0.4) for n in (7, 23, 59, 100, 1000.1)]
+    data = write(tmp_path / "r.csv", "n,e", rows)
+    for form in ("m1", "damped", "auto"):
+        (group,) = law(tool, data, "--form", form, "--x", "n", "--y", "e")["groups"]
+        assert group["range"]["n"] == [7, 1000.1]
+
+
+def test_names_with_signs_are_quoted(tool, tmp_path) -> None:
+    rows = [(g, n, 3 * n**-0.4, 1) for g in "ab" for n in (10, 100, 1000)]
+    header = '"task, kind","n=m,k","a<b",e'
+    data = write(tmp_path / "r.csv", header, rows)
+    path = str(tmp_path / "law.json")
+    words = ("law", "fit", data, "--form", "m1", "--y", "a<b", "-o", path)
+    quoted = ("--by", '"task, kind"', "--x", '"n=m,k"')
+    done = tool(*words, *quoted, "--fit-where", '"a<b">0.001', "--fit-where", 'e = 1')  # fmt: skip
+    assert done.status == 0, done.err
+    found = json.loads((tmp_path / "law.json").read_text())
+    assert found["x"] == ["n=m,k"] and found["groups"][0]["by"] == {"task, kind": "a"}
+    done = tool(*words, "--by", '"task, kind"', "--x", "n=m,k")
+    assert done.status == 1 and "stands in double quotes" in done.err
 
 
 REFUSALS = [
