@@ -774,7 +774,8 @@ typedef struct ramify_law_estimate {
 /* Errors at x (count x variables). The interval holds a share `level` of new runs, as far as the
  * runs that were fitted tell: from their scatter, and beyond them from how far the same fit to
  * fewer of them was off (docs/laws.md). A place beyond what the form is good for gets a warning.
- * Fails with RAMIFY_ERROR_DATA for a group without a law and where the form has no value. */
+ * Fails with RAMIFY_ERROR_DATA for a group without a law, where the form has no value, and where a law
+ * of a curve's end ("auto", "damped") misses the smaller runs. */
 RAMIFY_API ramify_status ramify_law_predict(const ramify_law *law, uint32_t group, size_t count,
                                             const double *x, double level,
                                             ramify_law_estimate *estimates);

@@ -78,17 +78,11 @@ static void fit_end(const ramify_runs *runs, double end, double reach, ramify_la
     part->theta[0] = exp(l.mean - fitted * l.centre);
     part->theta[1] = fitted;
     part->theta[2] = exp(end);
-    double residuals = 0, first = 0, second = 0, behind = 0;
-    size_t before = 0;
+    double residuals = 0, first = 0, second = 0;
     for (size_t i = 0; i < runs->count; i++) {
         double u = runs->ln_x[i] - end, d = ramify_form_damped_distance(u) - l.centre;
         double w = weight_of(runs, i) * exp(u / reach);
         double r = runs->ln_y[i] - l.mean - l.slope * d;
-        if (u < 0) { /* of the law as it is continued */
-            double off = (runs->ln_y[i] - l.mean - fitted * d) / u;
-            behind += off * off;
-            before++;
-        }
         residuals += w * r * r;
         first += w * w * d;
         second += w * w * d * d;
@@ -98,7 +92,6 @@ static void fit_end(const ramify_runs *runs, double end, double reach, ramify_la
     ramify_law_spread *s = &mix->spread;
     *s = (ramify_law_spread){.local = true, .drift = (double)NAN};
     s->noise = left > 1e-9 * l.weights ? sqrt(residuals / left) : (double)NAN;
-    s->behind = before > 0 ? sqrt(behind / (double)before) : 0;
     s->line[0] = l.centre;
     s->line[1] = l.squares / (l.weights * l.weights);
     s->line[2] = l.spread > 0 ? first / (l.weights * l.spread) : 0;

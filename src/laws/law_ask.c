@@ -86,6 +86,17 @@ static ramify_status take_sizes(const ramify_law *law, const double *x, uint32_t
     return RAMIFY_OK;
 }
 
+static ramify_status check_holds(const ramify_law *law, const ramify_fitted *f, const double *x,
+                                 const double *ln_x) {
+    if (ramify_law_mix_holds(&f->mix, ln_x))
+        return RAMIFY_OK;
+    return ramify_fail(
+        law->context, RAMIFY_ERROR_DATA,
+        "%s %.6g is below %.6g, from which on this law holds: %s is about the end of a "
+        "curve (for sizes within the runs take bnsl1 or m4)",
+        law->x_name[0], x[0], exp(f->mix.ln_from), law->form->name);
+}
+
 static void warn_of_reach(const ramify_law *law, const ramify_fitted *f, const double *ln_x) {
     double beyond = ln_x[0] - f->mix.box.ln_high[0];
     if (law->form->reach > 0 && beyond > law->form->reach * (1 + 1e-12))
@@ -111,6 +122,7 @@ ramify_status ramify_law_predict(const ramify_law *law, uint32_t group, size_t c
     for (size_t i = 0; i < count; i++) {
         double ln_x[RAMIFY_LAW_VARIABLES_MAX];
         RAMIFY_TRY(take_sizes(law, x + i * variables, variables, ln_x));
+        RAMIFY_TRY(check_holds(law, f, x + i * variables, ln_x));
         estimates[i] = estimate_at(f, ln_x, level);
         if (!isfinite(estimates[i].value))
             return ramify_fail(law->context, RAMIFY_ERROR_DATA,
@@ -192,11 +204,12 @@ static ramify_status not_reached(const ramify_law *law, search *s, double error)
     double most = exp(search_value(s, s->high)), least = exp(search_value(s, s->low));
     if (least <= error)
         return ramify_fail(law->context, RAMIFY_ERROR_DATA,
-                           "the error is %.6g or less for every %s from %.6g up: ask for a "
+                           "the error is %.6g or less for every %s from %.6g up%s: ask for a "
                            "smaller one than %.6g",
-                           least, law->x_name[s->variable], exp(s->low), error);
+                           least, law->x_name[s->variable], exp(s->low),
+                           law->form->reach > 0 ? ", where this law begins to hold" : "", error);
     return ramify_fail(law->context, RAMIFY_ERROR_DATA,
-                       "the error %.6g is not reached up to a %s of %.6g, where it is %.6g%s",
+                       "the error %.6g is not reached for any %s up to %.6g, where it is %.6g%s",
                        error, law->x_name[s->variable], exp(s->high), most,
                        law->form->reach > 0 ? ", and beyond which the form says nothing" : "");
 }
@@ -215,7 +228,7 @@ ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t 
                            "the error asked for is %g, and laws are of numbers above 0", error);
     RAMIFY_TRY(take_sizes(law, x, variable, s.ln_x));
     const ramify_law_box *box = &s.f->mix.box;
-    s.low = box->ln_low[variable] - DOWN;
+    s.low = fmax(box->ln_low[variable] - DOWN, s.f->mix.ln_from);
     s.high = box->ln_high[variable] + (law->form->reach > 0 ? law->form->reach : UP);
     if (law->form->density == variable + 1)
         s.high = 0; /* nothing is left out */

@@ -102,6 +102,14 @@ static json_t *range_json(const ramify_law *law, const ramify_fitted *group) {
     return range;
 }
 
+/* The least size at which a law of a curve's end holds, as it was given. */
+static double least_size(const ramify_fitted *group) {
+    size_t i = 0;
+    while (i + 1 < group->points && !(group->fitted[i] && log(group->x[i]) >= group->mix.ln_from))
+        i++;
+    return group->x[i];
+}
+
 static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
     const ramify_law_form *form = law->form;
     json_t *by = json_object(), *json = json_object();
@@ -120,6 +128,8 @@ static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
     }
     json_object_set_new(json, "loss", number(group->loss));
     json_object_set_new(json, "range", range_json(law, group));
+    if (form->reach > 0)
+        json_object_set_new(json, "holds_from", number(least_size(group)));
     json_object_set_new(json, "spread", spread_json(&group->mix.spread));
     if (group->dense_count > 0)
         json_object_set_new(json, "dense", numbers(group->dense, group->dense_count * 3));

@@ -182,6 +182,7 @@ static ramify_status fit_runs(fit *f, uint32_t index, const char *name, ramify_f
     RAMIFY_TRY(ramify_law_cross_validate(&f->request, index, runs, law));
     if (f->request.options->rolling)
         RAMIFY_TRY(ramify_law_mix_judge(context, &problem, &law->mix));
+    ramify_law_mix_begin(&problem, &law->mix);
     ramify_law_score_intervals(&law->mix, &group->heldout, f->request.options->level,
                                &law->heldout);
     take_points(group, law);

@@ -17,6 +17,15 @@
 #define LOCAL_GROWTH 0.5
 #define LOCAL_DRIFT  0.40
 
+/* A law of a curve's end holds in an octave in which the runs lie about it with a root mean square, in
+ * ln y, of no more than OFF, or than OFF_NOISE times their noise at the end where that is more: of a few
+ * runs, twice is rarely passed by chance. */
+#define OFF       0.05
+#define OFF_NOISE 2.0
+
+/* Sizes that are equal but for rounding. */
+#define SAME_SIZE 1e-12
+
 /* Octaves by which the runs are cut short to see how the law does beyond them. */
 static const double cuts[] = {1, 1.5, 2, 2.5};
 #define CUTS (sizeof cuts / sizeof cuts[0])
@@ -91,6 +100,7 @@ double ramify_law_mix_width(const ramify_law_mix *mix, const double *ln_x, doubl
 ramify_status ramify_law_mix_fit(ramify_context *context, const ramify_law_problem *problem,
                                  ramify_law_mix *mix, double *loss) {
     *mix = (ramify_law_mix){.box = ramify_law_box_of(problem->runs),
+                            .ln_from = -INFINITY,
                             .spread = {.noise = (double)NAN, .drift = (double)NAN}};
     if (!problem->form->combine) {
         mix->parts = 1;
@@ -188,4 +198,37 @@ ramify_status ramify_law_mix_judge(ramify_context *context, const ramify_law_pro
     if (problem->form->solve) /* of the end alone: what it leaves elsewhere is no scatter */
         mix->spread.noise = mix->spread.drift;
     return status;
+}
+
+void ramify_law_mix_begin(const ramify_law_problem *problem, ramify_law_mix *mix) {
+    const ramify_runs *runs = problem->runs;
+    if (problem->form->reach == 0)
+        return;
+    double end = mix->box.ln_high[0], most = fmax(OFF, OFF_NOISE * mix->spread.noise);
+    double behind = 0, before = 0;
+    mix->ln_from = end;
+    size_t last = runs->count;
+    for (int octave = 1; last > 0; octave++) {
+        size_t first = last;
+        double squares = 0, by_distance = 0, earlier = 0;
+        for (; first > 0 && runs->ln_x[first - 1] > end - octave * log(2); first--) {
+            double d = ramify_law_mix_value(mix, &runs->ln_x[first - 1]) - runs->ln_y[first - 1];
+            double u = runs->ln_x[first - 1] - end;
+            squares += d * d;
+            by_distance += u < 0 ? d * d / (u * u) : 0;
+            earlier += u < 0;
+        }
+        if (squares > most * most * (double)(last - first))
+            break;
+        if (first < last)
+            mix->ln_from = runs->ln_x[first];
+        last = first;
+        behind += by_distance;
+        before += earlier;
+    }
+    mix->spread.behind = before > 0 ? sqrt(behind / before) : 0;
+}
+
+bool ramify_law_mix_holds(const ramify_law_mix *mix, const double *ln_x) {
+    return ln_x[0] >= mix->ln_from - SAME_SIZE * fabs(mix->ln_from);
 }

@@ -41,6 +41,9 @@ typedef struct ramify_law_mix {
     uint32_t parts;
     ramify_law_part part[RAMIFY_LAW_PARTS_MAX];
     ramify_law_box box;
+    /* Of a form that reads the end of a curve alone: ln of the least size at which the runs still lie
+     * near the law. -infinity: of any other form. */
+    double ln_from;
     ramify_law_spread spread;
     char reason[256]; /* of a combined form: what was chosen and why, one sentence; else empty */
 } ramify_law_mix;
@@ -68,5 +71,12 @@ ramify_status ramify_law_mix_fit(ramify_context *context, const struct ramify_la
  * that end earlier. */
 ramify_status ramify_law_mix_judge(ramify_context *context,
                                    const struct ramify_law_problem *problem, ramify_law_mix *mix);
+
+/* Finds where a law of a curve's end begins to hold, mix->ln_from, and by how much it is off from there
+ * to the end, spread.behind. Runs in the order of their size. */
+void ramify_law_mix_begin(const struct ramify_law_problem *problem, ramify_law_mix *mix);
+
+/* False at sizes below that. */
+bool ramify_law_mix_holds(const ramify_law_mix *mix, const double *ln_x);
 
 #endif

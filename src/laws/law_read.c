@@ -4,7 +4,7 @@
  *     {"ramify_law": 1, "form", "x": [names], "y": name, "level",
  *      "groups": [{"by": {}, "refusal"} or
  *                 {"by": {}, "parameters": {} or "parts": [{"form", "near", "far", "parameters",
- *                  "resamples"}], "range": {x: [low, high]}, "spread": {"noise", "drift", "bend", "behind",
+ *                  "resamples"}], "range": {x: [low, high]}, "holds_from", "spread": {"noise", "drift", "bend", "behind",
  *                  "line"},
  *                  "resamples": {}, "dense": [depth, width, error, ..], ...}]} */
 
@@ -135,6 +135,18 @@ static ramify_status read_range(const reading *r, const json_t *json, ramify_law
     return RAMIFY_OK;
 }
 
+/* Of a law of a curve's end. Without it, as older files are, the law holds everywhere. */
+static ramify_status read_holds_from(const reading *r, const json_t *json, ramify_law_mix *mix) {
+    mix->ln_from = -INFINITY;
+    double from;
+    if (!json || r->law->form->reach == 0)
+        return RAMIFY_OK;
+    if (!finite_number(json, &from) || !(from > 0) || !(log(from) <= mix->box.ln_high[0]))
+        return DAMAGED(r, "%s: holds_from is no size up to the largest of the range", r->name);
+    mix->ln_from = log(from);
+    return RAMIFY_OK;
+}
+
 /* A number at least 0, or null for what the runs did not tell. */
 static bool read_spread_number(const json_t *json, double *value) {
     *value = (double)NAN;
@@ -222,6 +234,7 @@ static ramify_status read_group(const reading *r, const json_t *json, ramify_fit
         return group->refusal ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     }
     RAMIFY_TRY(read_range(r, json_object_get(json, "range"), &group->mix.box));
+    RAMIFY_TRY(read_holds_from(r, json_object_get(json, "holds_from"), &group->mix));
     if (form->combine) {
         RAMIFY_TRY(read_parts(r, json, group));
     } else {

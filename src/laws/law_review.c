@@ -14,9 +14,6 @@
 /* A floor below this share of the least error is none. */
 #define NO_FLOOR 1e-3
 
-/* A law of a curve's end that is off by more than this among all runs says so. */
-#define END_ONLY 0.05
-
 /* A parameter whose standard error is larger than this share of it (on a logarithmic scale: factor
  * e) is not told by the runs. */
 #define UNTOLD 1.0
@@ -187,13 +184,12 @@ ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *
                                 const double *fixed, ramify_fitted *law) {
     RAMIFY_TRY(review_floor(context, form, runs, law));
     RAMIFY_TRY(review_parameters(context, form, runs, fixed, law));
-    if (law->mix.spread.local && law->fit.rmse_log > END_ONLY)
-        RAMIFY_TRY(
-            ramify_law_warn(context, law,
-                            "this law is about the end of the curve: among the smaller runs "
-                            "it is off by %.2g in logarithms; for sizes within the runs take "
-                            "bnsl1 or m4",
-                            law->fit.rmse_log));
+    if (law->mix.ln_from > law->mix.box.ln_low[0])
+        RAMIFY_TRY(ramify_law_warn(context, law,
+                                   "this law is about the end of the curve, and holds from %s %.6g "
+                                   "on: over all runs it is off by %.2g in logarithms; for sizes "
+                                   "within the runs take bnsl1 or m4",
+                                   groups->x_name[0], exp(law->mix.ln_from), law->fit.rmse_log));
     for (uint32_t v = 0; v < form->variables; v++) {
         ramify_log_range range = ramify_variable_range(runs, v);
         if (form->floor && range.high - range.low < log(4))

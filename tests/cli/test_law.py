@@ -350,6 +350,37 @@ def test_predict_and_invert(tool, curve) -> None:
     assert far.status == 0 and "never shown to hold beyond 10 times" in far.err
 
 
+def test_auto_answers_where_it_holds(tool, tmp_path) -> None:
+    """A curve that falls, bends at 1,000 and stays: its end says nothing of its beginning."""
+    sizes = [2**k for k in range(1, 21)]
+    rows = [(n, 0.2 + 5 / (1 + (n / 1000) ** 2)) for n in sizes]
+    data = write(tmp_path / "r.csv", "n,e", rows)
+    path, picture = str(tmp_path / "law.json"), tmp_path / "law.svg"
+    for form in ("auto", "damped"):
+        words = ("law", "fit", data, "--form", form, "--x", "n", "--y", "e", "-o", path)
+        done = tool(*words, "--plot", str(picture))
+        assert done.status == 0, done.err
+        (group,) = json.loads((tmp_path / "law.json").read_text())["groups"]
+        start = group["holds_from"]
+        assert start in sizes and 2000 < start < 40000
+        assert f"holds from n {start:g}" in done.out.replace(",", "")
+        for n, e in rows:
+            done = tool("law", "predict", path, "--at", f"n={n}", "--json")
+            if n < start:
+                assert done.status == 1 and done.out == ""
+                assert f"n {n:g} is below {start:g}, from which on" in done.err
+            else:
+                (answer,) = json.loads(done.out)["predictions"]
+                assert abs(math.log(answer["value"] / e)) < 0.1
+                assert form != "auto" or answer["low"] <= e <= answer["high"]
+        done = tool("law", "invert", path, "--error", "3")
+        assert done.status == 1 and "where this law begins to hold" in done.err
+    # Of six octaves of a line that hardly falls, auto is a law of all its runs.
+    data = write(tmp_path / "s.csv", "n,e", [(n, 3 * n**-0.01) for n in sizes[-6:]])
+    (group,) = law(tool, data, "--form", "auto", "--x", "n", "--y", "e")["groups"]
+    assert group["holds_from"] == sizes[-6] and "end" not in str(group["warnings"])
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -359,7 +390,7 @@ def test_predict_and_invert(tool, curve) -> None:
         (("predict", "--at", "rows=-1"), "rows is -1, and laws are of numbers above 0"),
         (("predict", "--at", "rows=1", "--group", "a=b"), "no group with a=b"),
         (("invert",), "--error E, above 0, is needed"),
-        (("invert", "--error", "0.01"), "is not reached up to a rows of"),
+        (("invert", "--error", "0.01"), "is not reached for any rows up to 327680"),
         (("invert", "--error", "0.1", "--for", "x"), '"x" is no size of the law'),
         (("frontier", "--budget", "1e9"), "knows no model size and data"),
         (("optimum", "--error", "0.1"), "this one is auto"),
