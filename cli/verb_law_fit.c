@@ -147,6 +147,28 @@ void law_print_by(json_t *by) {
         printf("\n");
 }
 
+/* A parameter of a law, or of a part; one that the fit drove to a bound is no number. */
+static const char *parameter_text(const json_t *law, const char *name, char *text, size_t room) {
+    double value = number_in(json_object_get(law, "parameters"), name);
+    double driven = number_in(json_object_get(law, "at_bound"), name);
+    if (isnan(value))
+        return driven < 1 ? "to 0" : "unbounded";
+    snprintf(text, room, "%.6g", value);
+    return text;
+}
+
+/* Ends that are null lie at a bound. */
+static void print_interval(const json_t *interval, double level) {
+    const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
+    if (json_is_number(low) && json_is_number(high))
+        printf("  %g %%: %.5g to %.5g", 100 * level, json_number_value(low),
+               json_number_value(high));
+    else if (json_is_number(low))
+        printf("  %g %%: %.5g and more", 100 * level, json_number_value(low));
+    else if (json_is_number(high))
+        printf("  %g %%: 0 to %.5g", 100 * level, json_number_value(high));
+}
+
 /* The laws that a law is the mean of. Of many, those that count. */
 static void print_parts(const json_t *parts) {
     size_t left_out = 0;
@@ -186,15 +208,11 @@ static void print_group(const json_t *group, double level) {
     json_t *parameters = json_object_get(group, "parameters");
     for (void *at = json_object_iter(parameters); at; at = json_object_iter_next(parameters, at)) {
         const char *key = json_object_iter_key(at);
-        printf("  %-18s %12.6g", key, json_number_value(json_object_iter_value(at)));
+        printf("  %-18s %12s", key, parameter_text(group, key, (char[32]){""}, 32));
         double error = number_in(errors, key);
         if (!isnan(error))
             printf("  +- %-10.3g", error);
-        const json_t *interval = json_object_get(intervals, key);
-        if (interval)
-            printf("  %.0f %%: %.5g to %.5g", 100 * level,
-                   json_number_value(json_array_get(interval, 0)),
-                   json_number_value(json_array_get(interval, 1)));
+        print_interval(json_object_get(intervals, key), level);
         printf("\n");
     }
     print_fit_score(group, "fit", "fitted", level);

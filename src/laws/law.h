@@ -27,6 +27,7 @@ typedef struct ramify_fitted {
      * bootstrap intervals, or NaN. */
     double error[RAMIFY_LAW_PARAMETERS_MAX];
     double low[RAMIFY_LAW_PARAMETERS_MAX], high[RAMIFY_LAW_PARAMETERS_MAX];
+    bool widened[RAMIFY_LAW_PARAMETERS_MAX]; /* intervals that did not hold the parameter */
     /* The parameters of every resample, for intervals of what is computed from them; kept for laws
      * of several sizes. Parts x RAMIFY_LAW_PARAMETERS_MAX x resamples; owned, or NULL. */
     double *resample;

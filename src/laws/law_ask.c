@@ -300,18 +300,6 @@ static bool best_of_line(cost_line *line, const ramify_law_mix *mix) {
     return true;
 }
 
-/* The ends of the middle share `level` of values, which are sorted. */
-static void take_middle(double *values, uint32_t count, double level,
-                        ramify_law_estimate *estimate) {
-    estimate->low = estimate->high = (double)NAN;
-    if (count == 0)
-        return;
-    ramify_law_sort(values, count);
-    size_t tail = ramify_law_tail(count, level);
-    estimate->low = values[tail];
-    estimate->high = values[count - 1 - tail];
-}
-
 static ramify_status check_cost(const ramify_law *law, const ramify_law_cost *cost, double budget) {
     if (law->form->variables < 2 || law->form->density)
         return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
@@ -368,8 +356,8 @@ ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
         model[count] = exp(line.ln_x[0]);
         data[count++] = exp(line.ln_x[1]);
     }
-    take_middle(model, count, level, &split->model);
-    take_middle(data, count, level, &split->data);
+    ramify_law_middle(model, count, level, &split->model.low, &split->model.high);
+    ramify_law_middle(data, count, level, &split->data.low, &split->data.high);
     ramify_release(law->context, model);
     return RAMIFY_OK;
 }
@@ -397,7 +385,7 @@ static ramify_status density_interval(const ramify_law *law, const ramify_fitted
         if (!isnan(value))
             values[count++] = value;
     }
-    take_middle(values, count, level, density);
+    ramify_law_middle(values, count, level, &density->low, &density->high);
     ramify_release(law->context, values);
     return RAMIFY_OK;
 }

@@ -175,6 +175,12 @@ static ramify_status fit_runs(fit *f, uint32_t index, const char *name, ramify_f
     RAMIFY_TRY(ramify_law_check_runs(context, form, f->groups, runs, f->request.fixed, name));
     ramify_law_problem problem = ramify_law_problem_of(&f->request, runs);
     RAMIFY_TRY(ramify_law_mix_fit(context, &problem, &law->mix, &law->loss));
+    for (uint32_t p = 0; p < law->mix.parts; p++) {
+        ramify_law_part *part = &law->mix.part[p];
+        ramify_law_problem one = problem;
+        one.form = part->form;
+        part->stuck = ramify_law_bounds(&one, part->theta, part->bound);
+    }
     RAMIFY_TRY(ramify_law_errors(context, &problem, law->mix.part[0].theta, law->error));
     law->fit = ramify_law_score_runs(&law->mix, runs);
     law->heldout = ramify_law_score_runs(&law->mix, &group->heldout);

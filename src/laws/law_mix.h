@@ -16,6 +16,9 @@ typedef struct ramify_law_part {
     const ramify_law_form *form; /* a law of its own */
     double theta[RAMIFY_LAW_PARAMETERS_MAX];
     double near, far; /* weights; each sums to 1 over the parts */
+    /* What ramify_law_bounds found, once it was asked: else 0. */
+    signed char bound[RAMIFY_LAW_PARAMETERS_MAX];
+    bool stuck;
 } ramify_law_part;
 
 /* How far a run's ln y lies from the law, in ln y. Numbers that the runs do not tell are NaN. */

@@ -54,10 +54,8 @@ static inline ramify_log_range ramify_variable_range(const ramify_runs *runs, ui
 /* Ascending. */
 void ramify_law_sort(double *values, size_t count);
 
-/* How many of `count` sorted values lie before the middle share `level` of them, and as many behind. */
-static inline size_t ramify_law_tail(size_t count, double level) {
-    return (size_t)((1 - level) / 2 * (double)count + 1e-9); /* 200 x .05 is 10, not 9.999.. */
-}
+/* The ends of the middle share `level` of values, which are sorted; of none, NaN. */
+void ramify_law_middle(double *values, size_t count, double level, double *low, double *high);
 
 /* Least squares line ln(e^ln_y - e^ln_floor) = intercept + slope ln_x of the first variable, over the
  * runs above the floor; weights are not used. False when fewer than two differ in x. */

@@ -3,8 +3,8 @@
  *
  *     {"ramify_law": 1, "form", "x": [names], "y": name, "level",
  *      "groups": [{"by": {}, "refusal"} or
- *                 {"by": {}, "parameters": {} or "parts": [{"form", "near", "far", "parameters",
- *                  "resamples"}], "range": {x: [low, high]}, "holds_from", "spread": {"noise", "drift", "bend", "behind",
+ *                 {"by": {}, "parameters": {}, "at_bound": {} or "parts": [{"form", "near", "far",
+ *                  "parameters", "at_bound", "resamples"}], "range": {x: [low, high]}, "holds_from", "spread": {"noise", "drift", "bend", "behind",
  *                  "line"},
  *                  "resamples": {}, "dense": [depth, width, error, ..], ...}]} */
 
@@ -37,11 +37,17 @@ static bool finite_number(const json_t *json, double *value) {
     return isfinite(*value);
 }
 
+/* `json` has the "parameters"; those that are null stand in "at_bound". */
 static ramify_status read_theta(const reading *r, const json_t *json, const ramify_law_form *form,
                                 double *theta) {
+    const json_t *parameters = json_object_get(json, "parameters");
+    const json_t *driven = json_object_get(json, "at_bound");
     for (uint32_t j = 0; j < form->parameters; j++) {
         const ramify_law_parameter *parameter = &form->parameter[j];
-        if (!finite_number(json_object_get(json, parameter->name), &theta[j]) ||
+        const json_t *value = json_object_get(parameters, parameter->name);
+        if (json_is_null(value))
+            value = json_object_get(driven, parameter->name);
+        if (!finite_number(value, &theta[j]) ||
             (parameter->range == RAMIFY_LAW_POSITIVE && !(theta[j] > 0)))
             return DAMAGED(r, "%s: parameter %s of the form %s is not a number%s", r->name,
                            parameter->name, form->name,
@@ -94,7 +100,7 @@ static ramify_status read_part(const reading *r, const json_t *json, ramify_law_
         part->far < 0 || part->near > 1 || part->far > 1)
         return DAMAGED(r, "%s: a part's weights near and far are not both numbers from 0 to 1",
                        r->name);
-    return read_theta(r, json_object_get(json, "parameters"), part->form, part->theta);
+    return read_theta(r, json, part->form, part->theta);
 }
 
 static ramify_status read_parts(const reading *r, const json_t *json, ramify_fitted *group) {
@@ -241,7 +247,7 @@ static ramify_status read_group(const reading *r, const json_t *json, ramify_fit
         ramify_law_part *part = &group->mix.part[0];
         group->mix.parts = 1;
         *part = (ramify_law_part){.form = form, .near = 1, .far = 1};
-        RAMIFY_TRY(read_theta(r, json_object_get(json, "parameters"), form, part->theta));
+        RAMIFY_TRY(read_theta(r, json, form, part->theta));
         RAMIFY_TRY(read_resamples(r, json_object_get(json, "resamples"), 0, group));
     }
     RAMIFY_TRY(read_spread(r, json_object_get(json, "spread"), &group->mix.spread));

@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Two variables whose logarithms are correlated beyond this cannot be told apart by noisy runs. */
 #define APART 0.999
@@ -151,9 +152,7 @@ static ramify_status review_floor(ramify_context *context, const ramify_law_form
                                floor, least);
     if (has_floor && floor < NO_FLOOR * least)
         return ramify_law_warn(context, law,
-                               "no floor is seen in these runs (%.3g): add larger ones to learn of "
-                               "it",
-                               floor);
+                               "no floor is seen in these runs: add larger ones to learn of it");
     return RAMIFY_OK;
 }
 
@@ -164,8 +163,16 @@ static ramify_status review_parameters(ramify_context *context, const ramify_law
     bool judged = !form->solve && runs->count > form->parameters;
     for (uint32_t j = 0; j < form->parameters; j++) {
         double theta = law->mix.part[0].theta[j], error = law->error[j];
+        int bound = law->mix.part[0].bound[j];
         if (form->parameter[j].range != RAMIFY_LAW_POSITIVE || !isnan(fixed[j]))
             continue;
+        if (bound != 0) {
+            if (strcmp(form->parameter[j].name, "floor") != 0) /* of which review_floor speaks */
+                RAMIFY_TRY(ramify_law_warn(
+                    context, law, "the runs do not tell %s: the fit drives it %s",
+                    form->parameter[j].name, bound < 0 ? "to 0" : "beyond all bounds"));
+            continue;
+        }
         if (error > UNTOLD * fabs(theta) || (isnan(error) && judged))
             RAMIFY_TRY(ramify_law_warn(context, law,
                                        "the runs do not tell %s (%.4g with a standard error of "
@@ -179,11 +186,29 @@ static ramify_status review_parameters(ramify_context *context, const ramify_law
     return RAMIFY_OK;
 }
 
+/* Bootstrap intervals that had to be widened. */
+static ramify_status review_intervals(ramify_context *context, const ramify_law_form *form,
+                                      ramify_fitted *law) {
+    char names[256] = "";
+    size_t used = 0;
+    for (uint32_t j = 0; j < form->parameters && used < sizeof names; j++)
+        if (law->widened[j])
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+                                     used > 0 ? ", " : "", form->parameter[j].name);
+    if (used == 0)
+        return RAMIFY_OK;
+    return ramify_law_warn(context, law,
+                           "fits to resampled runs lie to one side of this one in %s: the runs "
+                           "hardly tell it, and the interval was widened to hold the fit",
+                           names);
+}
+
 ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *form,
                                 const ramify_law_groups *groups, const ramify_runs *runs,
                                 const double *fixed, ramify_fitted *law) {
     RAMIFY_TRY(review_floor(context, form, runs, law));
     RAMIFY_TRY(review_parameters(context, form, runs, fixed, law));
+    RAMIFY_TRY(review_intervals(context, form, law));
     if (law->mix.ln_from > law->mix.box.ln_low[0])
         RAMIFY_TRY(ramify_law_warn(context, law,
                                    "this law is about the end of the curve, and holds from %s %.6g "

@@ -25,6 +25,13 @@
 /* Logarithms of parameters stay within what doubles hold. */
 #define LOG_MOST 600.0
 
+/* No parameter of a law of runs has a logarithm beyond DRIVEN (a coefficient of a curve that falls with
+ * the tenth power of 1e13 rows has it); one beyond DRIVEN_FREE is driven off if no ln y depends on its
+ * logarithm by more than DEPENDS. */
+#define DRIVEN      300.0
+#define DRIVEN_FREE 30.0
+#define DEPENDS     1e-10
+
 typedef struct descent {
     const ramify_law_problem *problem;
     uint32_t free;
@@ -282,12 +289,58 @@ static bool invert(uint32_t n, double a[][RAMIFY_LAW_PARAMETERS_MAX]) {
     return true;
 }
 
+int ramify_law_driven(const ramify_law_parameter *parameter, double theta) {
+    if (parameter->range != RAMIFY_LAW_POSITIVE || !(fabs(log(theta)) >= DRIVEN))
+        return 0;
+    return theta < 1 ? -1 : 1;
+}
+
+double ramify_law_driven_to(int bound) {
+    return exp(bound * LOG_MOST);
+}
+
+bool ramify_law_bounds(const ramify_law_problem *problem, const double *theta, signed char *bound) {
+    const ramify_law_form *form = problem->form;
+    const ramify_runs *runs = problem->runs;
+    double most[RAMIFY_LAW_PARAMETERS_MAX] = {0}, gradient[RAMIFY_LAW_PARAMETERS_MAX];
+    memset(bound, 0, form->parameters * sizeof *bound);
+    if (form->solve || form->parameters == 0)
+        return false;
+    bool stuck = false;
+    for (size_t i = 0; i < runs->count; i++) {
+        form->log_value(theta, runs->ln_x + i * runs->variables, gradient);
+        for (uint32_t j = 0; j < form->parameters; j++)
+            most[j] = fmax(most[j], fabs(gradient[j] * theta[j]));
+    }
+    for (uint32_t j = 0; j < form->parameters; j++) {
+        const ramify_law_parameter *parameter = &form->parameter[j];
+        if (problem->fixed && !isnan(problem->fixed[j]))
+            continue;
+        stuck = stuck || most[j] < DEPENDS;
+        if (parameter->range != RAMIFY_LAW_POSITIVE)
+            continue;
+        if (most[j] < DEPENDS && fabs(log(theta[j])) >= DRIVEN_FREE)
+            bound[j] = theta[j] < 1 ? -1 : 1;
+        else
+            bound[j] = (signed char)ramify_law_driven(parameter, theta[j]);
+    }
+    return stuck;
+}
+
 ramify_status ramify_law_errors(ramify_context *context, const ramify_law_problem *problem,
                                 const double *theta, double *errors) {
     const ramify_law_form *form = problem->form;
     size_t runs = problem->runs->count;
     descent d = {.problem = problem};
+    signed char bound[RAMIFY_LAW_PARAMETERS_MAX];
+    ramify_law_bounds(problem, theta, bound);
     d.free = find_free(problem, d.place);
+    uint32_t driven = 0;
+    for (uint32_t j = 0; j < d.free; j++) {
+        d.place[j - driven] = d.place[j];
+        driven += bound[d.place[j]] != 0;
+    }
+    d.free -= driven;
     for (uint32_t j = 0; j < form->parameters; j++)
         errors[j] = (double)NAN;
     if (form->solve || d.free == 0 || runs <= d.free)

@@ -6,6 +6,7 @@ import json
 import math
 import pathlib
 import random
+import re
 
 import pytest
 
@@ -224,6 +225,52 @@ def test_warnings(tool, tmp_path) -> None:
     found = law(tool, data, "--form", "m2", "--x", "n", "--y", "e")
     notes = " ".join(found["groups"][0]["warnings"])
     assert "no floor is seen" in notes and "spans a factor of 3.8 only" in notes
+
+
+def noisy_curve(path: pathlib.Path, count: int, seed: int) -> str:
+    draw = random.Random(seed)
+    sizes = [2**k for k in range(4, 4 + count)]
+    rows = [(n, (0.3 + 3 * n**-0.4) * math.exp(draw.gauss(0, 0.03))) for n in sizes]
+    return write(path, "n,e", rows)
+
+
+def test_parameters_at_a_bound_are_no_numbers(tool, tmp_path) -> None:
+    data, path = noisy_curve(tmp_path / "r.csv", 16, 2), str(tmp_path / "law.json")
+    words = ("--form", "pow4", "--x", "n", "--y", "e", "-o", path)
+    (group,) = law(tool, data, *words)["groups"]
+    assert group["parameters"]["shift"] is None and "shift" in group["at_bound"]
+    assert group["standard_errors"]["shift"] is None
+    assert group["standard_errors"]["exponent"] > 0
+    assert "the runs do not tell shift: the fit drives it to 0" in group["warnings"]
+    low, high = group["intervals"]["shift"]
+    assert low is None and (high is None or 1e-9 < high < 100)
+    low, high = group["intervals"]["exponent"]
+    assert low < group["parameters"]["exponent"] - 0.01
+    assert high > group["parameters"]["exponent"] + 0.01
+    done = tool("law", "fit", data, *words)
+    assert re.search(r"shift +to 0  90 %: 0 to \d", done.out), done.out
+    done = tool("law", "predict", path, "--at", "n=1000", "--json")
+    (answer,) = json.loads(done.out)["predictions"]
+    assert answer["value"] == pytest.approx(0.3 + 3 * 1000**-0.4, rel=0.05)
+
+
+def test_intervals_hold_what_was_fitted(tool, tmp_path) -> None:
+    widened = 0
+    for seed in range(3):
+        data = noisy_curve(tmp_path / "r.csv", 16, seed)
+        for form in ("wbl4", "m4", "bnsl1"):
+            done = tool("law", "fit", data, "--form", form, "--x", "n", "--y", "e", "--json")  # fmt: skip
+            if done.status != 0:
+                continue
+            (group,) = json.loads(done.out)["groups"]
+            widened += "lie to one side of this one" in " ".join(group["warnings"])
+            for name, (low, high) in group["intervals"].items():
+                value = group["parameters"][name]
+                if value is not None:
+                    assert (low is None or low <= value) and (high is None or value <= high)  # fmt: skip
+                for number in (low, value, high):
+                    assert not number or 1e-130 < abs(number) < 1e130
+    assert widened > 0
 
 
 def test_degenerate_pruning_is_recognised(tool, tmp_path) -> None:
