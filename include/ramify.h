@@ -741,6 +741,9 @@ RAMIFY_API ramify_status ramify_law_open(ramify_context *context, const char *pa
 RAMIFY_API ramify_status ramify_law_open_text(ramify_context *context, const char *text,
                                               size_t size, const char *name, ramify_law **law);
 
+/* Most sizes that a law takes. */
+#define RAMIFY_LAW_VARIABLES_MAX 4
+
 /* Sizes that the law takes, in the order of its form, and their names; name of the error. */
 RAMIFY_API uint32_t ramify_law_variables(const ramify_law *law);
 RAMIFY_API const char *ramify_law_variable(const ramify_law *law, uint32_t variable);

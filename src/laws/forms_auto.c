@@ -172,9 +172,9 @@ static ramify_status combine_curve(ramify_context *context, const ramify_law_pro
     double reach = reach_of(runs, end, &sizes);
     if (sizes < SIZES_LEAST)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "auto needs runs of %d sizes to see how a curve ends, there are %u: add "
+                           "auto needs runs of %d sizes to see how a curve ends, there %s %u: add "
                            "runs of other sizes",
-                           SIZES_LEAST, sizes);
+                           SIZES_LEAST, sizes == 1 ? "is" : "are", sizes);
     mix->parts = 1;
     fit_end(runs, end, reach, mix);
     double floor = add_floors(runs, end, mix);
@@ -213,8 +213,9 @@ static ramify_status combine_plane(ramify_context *context, const ramify_law_pro
     mix->parts = problem->runs->count < ramify_form_joint.parameters ? 1 : 2;
     if (problem->runs->count < ramify_form_additive.parameters)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "auto needs %u runs for two sizes, there are %zu: add runs",
-                           ramify_form_additive.parameters, problem->runs->count);
+                           "auto needs %u runs for two sizes, there %s %zu: add runs",
+                           ramify_form_additive.parameters,
+                           problem->runs->count == 1 ? "is" : "are", problem->runs->count);
     for (uint32_t p = 0; p < mix->parts; p++) {
         ramify_law_problem one = *problem;
         one.form = both[p];

@@ -58,8 +58,8 @@ static ramify_status check_options(ramify_context *context, const ramify_law_opt
                            "the weight of runs above the law is %g, expected above 0, to 1",
                            options->above);
     if (options->folds == 1 || options->folds > FOLDS_MAX)
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%u folds, expected 2 to %d",
-                           options->folds, FOLDS_MAX);
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%u fold%s, expected 2 to %d",
+                           options->folds, ramify_plural(options->folds), FOLDS_MAX);
     if (options->bootstrap > BOOTSTRAP_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%u resamples, %d are the most",
                            options->bootstrap, BOOTSTRAP_MAX);

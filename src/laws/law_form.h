@@ -7,7 +7,6 @@
 
 #include "ramify.h"
 
-#define RAMIFY_LAW_VARIABLES_MAX  4
 #define RAMIFY_LAW_PARAMETERS_MAX 12
 
 /* Where a parameter may lie; the fit moves it on the scale that fits. */

@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "progress.h"
 #include "random.h"
+#include "text.h"
 #include "threads.h"
 
 #include <math.h>
@@ -170,9 +171,10 @@ ramify_status ramify_law_cross_validate(const ramify_law_fit_request *request, u
     if (folds > runs->count || runs->count - largest < free)
         return ramify_fail(
             context, RAMIFY_ERROR_DATA,
-            "%u folds of %zu runs leave too few to fit the %u free parameters of %s: "
+            "%u folds of %zu run%s leave too few to fit the %u free parameter%s of %s: "
             "add runs, or ask for other folds",
-            folds, runs->count, free, request->form->name);
+            folds, runs->count, ramify_plural(runs->count), free, ramify_plural(free),
+            request->form->name);
     ramify_selection rest = {0}, fold = {0};
     uint32_t *order = ramify_allocate(context, 2 * runs->count, sizeof *order);
     ramify_status status = order ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;

@@ -4,6 +4,7 @@
 #include "law_numbers.h"
 #include "memory.h"
 #include "status.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,17 +67,20 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
         free += !fixed || isnan(fixed[j]);
     if (runs->count < free)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: the form %s has %u free parameters and there are %zu runs to fit: "
+                           "%s: the form %s has %u free parameter%s and there %s %zu run%s to fit: "
                            "add runs, or take a form with fewer parameters",
-                           name, form->name, free, runs->count);
+                           name, form->name, free, ramify_plural(free),
+                           runs->count == 1 ? "is" : "are", runs->count,
+                           ramify_plural(runs->count));
     size_t counting = 0;
     for (size_t i = 0; i < runs->count; i++)
         counting += !runs->weight || runs->weight[i] > 0;
     if (counting < free || counting == 0)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: %zu runs have a weight above 0, and the form %s has %u free "
-                           "parameters: weigh more runs",
-                           name, counting, form->name, free);
+                           "%s: %zu run%s a weight above 0, and the form %s has %u free "
+                           "parameter%s: weigh more runs",
+                           name, counting, counting == 1 ? " has" : "s have", form->name, free,
+                           ramify_plural(free));
     /* The error without pruning is no variable of its own. */
     uint32_t variables = form->variables > 3 ? 3 : form->variables;
     for (uint32_t v = 0; v < variables; v++) {
@@ -88,10 +92,11 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
                                name, form->role[v], groups->x_name[v], exp(range.low));
     }
     if (form->variables == 1 && free > count_sizes(runs) && !form->solve)
-        return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: the form %s has %u free parameters and the runs have %u sizes: add "
-                           "runs of other sizes, or take a form with fewer parameters",
-                           name, form->name, free, count_sizes(runs));
+        return ramify_fail(
+            context, RAMIFY_ERROR_DATA,
+            "%s: the form %s has %u free parameters and the runs have %u size%s: add "
+            "runs of other sizes, or take a form with fewer parameters",
+            name, form->name, free, count_sizes(runs), ramify_plural(count_sizes(runs)));
     for (uint32_t a = 0; a < variables; a++)
         for (uint32_t b = a + 1; b < variables; b++)
             if (fabs(correlation(runs, a, b)) > APART)
@@ -225,8 +230,9 @@ ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *
     }
     if (runs->count <= form->parameters + 1)
         RAMIFY_TRY(ramify_law_warn(context, law,
-                                   "%zu runs for %u parameters leave next to nothing to judge the "
-                                   "fit by",
-                                   runs->count, form->parameters));
+                                   "next to nothing is left to judge the fit by: %zu run%s for %u "
+                                   "parameter%s",
+                                   runs->count, ramify_plural(runs->count), form->parameters,
+                                   ramify_plural(form->parameters)));
     return RAMIFY_OK;
 }

@@ -82,15 +82,16 @@ static ramify_status find_x(ramify_context *context, const ramify_table *table,
     while (ramify_list_next(&list, &name, &length)) {
         if (c->x_count == form->variables)
             return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                               "the form %s has %u variables, x names more", form->name,
-                               form->variables);
+                               "the form %s has %u variable%s, x names more", form->name,
+                               form->variables, ramify_plural(form->variables));
         RAMIFY_TRY(find_number(context, table, "x", name, length, &c->x[c->x_count++]));
     }
     if (c->x_count == form->variables || (derived && c->x_count + 1 == form->variables))
         return RAMIFY_OK;
     return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                       "the form %s needs %u columns as x (the next one: %s), %u are named",
-                       form->name, form->variables, form->role[c->x_count], c->x_count);
+                       "the form %s needs %u column%s as x (the next one: %s), %u %s named",
+                       form->name, form->variables, ramify_plural(form->variables),
+                       form->role[c->x_count], c->x_count, c->x_count == 1 ? "is" : "are");
 }
 
 /* NAME OP VALUE, the operator being the first of = < <= > >= outside of quotes around the name. */

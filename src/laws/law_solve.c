@@ -2,6 +2,7 @@
 #include "law_numbers.h"
 #include "memory.h"
 #include "status.h"
+#include "text.h"
 
 #include <cminpack.h>
 #include <stdlib.h>
@@ -208,9 +209,10 @@ static uint32_t find_free(const ramify_law_problem *problem, uint32_t *place) {
 
 static ramify_status no_beginning(ramify_context *context, const ramify_law_problem *problem) {
     return ramify_fail(context, RAMIFY_ERROR_DATA,
-                       "the form %s finds no beginning in %zu runs: add runs that differ in size, "
+                       "the form %s finds no beginning in %zu run%s: add runs that differ in size, "
                        "or try another form",
-                       problem->form->name, problem->runs->count);
+                       problem->form->name, problem->runs->count,
+                       ramify_plural(problem->runs->count));
 }
 
 ramify_status ramify_law_solve(ramify_context *context, const ramify_law_problem *problem,
