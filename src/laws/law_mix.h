@@ -17,7 +17,7 @@ typedef struct ramify_law_part {
     double theta[RAMIFY_LAW_PARAMETERS_MAX];
     double near, far; /* weights; each sums to 1 over the parts */
     /* What ramify_law_bounds found, once it was asked: else 0. */
-    signed char bound[RAMIFY_LAW_PARAMETERS_MAX];
+    int bound[RAMIFY_LAW_PARAMETERS_MAX];
     bool stuck;
 } ramify_law_part;
 

@@ -50,7 +50,7 @@ static ramify_status resample(void *argument, size_t task, uint32_t worker) {
         problem.begin_only = !part->stuck;
         double theta[RAMIFY_LAW_PARAMETERS_MAX], loss;
         status = ramify_law_solve(context, &problem, theta, &loss);
-        signed char bound[RAMIFY_LAW_PARAMETERS_MAX];
+        int bound[RAMIFY_LAW_PARAMETERS_MAX];
         if (status == RAMIFY_OK)
             ramify_law_bounds(&problem, theta, bound);
         for (uint32_t j = 0; status == RAMIFY_OK && j < part->form->parameters; j++)

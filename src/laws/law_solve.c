@@ -301,7 +301,7 @@ double ramify_law_driven_to(int bound) {
     return exp(bound * LOG_MOST);
 }
 
-bool ramify_law_bounds(const ramify_law_problem *problem, const double *theta, signed char *bound) {
+bool ramify_law_bounds(const ramify_law_problem *problem, const double *theta, int *bound) {
     const ramify_law_form *form = problem->form;
     const ramify_runs *runs = problem->runs;
     double most[RAMIFY_LAW_PARAMETERS_MAX] = {0}, gradient[RAMIFY_LAW_PARAMETERS_MAX];
@@ -324,7 +324,7 @@ bool ramify_law_bounds(const ramify_law_problem *problem, const double *theta, s
         if (most[j] < DEPENDS && fabs(log(theta[j])) >= DRIVEN_FREE)
             bound[j] = theta[j] < 1 ? -1 : 1;
         else
-            bound[j] = (signed char)ramify_law_driven(parameter, theta[j]);
+            bound[j] = ramify_law_driven(parameter, theta[j]);
     }
     return stuck;
 }
@@ -334,7 +334,7 @@ ramify_status ramify_law_errors(ramify_context *context, const ramify_law_proble
     const ramify_law_form *form = problem->form;
     size_t runs = problem->runs->count;
     descent d = {.problem = problem};
-    signed char bound[RAMIFY_LAW_PARAMETERS_MAX];
+    int bound[RAMIFY_LAW_PARAMETERS_MAX];
     ramify_law_bounds(problem, theta, bound);
     d.free = find_free(problem, d.place);
     uint32_t driven = 0;

@@ -35,7 +35,7 @@ double ramify_law_loss_of(const ramify_law_problem *problem, size_t i, double va
 /* Which parameters above 0 a fit has driven off: -1 towards 0, 1 beyond all bounds, 0: neither. Their
  * numbers are where the solver ended and mean nothing. A fixed one is never driven. Returns true where
  * some parameter, driven or not, makes no difference to the law: a descent from here does not move it. */
-bool ramify_law_bounds(const ramify_law_problem *problem, const double *theta, signed char *bound);
+bool ramify_law_bounds(const ramify_law_problem *problem, const double *theta, int *bound);
 
 /* The same of a number alone: one that no parameter has but by being driven there. */
 int ramify_law_driven(const ramify_law_parameter *parameter, double theta);

@@ -203,7 +203,7 @@ static void test_bounds(void **state) {
     const example *x = &examples[6]; /* pow4 */
     plant(&s, x->name, x->theta, x->low, x->high, 0.01, 1);
     double theta[] = {0.1, 5, 0.4, 1e-40}, errors[4];
-    signed char bound[4];
+    int bound[4];
     assert_true(ramify_law_bounds(&s.problem, theta, bound));
     assert_true(bound[0] == 0 && bound[1] == 0 && bound[2] == 0 && bound[3] == -1);
     assert_int_equal(ramify_law_errors(context, &s.problem, theta, errors), RAMIFY_OK);
