@@ -15,7 +15,12 @@
 #define DOWN  (3 * RAMIFY_LAW_DECADE)
 #define STEPS 512
 
-/* A bracket is halved, or cut by the golden section, this often. */
+/* Sizes that are equal but for rounding, in ln x. */
+#define SAME_SIZE 1e-12
+
+/* A bracket is halved, or cut by the golden section, at most this often; one so narrow, in ln x, is a
+ * place. */
+#define FOUND    1e-14
 #define HALVINGS 200
 #define SECTIONS 100
 #define GOLDEN   0.6180339887498949
@@ -99,7 +104,7 @@ static ramify_status check_holds(const ramify_law *law, const ramify_fitted *f, 
 
 static void warn_of_reach(const ramify_law *law, const ramify_fitted *f, const double *ln_x) {
     double beyond = ln_x[0] - f->mix.box.ln_high[0];
-    if (law->form->reach > 0 && beyond > law->form->reach * (1 + 1e-12))
+    if (law->form->reach > 0 && beyond > law->form->reach * (1 + SAME_SIZE))
         ramify_log(law->context, RAMIFY_LOG_WARNING,
                    "%s %.6g is %.3g times the largest that was fitted: %s was never shown to hold "
                    "beyond %.0f times",
@@ -154,7 +159,7 @@ static double search_value(search *s, double at) {
 
 /* Where in [left, right] the curve comes down through ln_y, being above it at the left. */
 static double search_within(search *s, double left, double right, double ln_y) {
-    for (int i = 0; i < HALVINGS && right - left > 1e-14 * (1 + fabs(right)); i++) {
+    for (int i = 0; i < HALVINGS && right - left > FOUND * (1 + fabs(right)); i++) {
         double middle = 0.5 * (left + right);
         if (search_value(s, middle) > ln_y)
             left = middle;
@@ -316,6 +321,28 @@ static ramify_status check_cost(const ramify_law *law, const ramify_law_cost *co
     return RAMIFY_OK;
 }
 
+/* Of the best of every resample. */
+static ramify_status split_intervals(const ramify_law *law, const ramify_fitted *f, cost_line *line,
+                                     double level, ramify_law_split *split) {
+    double *model = ramify_allocate(law->context, 2 * (size_t)f->resamples, sizeof *model);
+    if (!model)
+        return RAMIFY_ERROR_MEMORY;
+    double *data = model + f->resamples;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < f->resamples; i++) {
+        ramify_law_mix mix;
+        ramify_law_resampled(f, i, &mix);
+        if (!best_of_line(line, &mix))
+            continue;
+        model[count] = exp(line->ln_x[0]);
+        data[count++] = exp(line->ln_x[1]);
+    }
+    ramify_law_middle(model, count, level, &split->model.low, &split->model.high);
+    ramify_law_middle(data, count, level, &split->data.low, &split->data.high);
+    ramify_release(law->context, model);
+    return RAMIFY_OK;
+}
+
 ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
                                   const ramify_law_cost *cost, const double *x, double budget,
                                   double level, ramify_law_split *split) {
@@ -343,23 +370,7 @@ ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
         return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
                            "the cost %g x model^%g x data^%g leads beyond what numbers hold",
                            cost->factor, cost->model_power, cost->data_power);
-    double *model = ramify_allocate(law->context, 2 * (size_t)f->resamples, sizeof *model);
-    if (!model)
-        return RAMIFY_ERROR_MEMORY;
-    double *data = model + f->resamples;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < f->resamples; i++) {
-        ramify_law_mix mix;
-        ramify_law_resampled(f, i, &mix);
-        if (!best_of_line(&line, &mix))
-            continue;
-        model[count] = exp(line.ln_x[0]);
-        data[count++] = exp(line.ln_x[1]);
-    }
-    ramify_law_middle(model, count, level, &split->model.low, &split->model.high);
-    ramify_law_middle(data, count, level, &split->data.low, &split->data.high);
-    ramify_release(law->context, model);
-    return RAMIFY_OK;
+    return split_intervals(law, f, &line, level, split);
 }
 
 /* --- optimum ---------------------------------------------------------------------------------- */

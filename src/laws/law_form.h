@@ -29,6 +29,10 @@ typedef struct ramify_runs {
     const double *weight; /* count; NULL: all 1 */
 } ramify_runs;
 
+static inline double ramify_run_weight(const ramify_runs *runs, size_t run) {
+    return runs->weight ? runs->weight[run] : 1;
+}
+
 struct ramify_law_problem; /* law_solve.h */
 struct ramify_law_mix;     /* law_mix.h */
 

@@ -23,8 +23,9 @@
 #define OFF       0.05
 #define OFF_NOISE 2.0
 
-/* Sizes that are equal but for rounding. */
-#define SAME_SIZE 1e-12
+/* Sizes that are equal but for rounding, and distances in octaves, which are differences of these. */
+#define SAME_SIZE  1e-12
+#define SAME_PLACE 1e-9
 
 /* Octaves by which the runs are cut short to see how the law does beyond them. */
 static const double cuts[] = {1, 1.5, 2, 2.5};
@@ -133,7 +134,7 @@ static double noise_of(const ramify_law_problem *problem, const ramify_law_mix *
 /* True where a run lies within the box cut short. */
 static bool within(const ramify_law_form *form, const ramify_law_box *box, double octaves,
                    const double *ln_x) {
-    double cut = octaves * log(2) * (1 + 1e-12);
+    double cut = octaves * log(2) * (1 + SAME_SIZE);
     if (form->density)
         return ln_x[form->density - 1] >= box->ln_low[form->density - 1] + cut;
     for (uint32_t v = 0; v < box->variables; v++)
@@ -173,7 +174,7 @@ static ramify_status judge_cut(ramify_context *context, const ramify_law_problem
     for (size_t i = 0; i < runs->count; i++) {
         const double *ln_x = runs->ln_x + i * runs->variables;
         double far = ramify_law_octaves(&mix.box, ln_x);
-        if (within(problem->form, box, octaves, ln_x) || far > box->variables * (1 + 1e-9))
+        if (within(problem->form, box, octaves, ln_x) || far > box->variables * (1 + SAME_PLACE))
             continue;
         double d = (ramify_law_mix_value(&mix, ln_x) - runs->ln_y[i]) / fmax(1, far);
         if (!isfinite(d))

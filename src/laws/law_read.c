@@ -23,6 +23,7 @@
 #define GROUPS_MAX     1000000
 #define RESAMPLES_MAX  100000
 #define DENSE_MAX      100000
+#define SUM_OFF        1e-6 /* of weights that are written with 6 digits or more */
 
 typedef struct reading {
     ramify_context *context;
@@ -117,7 +118,7 @@ static ramify_status read_parts(const reading *r, const json_t *json, ramify_fit
         near += mix->part[p].near;
         far += mix->part[p].far;
     }
-    if (fabs(near - 1) > 1e-6 || fabs(far - 1) > 1e-6)
+    if (fabs(near - 1) > SUM_OFF || fabs(far - 1) > SUM_OFF)
         return DAMAGED(r, "%s: the parts' weights sum to %g near and %g far, expected 1", r->name,
                        near, far);
     for (uint32_t p = 0; p < mix->parts; p++)

@@ -59,12 +59,9 @@ static uint32_t count_sizes(const ramify_runs *runs) {
     return sizes;
 }
 
-ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_form *form,
-                                    const ramify_law_groups *groups, const ramify_runs *runs,
-                                    const double *fixed, const char *name) {
-    uint32_t free = 0;
-    for (uint32_t j = 0; j < form->parameters; j++)
-        free += !fixed || isnan(fixed[j]);
+/* Whether there are as many runs, that count, as there are parameters to find. */
+static ramify_status check_counts(ramify_context *context, const ramify_law_form *form,
+                                  const ramify_runs *runs, uint32_t free, const char *name) {
     if (runs->count < free)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "%s: the form %s has %u free parameter%s and there %s %zu run%s to fit: "
@@ -74,13 +71,20 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
                            ramify_plural(runs->count));
     size_t counting = 0;
     for (size_t i = 0; i < runs->count; i++)
-        counting += !runs->weight || runs->weight[i] > 0;
+        counting += ramify_run_weight(runs, i) > 0;
     if (counting < free || counting == 0)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "%s: %zu run%s a weight above 0, and the form %s has %u free "
                            "parameter%s: weigh more runs",
                            name, counting, counting == 1 ? " has" : "s have", form->name, free,
                            ramify_plural(free));
+    return RAMIFY_OK;
+}
+
+/* Whether every size varies, and apart from the others. */
+static ramify_status check_variation(ramify_context *context, const ramify_law_form *form,
+                                     const ramify_law_groups *groups, const ramify_runs *runs,
+                                     const char *name) {
     /* The error without pruning is no variable of its own. */
     uint32_t variables = form->variables > 3 ? 3 : form->variables;
     for (uint32_t v = 0; v < variables; v++) {
@@ -91,12 +95,6 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
                                "law cannot be told: add runs with other values",
                                name, form->role[v], groups->x_name[v], exp(range.low));
     }
-    if (form->variables == 1 && free > count_sizes(runs) && !form->solve)
-        return ramify_fail(
-            context, RAMIFY_ERROR_DATA,
-            "%s: the form %s has %u free parameters and the runs have %u size%s: add "
-            "runs of other sizes, or take a form with fewer parameters",
-            name, form->name, free, count_sizes(runs), ramify_plural(count_sizes(runs)));
     for (uint32_t a = 0; a < variables; a++)
         for (uint32_t b = a + 1; b < variables; b++)
             if (fabs(correlation(runs, a, b)) > APART)
@@ -105,6 +103,23 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
                                    "exponents cannot be told apart: add runs that change one alone",
                                    name, form->role[a], form->role[b], groups->x_name[a],
                                    groups->x_name[b]);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_form *form,
+                                    const ramify_law_groups *groups, const ramify_runs *runs,
+                                    const double *fixed, const char *name) {
+    uint32_t free = 0;
+    for (uint32_t j = 0; j < form->parameters; j++)
+        free += !fixed || isnan(fixed[j]);
+    RAMIFY_TRY(check_counts(context, form, runs, free, name));
+    RAMIFY_TRY(check_variation(context, form, groups, runs, name));
+    if (form->variables == 1 && free > count_sizes(runs) && !form->solve)
+        return ramify_fail(
+            context, RAMIFY_ERROR_DATA,
+            "%s: the form %s has %u free parameters and the runs have %u size%s: add "
+            "runs of other sizes, or take a form with fewer parameters",
+            name, form->name, free, count_sizes(runs), ramify_plural(count_sizes(runs)));
     return RAMIFY_OK;
 }
 

@@ -119,6 +119,9 @@ def test_sizes_stay_as_they_were_given(tool, tmp_path) -> None:
     for form in ("m1", "damped", "auto"):
         (group,) = law(tool, data, "--form", form, "--x", "n", "--y", "e")["groups"]
         assert group["range"]["n"] == [7, 1000.1]
+    data = write(tmp_path / "w.csv", "n,e", rows[:4])
+    (group,) = law(tool, data, "--form", "damped", "--x", "n", "--y", "e")["groups"]
+    assert group["parameters"]["place"] == 100
 
 
 def test_names_with_signs_are_quoted(tool, tmp_path) -> None:
