@@ -13,6 +13,9 @@
 /* Where explanations begin in the help; longer options have theirs on a line of its own. */
 #define HELP_COLUMN 30
 
+/* Longer numbers are none that anybody writes: a double has 17 digits. */
+#define NUMBER_ROOM 64
+
 typedef struct unit {
     const char *name;
     double factor;
@@ -53,6 +56,11 @@ int arguments_refuse(const char *verb, const char *format, ...) {
 void arguments_add(arguments *list, argument_option option) {
     if (list->option_count < ARGUMENT_OPTIONS_MAX)
         list->options[list->option_count++] = option;
+}
+
+void arguments_add_all(arguments *list, const argument_option *options, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        arguments_add(list, options[i]);
 }
 
 void arguments_add_model(arguments *list, model_arguments *model) {
@@ -270,6 +278,32 @@ static bool read_number(const char *text, const unit *units, bool negative, doub
         }
     }
     return false;
+}
+
+bool arguments_number(const char *text, size_t length, double *value) {
+    char copy[NUMBER_ROOM];
+    if (length >= sizeof copy)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return read_number(copy, no_units, true, value);
+}
+
+const char *arguments_name(const char *text, const char *stops, const char **name, size_t *length) {
+    text += strspn(text, " ");
+    const char *quote = text[0] == '"' ? strchr(text + 1, '"') : NULL;
+    const char *behind = quote ? quote + 1 + strspn(quote + 1, " ") : NULL;
+    if (quote && (*behind == '\0' || strchr(stops, *behind))) {
+        *name = text + 1;
+        *length = (size_t)(quote - *name);
+        return behind;
+    }
+    *name = text;
+    *length = strcspn(text, stops);
+    const char *stop = text + *length;
+    while (*length > 0 && text[*length - 1] == ' ')
+        --*length;
+    return stop;
 }
 
 static bool read_integer(const char *text, uint64_t low, uint64_t high, uint64_t *value) {

@@ -80,6 +80,7 @@ typedef struct model_arguments {
 } model_arguments;
 
 void arguments_add(arguments *list, argument_option option);
+void arguments_add_all(arguments *list, const argument_option *options, size_t count);
 void arguments_add_model(arguments *list, model_arguments *model);
 void arguments_add_table(arguments *list, table_arguments *table);
 void arguments_add_context(arguments *list, context_arguments *context);
@@ -94,6 +95,14 @@ void arguments_finish_table(table_arguments *table);
 
 /* False after one sentence where a level of intervals lies outside 0 .. 1; below 0 none was given. */
 bool arguments_good_interval(const char *verb, double level);
+
+/* Reads the number that is all of text[0 .. length). */
+bool arguments_number(const char *text, size_t length, double *value);
+
+/* Reads the name at `text`, up to one of the bytes `stops` or the end; one that holds a stop stands in
+ * double quotes, as in lists of columns. The name is not terminated. Returns where the stop or the end
+ * is. */
+const char *arguments_name(const char *text, const char *stops, const char **name, size_t *length);
 
 /* Frees the texts of ARGUMENT_LIST options and sets them to NULL. */
 void arguments_free(arguments *list);

@@ -16,11 +16,14 @@
 #include <unistd.h>
 
 #define SERIES_MAX 8
-#define SIZES_MAX  4
 #define STEPS      160
 
 /* Room for what a series is called. */
 #define NAME_ROOM 160
+
+/* Width of lines and size of points, of an SVG. */
+#define LINE  2
+#define POINT 0.55
 
 /* How far curves go on beyond the runs: the factor; for a density, below them. */
 #define BEYOND         10.0
@@ -34,7 +37,7 @@ extern char **environ;
 
 typedef struct series {
     uint32_t group;
-    double x[SIZES_MAX];     /* of the sizes that are not on the axis */
+    double x[RAMIFY_LAW_VARIABLES_MAX]; /* of the sizes that are not on the axis */
     double low, high;        /* of the axis, over runs that were fitted; high 0: there are none */
     double end;              /* the largest or, of a density, the smallest of all runs */
     size_t fitted, held_out; /* runs */
@@ -111,7 +114,7 @@ static stretch stretch_of(const picture *p, const series *s) {
 static void reach_far_ends(picture *p) {
     for (uint32_t i = 0; i < p->count; i++) {
         const series *s = &p->list[i];
-        double x[SIZES_MAX];
+        double x[RAMIFY_LAW_VARIABLES_MAX];
         memcpy(x, s->x, sizeof x);
         x[p->axis] = stretch_of(p, s).to;
         ramify_law_estimate y;
@@ -168,7 +171,7 @@ static void write_runs(const picture *p, const series *s, bool fitted, FILE *fil
 static void write_curve(const picture *p, const series *s, double from, double to, FILE *file,
                         const char *name, point_writer *write) {
     for (int i = 0; i <= STEPS; i++) {
-        double x[SIZES_MAX];
+        double x[RAMIFY_LAW_VARIABLES_MAX];
         memcpy(x, s->x, sizeof x);
         x[p->axis] = from * pow(to / from, (double)i / STEPS);
         ramify_law_estimate y;
@@ -218,6 +221,33 @@ static void write_blocks(const picture *p, uint32_t index, FILE *file) {
     fprintf(file, "EOD\n");
 }
 
+/* What stands for what in a legend, in grey: points of runs, lines and band of laws. No point of it
+ * lies in the picture. */
+static void write_key(const picture *p, int scale, FILE *file) {
+    size_t fitted = 0, held_out = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        fitted += p->list[i].fitted;
+        held_out += p->list[i].held_out;
+    }
+    const char *const grey = "#555555";
+    if (fitted > 0)
+        fprintf(file, ", NaN with points pt 7 ps %.1f lc rgb \"%s\" title \"fitted runs\"",
+                POINT * scale, grey);
+    if (held_out > 0)
+        fprintf(file, ", NaN with points pt 6 ps %.1f lc rgb \"%s\" title \"held-out runs\"",
+                POINT * scale, grey);
+    if (fitted == 0)
+        return;
+    fprintf(file, ", NaN with lines lc rgb \"%s\" lw %d dt 1 title \"law within the runs\"", grey,
+            LINE * scale);
+    fprintf(file, ", NaN with lines lc rgb \"%s\" lw %d dt 2 title \"law beyond them\"", grey,
+            LINE * scale);
+    fprintf(file,
+            ", NaN with filledcurves fc rgb \"%s\" fs transparent solid 0.15 noborder title "
+            "\"%g %% interval\"",
+            grey, 100 * p->level);
+}
+
 /* Band, line and points of a series; `scale` of lines and points. */
 static void write_series(const picture *p, uint32_t i, int scale, const char **comma, FILE *file) {
     const series *s = &p->list[i];
@@ -229,21 +259,21 @@ static void write_series(const picture *p, uint32_t i, int scale, const char **c
         fprintf(file,
                 "%s$%s%u using 1:3:4 with filledcurves fc rgb \"%s\" fs transparent solid 0.15 "
                 "noborder notitle, $%s%u using 1:2 with lines lc rgb \"%s\" lw %d dt %d notitle",
-                *comma, block, i, colour, block, i, colour, 2 * scale, part + 1);
+                *comma, block, i, colour, block, i, colour, LINE * scale, part + 1);
         *comma = ", ";
     }
     for (int held = 0; held < 2; held++) {
         if ((held ? s->held_out : s->fitted) == 0)
             continue;
         fprintf(file, "%s$%s%u using 1:2 with points pt %d ps %.1f lc rgb \"%s\" ", *comma,
-                held ? "held" : "fitted", i, held ? 6 : 7, 0.55 * scale, colour);
+                held ? "held" : "fitted", i, held ? 6 : 7, POINT * scale, colour);
         *comma = ", ";
-        if (held && (name[0] != '\0' && s->fitted > 0)) {
-            fprintf(file, "notitle");
+        if (name[0] == '\0' || (held && s->fitted > 0)) {
+            fprintf(file, "notitle"); /* the key says it, or the series has its name */
             continue;
         }
         fprintf(file, "title ");
-        quote(file, name[0] ? name : held ? "held out" : "runs");
+        quote(file, name);
     }
 }
 
@@ -284,6 +314,7 @@ static void write_script(const picture *p, bool svg, FILE *file) {
     const char *comma = "plot ";
     for (uint32_t i = 0; i < p->count; i++)
         write_series(p, i, svg ? 1 : 2, &comma, file);
+    write_key(p, svg ? 1 : 2, file);
     fprintf(file, "\n");
 }
 
@@ -292,13 +323,15 @@ static bool ends_in(const char *path, const char *end) {
     return length > tail && strcmp(path + length - tail, end) == 0;
 }
 
-int law_plot_check(session *run, const char *path, const char *law) {
+int law_plot_check(const char *verb, const char *path, const char *law) {
+    if (!path)
+        return EXIT_OK;
     if (law && (ends_in(law, ".svg") || ends_in(law, ".png")))
-        return session_error(run, "--output %s: a law beside a picture is not called .svg or .png",
-                             law);
+        return arguments_refuse(
+            verb, "--output %s: a law beside a picture is not called .svg or .png", law);
     if (ends_in(path, ".svg") || ends_in(path, ".png"))
         return EXIT_OK;
-    return session_error(run, "--plot %s: a picture's name ends in .svg or .png", path);
+    return arguments_refuse(verb, "--plot %s: a picture's name ends in .svg or .png", path);
 }
 
 /* Exit status where a program is not there, as shells have it. */
@@ -401,8 +434,8 @@ int law_plot(session *run, const ramify_law *law, double level, const char *path
     find_series(&p);
     reach_far_ends(&p);
     if (p.left_out > 0)
-        session_warning(run, "%s: %u runs are left out, as a picture holds %d laws or sizes", path,
-                        p.left_out, SERIES_MAX);
+        session_warning(run, "%s: %u run%s left out, as a picture holds %d laws or sizes", path,
+                        p.left_out, p.left_out == 1 ? " is" : "s are", SERIES_MAX);
     FILE *script = tmpfile();
     FILE *words = script ? tmpfile() : NULL;
     int exit_status = words ? draw(run, &p, path, script, words)

@@ -1,8 +1,10 @@
 #include "session.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -180,4 +182,27 @@ int session_check_output(session *run, const char *output, const char *const *in
             return session_error(run, "%s: is also read, as %s: write to another file", output,
                                  *inputs);
     return EXIT_OK;
+}
+
+int session_check_writable(session *run, const char *output) {
+    struct stat about;
+    if (stat(output, &about) == 0) {
+        if (S_ISDIR(about.st_mode))
+            return session_error(run, "%s: is a folder; name a file", output);
+        return access(output, W_OK) == 0
+                   ? EXIT_OK
+                   : session_error(run, "%s: cannot be written (%s)", output, strerror(errno));
+    }
+    const char *slash = strrchr(output, '/');
+    char *folder = strdup(slash ? output : ".");
+    if (!folder)
+        return session_error(run, "out of memory");
+    if (slash)
+        folder[slash == output ? 1 : slash - output] = '\0';
+    int exit_status = EXIT_OK;
+    if (access(folder, W_OK | X_OK) != 0)
+        exit_status =
+            session_error(run, "%s: the folder cannot be written to (%s)", output, strerror(errno));
+    free(folder);
+    return exit_status;
 }

@@ -46,6 +46,9 @@ void session_warning(session *run, const char *format, ...);
  * ends with NULL. Returns EXIT_OK, or the exit status after one sentence. */
 int session_check_output(session *run, const char *output, const char *const *inputs);
 
+/* Finds out before work begins whether a file can be written after it. Returns as above. */
+int session_check_writable(session *run, const char *output);
+
 /* The signal that asked to stop, or 0; and its name. */
 int session_signal(void);
 const char *session_signal_name(void);

@@ -116,8 +116,7 @@ static void list_fit_options(arguments *list, fit_request *request) {
          .placeholder = "N",
          .help = "of resamples and folds"},
     };
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        arguments_add(list, own[i]);
+    arguments_add_all(list, own, sizeof own / sizeof own[0]);
     arguments_add_table(list, &request->table);
     arguments_add_context(list, &request->context);
 }
@@ -129,14 +128,15 @@ static double number_in(const json_t *object, const char *name) {
 
 static void print_fit_score(const json_t *group, const char *key, const char *title, double level) {
     const json_t *score = json_object_get(group, key);
+    double rows = number_in(score, "rows");
     if (score)
-        printf("  %-9s %5.0f runs, rmse of logarithms %.4g, relative error %+.2f %% mean, %.2f %% "
+        printf("  %-9s %5.0f %s, rmse of logarithms %.4g, relative error %+.2f %% mean, %.2f %% "
                "deviation\n",
-               title, number_in(score, "rows"), number_in(score, "rmse_log"),
+               title, rows, rows == 1 ? "run" : "runs", number_in(score, "rmse_log"),
                100 * number_in(score, "relative_error_mean"),
                100 * number_in(score, "relative_error_sd"));
     if (score && json_object_get(score, "coverage"))
-        printf("  %-9s %.0f %% of them inside their %.0f %% intervals\n", "",
+        printf("  %-9s %.0f %% of them inside their %g %% intervals\n", "",
                100 * number_in(score, "coverage"), 100 * level);
 }
 
@@ -147,27 +147,53 @@ void law_print_by(json_t *by) {
         printf("\n");
 }
 
-/* The laws that a law is the mean of. Of many, those that count. */
+/* A parameter of a law, or of a part; one that the fit drove to a bound is no number. */
+static const char *parameter_text(const json_t *law, const char *name, char *text, size_t room) {
+    double value = number_in(json_object_get(law, "parameters"), name);
+    double driven = number_in(json_object_get(law, "at_bound"), name);
+    if (isnan(value))
+        return driven < 1 ? "to 0" : "unbounded";
+    snprintf(text, room, "%.6g", value);
+    return text;
+}
+
+/* Ends that are null lie at a bound. */
+static void print_interval(const json_t *interval, double level) {
+    const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
+    if (json_is_number(low) && json_is_number(high))
+        printf("  %g %%: %.5g to %.5g", 100 * level, json_number_value(low),
+               json_number_value(high));
+    else if (json_is_number(low))
+        printf("  %g %%: %.5g and more", 100 * level, json_number_value(low));
+    else if (json_is_number(high))
+        printf("  %g %%: 0 to %.5g", 100 * level, json_number_value(high));
+}
+
+/* The laws that a law is the mean of: those that count near the runs, and how many join them farther
+ * out, where each alone tells nothing. JSON has them all. */
 static void print_parts(const json_t *parts) {
-    size_t left_out = 0;
+    size_t joining = 0;
+    double share = 0;
     for (size_t i = 0; i < json_array_size(parts); i++) {
         const json_t *part = json_array_get(parts, i);
-        double near = number_in(part, "near"), far = number_in(part, "far");
-        if (near < 0.01 && far < 0.01) {
-            left_out++;
+        if (number_in(part, "near") == 0) {
+            share += number_in(part, "far");
+            joining++;
             continue;
         }
-        printf("  %4.0f %% near, %2.0f %% far: %s", 100 * near, 100 * far,
-               json_string_value(json_object_get(part, "form")));
+        printf("  %s (%.0f %%)", json_string_value(json_object_get(part, "form")),
+               100 * number_in(part, "near"));
         json_t *parameters = json_object_get(part, "parameters");
         for (void *at = json_object_iter(parameters); at;
              at = json_object_iter_next(parameters, at))
-            printf(", %s %.5g", json_object_iter_key(at),
-                   json_number_value(json_object_iter_value(at)));
+            printf("%s %s %s", at == json_object_iter(parameters) ? ":" : ",",
+                   json_object_iter_key(at),
+                   parameter_text(part, json_object_iter_key(at), (char[32]){""}, 32));
         printf("\n");
     }
-    if (left_out > 0)
-        printf("  and %zu laws of less than 1 %% each\n", left_out);
+    if (joining > 0)
+        printf("  and far beyond the runs %zu power law%s, %.0f %% together\n", joining,
+               joining == 1 ? "" : "s", 100 * share);
 }
 
 static void print_group(const json_t *group, double level) {
@@ -186,15 +212,11 @@ static void print_group(const json_t *group, double level) {
     json_t *parameters = json_object_get(group, "parameters");
     for (void *at = json_object_iter(parameters); at; at = json_object_iter_next(parameters, at)) {
         const char *key = json_object_iter_key(at);
-        printf("  %-18s %12.6g", key, json_number_value(json_object_iter_value(at)));
+        printf("  %-18s %12s", key, parameter_text(group, key, (char[32]){""}, 32));
         double error = number_in(errors, key);
         if (!isnan(error))
             printf("  +- %-10.3g", error);
-        const json_t *interval = json_object_get(intervals, key);
-        if (interval)
-            printf("  %.0f %%: %.5g to %.5g", 100 * level,
-                   json_number_value(json_array_get(interval, 0)),
-                   json_number_value(json_array_get(interval, 1)));
+        print_interval(json_object_get(intervals, key), level);
         printf("\n");
     }
     print_fit_score(group, "fit", "fitted", level);
@@ -271,6 +293,21 @@ static void finish_fit_options(fit_request *request) {
         request->bootstrap > UINT32_MAX ? UINT32_MAX : (uint32_t)request->bootstrap;
 }
 
+/* Whether what is fitted can be written, before it is. */
+static int check_outputs(session *run, const fit_request *request, const char *data) {
+    const char *const outputs[] = {request->output, request->plot};
+    int exit_status = EXIT_OK;
+    for (size_t i = 0; exit_status == EXIT_OK && i < sizeof outputs / sizeof outputs[0]; i++) {
+        if (!outputs[i])
+            continue;
+        const char *const inputs[] = {data, i > 0 ? request->output : NULL, NULL};
+        exit_status = session_check_output(run, outputs[i], inputs);
+        if (exit_status == EXIT_OK)
+            exit_status = session_check_writable(run, outputs[i]);
+    }
+    return exit_status;
+}
+
 int law_fit(int argc, char **argv) {
     fit_request request = {0};
     const char *form = NULL;
@@ -294,7 +331,7 @@ int law_fit(int argc, char **argv) {
          .value = &request.output,
          .placeholder = "LAW.json",
          .unset = "none",
-         .help = "where the law goes"},
+         .help = "where the law goes; -: to standard output"},
         {.name = "plot",
          .kind = ARGUMENT_TEXT,
          .value = &request.plot,
@@ -313,28 +350,25 @@ int law_fit(int argc, char **argv) {
          .help = "level of these intervals and of predictions'"},
     };
     begin_fit_options(&request);
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        arguments_add(&list, own[i]);
+    arguments_add_all(&list, own, sizeof own / sizeof own[0]);
     list_fit_options(&list, &request);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
         finish_fit_options(&request);
         request.options.form = form;
+        if (request.output && strcmp(request.output, "-") == 0) { /* where --json goes */
+            request.output = NULL;
+            request.json = true;
+        }
         session run;
         if (!request.options.form || !request.x || !request.options.y)
             exit_status = arguments_refuse("law fit", "--form, --x and --y are needed");
         else
+            exit_status = law_plot_check("law fit", request.plot, request.output);
+        if (exit_status == EXIT_OK)
             exit_status = session_open(&run, "law fit", &request.context);
         if (exit_status == EXIT_OK) {
-            if (request.output)
-                exit_status = session_check_output(&run, request.output,
-                                                   (const char *const[]){list.positional[0], NULL});
-            if (exit_status == EXIT_OK && request.plot)
-                exit_status = session_check_output(
-                    &run, request.plot,
-                    (const char *const[]){list.positional[0], request.output, NULL});
-            if (exit_status == EXIT_OK && request.plot)
-                exit_status = law_plot_check(&run, request.plot, request.output);
+            exit_status = check_outputs(&run, &request, list.positional[0]);
             if (exit_status == EXIT_OK)
                 exit_status = fit(&run, &request, list.positional[0]);
             session_close(&run);

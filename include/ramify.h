@@ -768,6 +768,9 @@ RAMIFY_API ramify_status ramify_law_open(ramify_context *context, const char *pa
 RAMIFY_API ramify_status ramify_law_open_text(ramify_context *context, const char *text,
                                               size_t size, const char *name, ramify_law **law);
 
+/* Most sizes that a law takes. */
+#define RAMIFY_LAW_VARIABLES_MAX 4
+
 /* Sizes that the law takes, in the order of its form, and their names; name of the error. */
 RAMIFY_API uint32_t ramify_law_variables(const ramify_law *law);
 RAMIFY_API const char *ramify_law_variable(const ramify_law *law, uint32_t variable);
@@ -801,7 +804,8 @@ typedef struct ramify_law_estimate {
 /* Errors at x (count x variables). The interval holds a share `level` of new runs, as far as the
  * runs that were fitted tell: from their scatter, and beyond them from how far the same fit to
  * fewer of them was off (docs/laws.md). A place beyond what the form is good for gets a warning.
- * Fails with RAMIFY_ERROR_DATA for a group without a law and where the form has no value. */
+ * Fails with RAMIFY_ERROR_DATA for a group without a law, where the form has no value, and where a law
+ * of a curve's end ("auto", "damped") misses the smaller runs. */
 RAMIFY_API ramify_status ramify_law_predict(const ramify_law *law, uint32_t group, size_t count,
                                             const double *x, double level,
                                             ramify_law_estimate *estimates);

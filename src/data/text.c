@@ -61,13 +61,26 @@ const char *ramify_text_excerpt(const char *text, size_t length,
     return excerpt;
 }
 
-/* The closing quote of a name that begins with one, if nothing but the list's next comma follows. */
-static const char *closing_quote(const char *name) {
+/* The closing quote of a name that begins with one, if nothing but a stop or the end follows. */
+static const char *closing_quote(const char *name, const char *stops) {
     const char *quote = name[0] == '"' ? strchr(name + 1, '"') : NULL;
     if (!quote)
         return NULL;
     const char *behind = quote + 1 + strspn(quote + 1, " ");
-    return *behind == ',' || *behind == '\0' ? quote : NULL;
+    return *behind == '\0' || strchr(stops, *behind) ? quote : NULL;
+}
+
+const char *ramify_name_read(const char *text, const char *stops, const char **name,
+                             size_t *length) {
+    text += strspn(text, " ");
+    const char *quote = closing_quote(text, stops);
+    const char *stop = quote ? quote + 1 + strspn(quote + 1, " ") : text + strcspn(text, stops);
+    const char *end = quote ? quote : stop;
+    *name = quote ? text + 1 : text;
+    while (!quote && end > text && end[-1] == ' ')
+        end--;
+    *length = (size_t)(end - *name);
+    return stop;
 }
 
 bool ramify_list_next(const char **list, const char **name, size_t *length) {
@@ -78,15 +91,7 @@ bool ramify_list_next(const char **list, const char **name, size_t *length) {
         p++;
     if (*p == '\0')
         return false;
-    const char *quote = closing_quote(p);
-    const char *end = quote ? quote + 1 + strspn(quote + 1, " ") : p + strcspn(p, ",");
-    *list = end;
-    *name = quote ? p + 1 : p;
-    if (quote)
-        end = quote;
-    while (!quote && end > p && end[-1] == ' ')
-        end--;
-    *length = (size_t)(end - *name);
+    *list = ramify_name_read(p, ",", name, length);
     return true;
 }
 

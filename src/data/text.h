@@ -18,10 +18,19 @@ bool ramify_text_valid(const char *text, size_t length);
 const char *ramify_text_excerpt(const char *text, size_t length,
                                 char excerpt[RAMIFY_EXCERPT_BYTES]);
 
-/* Takes the next name off a list of names separated by commas, blanks around names left out. A name
- * that holds a comma or has blank ends stands in double quotes; one that holds a quote as well cannot
- * be written. `list` is moved on; it may point to NULL. False at the end. The name is not
- * terminated. */
+/* The ending of a noun that is counted. */
+static inline const char *ramify_plural(uint64_t count) {
+    return count == 1 ? "" : "s";
+}
+
+/* Reads the name at `text`, up to one of the bytes `stops` or the end, blanks around it left out. A
+ * name that holds a stop or has blank ends stands in double quotes; one that holds a quote as well
+ * cannot be written. The name is not terminated. Returns where the stop or the end is. */
+const char *ramify_name_read(const char *text, const char *stops, const char **name,
+                             size_t *length);
+
+/* Takes the next name off a list of names separated by commas, read as above. `list` is moved on; it
+ * may point to NULL. False at the end. */
 bool ramify_list_next(const char **list, const char **name, size_t *length);
 
 /* A name and where it came from. Sorted arrays of these find duplicates and answer look-ups in

@@ -22,31 +22,8 @@
 #define SLOPE_LEAST 1e-9 /* exponents are above 0 */
 #define BEND_SHARE  0.15
 #define SIZES_LEAST 3
-
-/* A weighted line y = mean + slope (z - centre). */
-typedef struct line {
-    double weights, squares; /* sums of w and w^2 */
-    double centre, mean, slope;
-    double spread, cross; /* sums of w (z - centre)^2 and w (z - centre) (y - mean) */
-} line;
-
-/* Adds points one by one: running means, as sums of squares would cancel. */
-static void line_add(line *l, double w, double z, double y) {
-    if (!(w > 0))
-        return;
-    l->weights += w;
-    l->squares += w * w;
-    double dz = z - l->centre, dy = y - l->mean;
-    l->centre += w / l->weights * dz;
-    l->mean += w / l->weights * dy;
-    l->spread += w * dz * (z - l->centre);
-    l->cross += w * dz * (y - l->mean);
-    l->slope = l->spread > 0 ? l->cross / l->spread : 0;
-}
-
-static double weight_of(const ramify_runs *runs, size_t i) {
-    return runs->weight ? runs->weight[i] : 1;
-}
+#define ALONE       1e-15 /* the end alone weighs 1: what is left of 1 then is rounding */
+#define ROUNDING    1e-9  /* a share of degrees of freedom that is none */
 
 /* Step 1: the reach, from the sum over distinct sizes of what they weigh. Runs are in the order of
  * their sizes. */
@@ -60,35 +37,29 @@ static double reach_of(const ramify_runs *runs, double end, uint32_t *sizes) {
         sum += exp((last - end) / REACH);
         (*sizes)++;
     }
-    double gap = sum - 1 < 1e-15 ? GAP_MOST : fmin(-REACH * log1p(-1 / sum), GAP_MOST);
+    double gap = sum - 1 < ALONE ? GAP_MOST : fmin(-REACH * log1p(-1 / sum), GAP_MOST);
     return hypot(REACH, REACH * gap);
 }
 
 /* Steps 2, 3 and 6: the damped line and what its intervals need. */
 static void fit_end(const ramify_runs *runs, double end, double reach, ramify_law_mix *mix) {
-    line l = {0};
+    ramify_weighted_line l = {0};
     for (size_t i = 0; i < runs->count; i++) {
         double u = runs->ln_x[i] - end;
-        line_add(&l, weight_of(runs, i) * exp(u / reach), ramify_form_damped_distance(u),
-                 runs->ln_y[i]);
+        ramify_weighted_line_add(&l, ramify_run_weight(runs, i) * exp(u / reach),
+                                 ramify_form_damped_distance(u), runs->ln_y[i]);
     }
     double fitted = l.slope < 0 ? l.slope : 0; /* a curve that rises is continued by a level */
     ramify_law_part *part = &mix->part[0];
     *part = (ramify_law_part){.form = &ramify_form_damped, .near = 1, .far = 1 - FAR_SHARE};
     part->theta[0] = exp(l.mean - fitted * l.centre);
     part->theta[1] = fitted;
-    part->theta[2] = exp(end);
-    double residuals = 0, first = 0, second = 0, behind = 0;
-    size_t before = 0;
+    part->theta[2] = ramify_law_size(end);
+    double residuals = 0, first = 0, second = 0;
     for (size_t i = 0; i < runs->count; i++) {
         double u = runs->ln_x[i] - end, d = ramify_form_damped_distance(u) - l.centre;
-        double w = weight_of(runs, i) * exp(u / reach);
+        double w = ramify_run_weight(runs, i) * exp(u / reach);
         double r = runs->ln_y[i] - l.mean - l.slope * d;
-        if (u < 0) { /* of the law as it is continued */
-            double off = (runs->ln_y[i] - l.mean - fitted * d) / u;
-            behind += off * off;
-            before++;
-        }
         residuals += w * r * r;
         first += w * w * d;
         second += w * w * d * d;
@@ -97,8 +68,7 @@ static void fit_end(const ramify_runs *runs, double end, double reach, ramify_la
     double left = l.weights - used;
     ramify_law_spread *s = &mix->spread;
     *s = (ramify_law_spread){.local = true, .drift = (double)NAN};
-    s->noise = left > 1e-9 * l.weights ? sqrt(residuals / left) : (double)NAN;
-    s->behind = before > 0 ? sqrt(behind / (double)before) : 0;
+    s->noise = left > ROUNDING * l.weights ? sqrt(residuals / left) : (double)NAN;
     s->line[0] = l.centre;
     s->line[1] = l.squares / (l.weights * l.weights);
     s->line[2] = l.spread > 0 ? first / (l.weights * l.spread) : 0;
@@ -109,16 +79,18 @@ static void fit_end(const ramify_runs *runs, double end, double reach, ramify_la
 /* Step 4: of one floor, the power law above it and how badly it fits near the end. */
 static void fit_floor(const ramify_runs *runs, double end, double floor, ramify_law_part *part,
                       double *badness) {
-    line l = {0};
+    ramify_weighted_line l = {0};
     for (size_t i = 0; i < runs->count; i++) {
         double u = runs->ln_x[i] - end, y = exp(runs->ln_y[i]), above = (y - floor) / y;
-        line_add(&l, weight_of(runs, i) * exp(u / FLOOR_REACH) * above * above, u, log(y - floor));
+        ramify_weighted_line_add(&l,
+                                 ramify_run_weight(runs, i) * exp(u / FLOOR_REACH) * above * above,
+                                 u, log(y - floor));
     }
     double slope = fmin(l.slope, 0);
     double intercept = l.mean - slope * l.centre;
     double weights = 0, weights_squared = 0, errors = 0;
     for (size_t i = 0; i < runs->count; i++) {
-        double u = runs->ln_x[i] - end, w = weight_of(runs, i) * exp(u / FLOOR_REACH);
+        double u = runs->ln_x[i] - end, w = ramify_run_weight(runs, i) * exp(u / FLOOR_REACH);
         double d = log(floor + exp(intercept + slope * u)) - runs->ln_y[i];
         weights += w;
         weights_squared += w * w;
@@ -179,9 +151,9 @@ static ramify_status combine_curve(ramify_context *context, const ramify_law_pro
     double reach = reach_of(runs, end, &sizes);
     if (sizes < SIZES_LEAST)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "auto needs runs of %d sizes to see how a curve ends, there are %u: add "
+                           "auto needs runs of %d sizes to see how a curve ends, there %s %u: add "
                            "runs of other sizes",
-                           SIZES_LEAST, sizes);
+                           SIZES_LEAST, sizes == 1 ? "is" : "are", sizes);
     mix->parts = 1;
     fit_end(runs, end, reach, mix);
     double floor = add_floors(runs, end, mix);
@@ -190,9 +162,8 @@ static ramify_status combine_curve(ramify_context *context, const ramify_law_pro
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "auto finds no end of a curve in these runs: their sizes or errors lie "
                            "beyond what numbers hold");
-    ramify_law_box box = ramify_law_box_of(runs);
     double octave = end + log(2);
-    double fall = ramify_law_mix_value(mix, &box, &end) - ramify_law_mix_value(mix, &box, &octave);
+    double fall = ramify_law_mix_value(mix, &end) - ramify_law_mix_value(mix, &octave);
     if (fall > 0)
         mix->spread.bend = BEND_SHARE * fall;
     snprintf(mix->reason, sizeof mix->reason,
@@ -221,8 +192,9 @@ static ramify_status combine_plane(ramify_context *context, const ramify_law_pro
     mix->parts = problem->runs->count < ramify_form_joint.parameters ? 1 : 2;
     if (problem->runs->count < ramify_form_additive.parameters)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "auto needs %u runs for two sizes, there are %zu: add runs",
-                           ramify_form_additive.parameters, problem->runs->count);
+                           "auto needs %u runs for two sizes, there %s %zu: add runs",
+                           ramify_form_additive.parameters,
+                           problem->runs->count == 1 ? "is" : "are", problem->runs->count);
     for (uint32_t p = 0; p < mix->parts; p++) {
         ramify_law_problem one = *problem;
         one.form = both[p];

@@ -36,26 +36,18 @@ static double damped_inverse(const double *theta, uint32_t variable, const doubl
 /* Weighted least squares; a slope that rises is taken for none. */
 static bool damped_solve(const ramify_runs *runs, double *theta) {
     double place = ramify_variable_range(runs, 0).high;
-    double w = 0, z = 0, y = 0, zz = 0, zy = 0;
+    ramify_weighted_line l = {0};
     for (size_t i = 0; i < runs->count; i++) {
-        double u = runs->ln_x[i * runs->variables] - place, at = ramify_form_damped_distance(u);
-        double weight = exp(u / REACH) * (runs->weight ? runs->weight[i] : 1);
-        if (!(weight > 0))
-            continue;
-        w += weight;
-        double dz = at - z, dy = runs->ln_y[i] - y;
-        z += weight / w * dz;
-        y += weight / w * dy;
-        zz += weight * dz * (at - z);
-        zy += weight * dz * (runs->ln_y[i] - y);
+        double u = runs->ln_x[i * runs->variables] - place;
+        ramify_weighted_line_add(&l, exp(u / REACH) * ramify_run_weight(runs, i),
+                                 ramify_form_damped_distance(u), runs->ln_y[i]);
     }
-    if (!(w > 0))
+    if (!(l.weights > 0))
         return false;
-    double slope = zz > 0 ? zy / zz : 0;
-    slope = slope < 0 ? slope : 0;
-    theta[0] = exp(y - slope * z);
+    double slope = l.slope < 0 ? l.slope : 0;
+    theta[0] = exp(l.mean - slope * l.centre);
     theta[1] = slope;
-    theta[2] = exp(place);
+    theta[2] = ramify_law_size(place);
     return true;
 }
 
@@ -90,7 +82,7 @@ static double last_value(const double *theta, const double *ln_x, double *gradie
 static bool last_solve(const ramify_runs *runs, double *theta) {
     double place = ramify_variable_range(runs, 0).high, sum = 0, weights = 0;
     for (size_t i = 0; i < runs->count; i++) {
-        double weight = runs->weight ? runs->weight[i] : 1;
+        double weight = ramify_run_weight(runs, i);
         if (runs->ln_x[i * runs->variables] == place) {
             sum += weight * runs->ln_y[i];
             weights += weight;

@@ -23,11 +23,11 @@ typedef struct ramify_fitted {
     char *by[RAMIFY_LAW_BY_MAX]; /* owned */
     char *refusal;               /* why there is no law; NULL: there is one; owned */
     ramify_law_mix mix;          /* the law, for sizes as they were given */
-    ramify_law_box box;          /* range of the runs that were fitted */
     /* Of a law that is no mean of others: of its parameters, standard errors and the ends of
      * bootstrap intervals, or NaN. */
     double error[RAMIFY_LAW_PARAMETERS_MAX];
     double low[RAMIFY_LAW_PARAMETERS_MAX], high[RAMIFY_LAW_PARAMETERS_MAX];
+    bool widened[RAMIFY_LAW_PARAMETERS_MAX]; /* intervals that did not hold the parameter */
     /* The parameters of every resample, for intervals of what is computed from them; kept for laws
      * of several sizes. Parts x RAMIFY_LAW_PARAMETERS_MAX x resamples; owned, or NULL. */
     double *resample;
@@ -70,12 +70,11 @@ ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *
                                 const double *fixed, ramify_fitted *law);
 
 /* Scores a law on runs, without intervals. */
-ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_law_box *box,
-                                       const ramify_runs *runs);
+ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_runs *runs);
 
 /* Adds how the intervals of a level do on runs. */
-void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_law_box *box,
-                                const ramify_runs *runs, double level, ramify_law_score *score);
+void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_runs *runs, double level,
+                                ramify_law_score *score);
 
 /* What a fit was asked for, as the parts of it see it. */
 typedef struct ramify_law_fit_request {

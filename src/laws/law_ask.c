@@ -15,7 +15,12 @@
 #define DOWN  (3 * RAMIFY_LAW_DECADE)
 #define STEPS 512
 
-/* A bracket is halved, or cut by the golden section, this often. */
+/* Sizes that are equal but for rounding, in ln x. */
+#define SAME_SIZE 1e-12
+
+/* A bracket is halved, or cut by the golden section, at most this often; one so narrow, in ln x, is a
+ * place. */
+#define FOUND    1e-14
 #define HALVINGS 200
 #define SECTIONS 100
 #define GOLDEN   0.6180339887498949
@@ -86,9 +91,20 @@ static ramify_status take_sizes(const ramify_law *law, const double *x, uint32_t
     return RAMIFY_OK;
 }
 
+static ramify_status check_holds(const ramify_law *law, const ramify_fitted *f, const double *x,
+                                 const double *ln_x) {
+    if (ramify_law_mix_holds(&f->mix, ln_x))
+        return RAMIFY_OK;
+    return ramify_fail(
+        law->context, RAMIFY_ERROR_DATA,
+        "%s %.6g is below %.6g, from which on this law holds: %s is about the end of a "
+        "curve (for sizes within the runs take bnsl1 or m4)",
+        law->x_name[0], x[0], exp(f->mix.ln_from), law->form->name);
+}
+
 static void warn_of_reach(const ramify_law *law, const ramify_fitted *f, const double *ln_x) {
-    double beyond = ln_x[0] - f->box.ln_high[0];
-    if (law->form->reach > 0 && beyond > law->form->reach * (1 + 1e-12))
+    double beyond = ln_x[0] - f->mix.box.ln_high[0];
+    if (law->form->reach > 0 && beyond > law->form->reach * (1 + SAME_SIZE))
         ramify_log(law->context, RAMIFY_LOG_WARNING,
                    "%s %.6g is %.3g times the largest that was fitted: %s was never shown to hold "
                    "beyond %.0f times",
@@ -97,8 +113,8 @@ static void warn_of_reach(const ramify_law *law, const ramify_fitted *f, const d
 }
 
 static ramify_law_estimate estimate_at(const ramify_fitted *f, const double *ln_x, double level) {
-    double value = ramify_law_mix_value(&f->mix, &f->box, ln_x);
-    double width = ramify_law_mix_width(&f->mix, &f->box, ln_x, level);
+    double value = ramify_law_mix_value(&f->mix, ln_x);
+    double width = ramify_law_mix_width(&f->mix, ln_x, level);
     return (ramify_law_estimate){exp(value), exp(value - width), exp(value + width)};
 }
 
@@ -111,6 +127,7 @@ ramify_status ramify_law_predict(const ramify_law *law, uint32_t group, size_t c
     for (size_t i = 0; i < count; i++) {
         double ln_x[RAMIFY_LAW_VARIABLES_MAX];
         RAMIFY_TRY(take_sizes(law, x + i * variables, variables, ln_x));
+        RAMIFY_TRY(check_holds(law, f, x + i * variables, ln_x));
         estimates[i] = estimate_at(f, ln_x, level);
         if (!isfinite(estimates[i].value))
             return ramify_fail(law->context, RAMIFY_ERROR_DATA,
@@ -135,15 +152,14 @@ typedef struct search {
 
 static double search_value(search *s, double at) {
     s->ln_x[s->variable] = at;
-    double value = ramify_law_mix_value(&s->f->mix, &s->f->box, s->ln_x);
-    return s->side == 0
-               ? value
-               : value + s->side * ramify_law_mix_width(&s->f->mix, &s->f->box, s->ln_x, s->level);
+    double value = ramify_law_mix_value(&s->f->mix, s->ln_x);
+    return s->side == 0 ? value
+                        : value + s->side * ramify_law_mix_width(&s->f->mix, s->ln_x, s->level);
 }
 
 /* Where in [left, right] the curve comes down through ln_y, being above it at the left. */
 static double search_within(search *s, double left, double right, double ln_y) {
-    for (int i = 0; i < HALVINGS && right - left > 1e-14 * (1 + fabs(right)); i++) {
+    for (int i = 0; i < HALVINGS && right - left > FOUND * (1 + fabs(right)); i++) {
         double middle = 0.5 * (left + right);
         if (search_value(s, middle) > ln_y)
             left = middle;
@@ -193,11 +209,12 @@ static ramify_status not_reached(const ramify_law *law, search *s, double error)
     double most = exp(search_value(s, s->high)), least = exp(search_value(s, s->low));
     if (least <= error)
         return ramify_fail(law->context, RAMIFY_ERROR_DATA,
-                           "the error is %.6g or less for every %s from %.6g up: ask for a "
+                           "the error is %.6g or less for every %s from %.6g up%s: ask for a "
                            "smaller one than %.6g",
-                           least, law->x_name[s->variable], exp(s->low), error);
+                           least, law->x_name[s->variable], exp(s->low),
+                           law->form->reach > 0 ? ", where this law begins to hold" : "", error);
     return ramify_fail(law->context, RAMIFY_ERROR_DATA,
-                       "the error %.6g is not reached up to a %s of %.6g, where it is %.6g%s",
+                       "the error %.6g is not reached for any %s up to %.6g, where it is %.6g%s",
                        error, law->x_name[s->variable], exp(s->high), most,
                        law->form->reach > 0 ? ", and beyond which the form says nothing" : "");
 }
@@ -215,8 +232,8 @@ ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t 
         return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
                            "the error asked for is %g, and laws are of numbers above 0", error);
     RAMIFY_TRY(take_sizes(law, x, variable, s.ln_x));
-    const ramify_law_box *box = &s.f->box;
-    s.low = box->ln_low[variable] - DOWN;
+    const ramify_law_box *box = &s.f->mix.box;
+    s.low = fmax(box->ln_low[variable] - DOWN, s.f->mix.ln_from);
     s.high = box->ln_high[variable] + (law->form->reach > 0 ? law->form->reach : UP);
     if (law->form->density == variable + 1)
         s.high = 0; /* nothing is left out */
@@ -239,7 +256,6 @@ ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t 
 
 /* The line of equal cost, by ln model. */
 typedef struct cost_line {
-    const ramify_law_box *box;
     const ramify_law_cost *cost;
     double ln_budget;
     double ln_x[RAMIFY_LAW_VARIABLES_MAX];
@@ -249,13 +265,13 @@ static double line_value(cost_line *line, const ramify_law_mix *mix, double ln_m
     const ramify_law_cost *c = line->cost;
     line->ln_x[0] = ln_model;
     line->ln_x[1] = (line->ln_budget - log(c->factor) - c->model_power * ln_model) / c->data_power;
-    return ramify_law_mix_value(mix, line->box, line->ln_x);
+    return ramify_law_mix_value(mix, line->ln_x);
 }
 
 /* The least error on the line; false where it lies at an end. line->ln_x is left there. */
 static bool best_of_line(cost_line *line, const ramify_law_mix *mix) {
-    double low = line->box->ln_low[0] - UP,
-           step = (2 * UP + line->box->ln_high[0] - line->box->ln_low[0]) / STEPS;
+    double low = mix->box.ln_low[0] - UP,
+           step = (2 * UP + mix->box.ln_high[0] - mix->box.ln_low[0]) / STEPS;
     double least = INFINITY;
     int best = 0;
     for (int i = 0; i <= STEPS; i++) {
@@ -289,18 +305,6 @@ static bool best_of_line(cost_line *line, const ramify_law_mix *mix) {
     return true;
 }
 
-/* The ends of the middle share `level` of values, which are sorted. */
-static void take_middle(double *values, uint32_t count, double level,
-                        ramify_law_estimate *estimate) {
-    estimate->low = estimate->high = (double)NAN;
-    if (count == 0)
-        return;
-    ramify_law_sort(values, count);
-    size_t tail = ramify_law_tail(count, level);
-    estimate->low = values[tail];
-    estimate->high = values[count - 1 - tail];
-}
-
 static ramify_status check_cost(const ramify_law *law, const ramify_law_cost *cost, double budget) {
     if (law->form->variables < 2 || law->form->density)
         return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
@@ -317,6 +321,28 @@ static ramify_status check_cost(const ramify_law *law, const ramify_law_cost *co
     return RAMIFY_OK;
 }
 
+/* Of the best of every resample. */
+static ramify_status split_intervals(const ramify_law *law, const ramify_fitted *f, cost_line *line,
+                                     double level, ramify_law_split *split) {
+    double *model = ramify_allocate(law->context, 2 * (size_t)f->resamples, sizeof *model);
+    if (!model)
+        return RAMIFY_ERROR_MEMORY;
+    double *data = model + f->resamples;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < f->resamples; i++) {
+        ramify_law_mix mix;
+        ramify_law_resampled(f, i, &mix);
+        if (!best_of_line(line, &mix))
+            continue;
+        model[count] = exp(line->ln_x[0]);
+        data[count++] = exp(line->ln_x[1]);
+    }
+    ramify_law_middle(model, count, level, &split->model.low, &split->model.high);
+    ramify_law_middle(data, count, level, &split->data.low, &split->data.high);
+    ramify_release(law->context, model);
+    return RAMIFY_OK;
+}
+
 ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
                                   const ramify_law_cost *cost, const double *x, double budget,
                                   double level, ramify_law_split *split) {
@@ -324,7 +350,7 @@ ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
     const ramify_fitted *f = NULL;
     RAMIFY_TRY(find_group(law, group, level, &f));
     RAMIFY_TRY(check_cost(law, cost, budget));
-    cost_line line = {.box = &f->box, .cost = cost, .ln_budget = log(budget)};
+    cost_line line = {.cost = cost, .ln_budget = log(budget)};
     for (uint32_t v = 2; v < law->form->variables; v++) {
         if (!(x[v] > 0) || isinf(x[v]))
             return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
@@ -344,23 +370,7 @@ ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
         return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
                            "the cost %g x model^%g x data^%g leads beyond what numbers hold",
                            cost->factor, cost->model_power, cost->data_power);
-    double *model = ramify_allocate(law->context, 2 * (size_t)f->resamples, sizeof *model);
-    if (!model)
-        return RAMIFY_ERROR_MEMORY;
-    double *data = model + f->resamples;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < f->resamples; i++) {
-        ramify_law_mix mix;
-        ramify_law_resampled(f, i, &mix);
-        if (!best_of_line(&line, &mix))
-            continue;
-        model[count] = exp(line.ln_x[0]);
-        data[count++] = exp(line.ln_x[1]);
-    }
-    take_middle(model, count, level, &split->model);
-    take_middle(data, count, level, &split->data);
-    ramify_release(law->context, model);
-    return RAMIFY_OK;
+    return split_intervals(law, f, &line, level, split);
 }
 
 /* --- optimum ---------------------------------------------------------------------------------- */
@@ -386,7 +396,7 @@ static ramify_status density_interval(const ramify_law *law, const ramify_fitted
         if (!isnan(value))
             values[count++] = value;
     }
-    take_middle(values, count, level, density);
+    ramify_law_middle(values, count, level, &density->low, &density->high);
     ramify_release(law->context, values);
     return RAMIFY_OK;
 }

@@ -4,6 +4,7 @@
 #include "memory.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* JSON knows no infinities and no NaN. */
@@ -41,11 +42,32 @@ static void add_resamples(json_t *json, const ramify_fitted *group, uint32_t par
     json_object_set_new(json, "resamples", all);
 }
 
-static json_t *parameters_json(const ramify_law_form *form, const double *theta) {
+static json_t *by_parameter(const ramify_law_form *form, const double *values) {
     json_t *json = json_object();
     for (uint32_t j = 0; j < form->parameters; j++)
-        json_object_set_new(json, form->parameter[j].name, number(theta[j]));
+        json_object_set_new(json, form->parameter[j].name, number(values[j]));
     return json;
+}
+
+/* A parameter that was driven to a bound is null: the number that stands for it is no estimate. */
+static void add_theta(json_t *json, const ramify_law_part *part) {
+    json_t *parameters = json_object(), *driven = json_object();
+    for (uint32_t j = 0; j < part->form->parameters; j++) {
+        const char *name = part->form->parameter[j].name;
+        json_object_set_new(parameters, name,
+                            part->bound[j] ? json_null() : number(part->theta[j]));
+        if (part->bound[j])
+            json_object_set_new(driven, name, number(part->theta[j]));
+    }
+    json_object_set_new(json, "parameters", parameters);
+    if (json_object_size(driven) > 0)
+        json_object_set(json, "at_bound", driven);
+    json_decref(driven);
+}
+
+/* An end of an interval. */
+static json_t *end_json(const ramify_law_parameter *parameter, double end) {
+    return ramify_law_driven(parameter, end) ? json_null() : number(end);
 }
 
 /* Of a law of its own. */
@@ -54,9 +76,10 @@ static void add_parameters(json_t *json, const ramify_fitted *group, const ramif
     for (uint32_t j = 0; j < form->parameters; j++)
         if (isfinite(group->low[j]))
             json_object_set_new(intervals, form->parameter[j].name,
-                                json_pack("[o, o]", number(group->low[j]), number(group->high[j])));
-    json_object_set_new(json, "parameters", parameters_json(form, group->mix.part[0].theta));
-    json_object_set_new(json, "standard_errors", parameters_json(form, group->error));
+                                json_pack("[o, o]", end_json(&form->parameter[j], group->low[j]),
+                                          end_json(&form->parameter[j], group->high[j])));
+    add_theta(json, &group->mix.part[0]);
+    json_object_set_new(json, "standard_errors", by_parameter(form, group->error));
     json_object_set_new(json, "intervals", intervals);
     add_resamples(json, group, 0);
 }
@@ -65,9 +88,9 @@ static json_t *parts_json(const ramify_fitted *group) {
     json_t *list = json_array();
     for (uint32_t p = 0; p < group->mix.parts; p++) {
         const ramify_law_part *part = &group->mix.part[p];
-        json_t *one =
-            json_pack("{s:s, s:f, s:f, s:o}", "form", part->form->name, "near", part->near, "far",
-                      part->far, "parameters", parameters_json(part->form, part->theta));
+        json_t *one = json_pack("{s:s, s:f, s:f}", "form", part->form->name, "near", part->near,
+                                "far", part->far);
+        add_theta(one, part);
         add_resamples(one, group, p);
         json_array_append_new(list, one);
     }
@@ -83,6 +106,30 @@ static json_t *spread_json(const ramify_law_spread *spread) {
         json_object_set_new(json, "line", numbers(spread->line, 4));
     }
     return json;
+}
+
+/* Of the sizes as they were given: logarithms and back are not the same. */
+static json_t *range_json(const ramify_law *law, const ramify_fitted *group) {
+    json_t *range = json_object();
+    uint32_t variables = law->form->variables;
+    for (uint32_t v = 0; v < variables; v++) {
+        double low = INFINITY, high = 0;
+        for (size_t i = 0; i < group->points; i++)
+            if (group->fitted[i]) {
+                low = fmin(low, group->x[i * variables + v]);
+                high = fmax(high, group->x[i * variables + v]);
+            }
+        json_object_set_new(range, law->x_name[v], json_pack("[f, f]", low, high));
+    }
+    return range;
+}
+
+/* The least size at which a law of a curve's end holds, as it was given. */
+static double least_size(const ramify_fitted *group) {
+    size_t i = 0;
+    while (i + 1 < group->points && !(group->fitted[i] && log(group->x[i]) >= group->mix.ln_from))
+        i++;
+    return group->x[i];
 }
 
 static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
@@ -102,12 +149,9 @@ static json_t *group_json(const ramify_law *law, const ramify_fitted *group) {
         add_parameters(json, group, form);
     }
     json_object_set_new(json, "loss", number(group->loss));
-    json_t *range = json_object();
-    for (uint32_t v = 0; v < form->variables; v++)
-        json_object_set_new(
-            range, law->x_name[v],
-            json_pack("[f, f]", exp(group->box.ln_low[v]), exp(group->box.ln_high[v])));
-    json_object_set_new(json, "range", range);
+    json_object_set_new(json, "range", range_json(law, group));
+    if (form->reach > 0)
+        json_object_set_new(json, "holds_from", number(least_size(group)));
     json_object_set_new(json, "spread", spread_json(&group->mix.spread));
     if (group->dense_count > 0)
         json_object_set_new(json, "dense", numbers(group->dense, group->dense_count * 3));

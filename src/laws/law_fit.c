@@ -9,6 +9,7 @@
 #include "text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FOLDS_MAX     1000
@@ -57,8 +58,8 @@ static ramify_status check_options(ramify_context *context, const ramify_law_opt
                            "the weight of runs above the law is %g, expected above 0, to 1",
                            options->above);
     if (options->folds == 1 || options->folds > FOLDS_MAX)
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%u folds, expected 2 to %d",
-                           options->folds, FOLDS_MAX);
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%u fold%s, expected 2 to %d",
+                           options->folds, ramify_plural(options->folds), FOLDS_MAX);
     if (options->bootstrap > BOOTSTRAP_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%u resamples, %d are the most",
                            options->bootstrap, BOOTSTRAP_MAX);
@@ -125,73 +126,74 @@ ramify_law_problem ramify_law_problem_of(const ramify_law_fit_request *request,
         .fixed = request->fixed};
 }
 
-static bool same_network(const double *a, const double *b) {
-    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+static int compare_networks(const void *a, const void *b) {
+    const double *x = a, *y = b;
+    for (int i = 0; i < 3; i++)
+        if (x[i] != y[i])
+            return x[i] < y[i] ? -1 : 1;
+    return 0;
 }
 
 /* pruning-joint: what every network of the runs does without pruning, for ramify_law_optimum. */
-static ramify_status keep_dense(ramify_context *context, const ramify_runs *runs,
-                                ramify_fitted *law) {
-    law->dense = ramify_allocate(context, runs->count * 3, sizeof *law->dense);
+static ramify_status keep_dense(ramify_context *context, ramify_fitted *law) {
+    law->dense = ramify_allocate(context, law->points * 3, sizeof *law->dense);
     if (!law->dense)
         return RAMIFY_ERROR_MEMORY;
-    for (size_t i = 0; i < runs->count; i++) {
-        const double *ln_x = runs->ln_x + i * runs->variables;
-        const double one[3] = {exp(ln_x[0]), exp(ln_x[1]), exp(ln_x[3])};
-        uint32_t at = 0;
-        while (at < law->dense_count && !same_network(law->dense + (size_t)at * 3, one))
-            at++;
-        if (at == law->dense_count)
-            memcpy(law->dense + law->dense_count++ * 3, one, sizeof one);
+    size_t count = 0;
+    for (size_t i = 0; i < law->points; i++) {
+        const double *x = law->x + i * RAMIFY_LAW_VARIABLES_MAX;
+        if (law->fitted[i])
+            memcpy(law->dense + count++ * 3, (const double[]){x[0], x[1], x[3]}, 3 * sizeof *x);
+    }
+    qsort(law->dense, count, 3 * sizeof *law->dense, compare_networks);
+    for (size_t i = 0; i < count; i++) {
+        double *last = law->dense + (size_t)law->dense_count * 3;
+        if (i == 0 || compare_networks(last - 3, law->dense + i * 3) != 0) {
+            memmove(last, law->dense + i * 3, 3 * sizeof *last);
+            law->dense_count++;
+        }
     }
     return RAMIFY_OK;
 }
 
-/* The runs as they were given, by their first size. */
-static ramify_status keep_points(ramify_context *context, const ramify_law_group *group,
-                                 ramify_fitted *law) {
-    const ramify_runs *side[2] = {&group->fit, &group->heldout};
-    size_t count = side[0]->count + side[1]->count, variables = side[0]->variables;
-    law->x = ramify_allocate(context, count * variables, sizeof *law->x);
-    law->y = ramify_allocate(context, count, sizeof *law->y);
-    law->fitted = ramify_allocate(context, count, sizeof *law->fitted);
-    if (!law->x || !law->y || !law->fitted)
-        return RAMIFY_ERROR_MEMORY;
-    size_t next[2] = {0, 0};
-    for (law->points = 0; law->points < count; law->points++) {
-        bool held = next[0] == side[0]->count ||
-                    (next[1] < side[1]->count &&
-                     side[1]->ln_x[next[1] * variables] < side[0]->ln_x[next[0] * variables]);
-        size_t from = next[held]++;
-        for (size_t v = 0; v < variables; v++)
-            law->x[law->points * variables + v] = exp(side[held]->ln_x[from * variables + v]);
-        law->y[law->points] = exp(side[held]->ln_y[from]);
-        law->fitted[law->points] = !held;
-    }
-    return RAMIFY_OK;
+/* The runs as they were given become the law's. */
+static void take_points(ramify_law_group *group, ramify_fitted *law) {
+    law->x = group->x;
+    law->y = group->y;
+    law->fitted = group->fitted;
+    law->points = group->points;
+    group->x = group->y = NULL;
+    group->fitted = NULL;
+    group->points = 0;
 }
 
 static ramify_status fit_runs(fit *f, uint32_t index, const char *name, ramify_fitted *law) {
-    const ramify_law_group *group = &f->groups->group[index];
+    ramify_law_group *group = &f->groups->group[index];
     const ramify_law_form *form = f->law->form;
     const ramify_runs *runs = &group->fit;
     ramify_context *context = f->request.context;
     RAMIFY_TRY(ramify_law_check_runs(context, form, f->groups, runs, f->request.fixed, name));
     ramify_law_problem problem = ramify_law_problem_of(&f->request, runs);
     RAMIFY_TRY(ramify_law_mix_fit(context, &problem, &law->mix, &law->loss));
+    for (uint32_t p = 0; p < law->mix.parts; p++) {
+        ramify_law_part *part = &law->mix.part[p];
+        ramify_law_problem one = problem;
+        one.form = part->form;
+        part->stuck = ramify_law_bounds(&one, part->theta, part->bound);
+    }
     RAMIFY_TRY(ramify_law_errors(context, &problem, law->mix.part[0].theta, law->error));
-    law->box = ramify_law_box_of(runs);
-    law->fit = ramify_law_score_runs(&law->mix, &law->box, runs);
-    law->heldout = ramify_law_score_runs(&law->mix, &law->box, &group->heldout);
+    law->fit = ramify_law_score_runs(&law->mix, runs);
+    law->heldout = ramify_law_score_runs(&law->mix, &group->heldout);
     RAMIFY_TRY(ramify_law_bootstrap(&f->request, index, runs, law));
     RAMIFY_TRY(ramify_law_cross_validate(&f->request, index, runs, law));
     if (f->request.options->rolling)
         RAMIFY_TRY(ramify_law_mix_judge(context, &problem, &law->mix));
-    ramify_law_score_intervals(&law->mix, &law->box, &group->heldout, f->request.options->level,
+    ramify_law_mix_begin(&problem, &law->mix);
+    ramify_law_score_intervals(&law->mix, &group->heldout, f->request.options->level,
                                &law->heldout);
-    RAMIFY_TRY(keep_points(context, group, law));
+    take_points(group, law);
     if (form == &ramify_form_pruning_joint)
-        RAMIFY_TRY(keep_dense(context, runs, law));
+        RAMIFY_TRY(keep_dense(context, law));
     return ramify_law_review(context, form, f->groups, runs, f->request.fixed, law);
 }
 

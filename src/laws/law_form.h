@@ -7,7 +7,6 @@
 
 #include "ramify.h"
 
-#define RAMIFY_LAW_VARIABLES_MAX  4
 #define RAMIFY_LAW_PARAMETERS_MAX 12
 
 /* Where a parameter may lie; the fit moves it on the scale that fits. */
@@ -29,6 +28,10 @@ typedef struct ramify_runs {
     const double *ln_y;   /* count */
     const double *weight; /* count; NULL: all 1 */
 } ramify_runs;
+
+static inline double ramify_run_weight(const ramify_runs *runs, size_t run) {
+    return runs->weight ? runs->weight[run] : 1;
+}
 
 struct ramify_law_problem; /* law_solve.h */
 struct ramify_law_mix;     /* law_mix.h */

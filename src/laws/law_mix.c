@@ -17,6 +17,16 @@
 #define LOCAL_GROWTH 0.5
 #define LOCAL_DRIFT  0.40
 
+/* A law of a curve's end holds in an octave in which the runs lie about it with a root mean square, in
+ * ln y, of no more than OFF, or than OFF_NOISE times their noise at the end where that is more: of a few
+ * runs, twice is rarely passed by chance. */
+#define OFF       0.05
+#define OFF_NOISE 2.0
+
+/* Sizes that are equal but for rounding, and distances in octaves, which are differences of these. */
+#define SAME_SIZE  1e-12
+#define SAME_PLACE 1e-9
+
 /* Octaves by which the runs are cut short to see how the law does beyond them. */
 static const double cuts[] = {1, 1.5, 2, 2.5};
 #define CUTS (sizeof cuts / sizeof cuts[0])
@@ -47,9 +57,8 @@ static double beyond(const ramify_law_box *box, const double *ln_x) {
     return sum / log(2);
 }
 
-double ramify_law_mix_value(const ramify_law_mix *mix, const ramify_law_box *box,
-                            const double *ln_x) {
-    double far = (beyond(box, ln_x) - RAMIFY_LAW_NEAR) / (RAMIFY_LAW_FAR - RAMIFY_LAW_NEAR);
+double ramify_law_mix_value(const ramify_law_mix *mix, const double *ln_x) {
+    double far = (beyond(&mix->box, ln_x) - RAMIFY_LAW_NEAR) / (RAMIFY_LAW_FAR - RAMIFY_LAW_NEAR);
     far = fmin(1, fmax(0, far));
     double sum = 0;
     for (uint32_t p = 0; p < mix->parts; p++) {
@@ -69,9 +78,9 @@ static double student(double level) {
     return 2 * sqrt(fmax(0, q - 1));
 }
 
-double ramify_law_mix_width(const ramify_law_mix *mix, const ramify_law_box *box,
-                            const double *ln_x, double level) {
+double ramify_law_mix_width(const ramify_law_mix *mix, const double *ln_x, double level) {
     const ramify_law_spread *s = &mix->spread;
+    const ramify_law_box *box = &mix->box;
     double octaves = ramify_law_octaves(box, ln_x), quantile = student(level);
     if (s->local) {
         double d = ramify_form_damped_distance(ln_x[0] - box->ln_high[0]) - s->line[0];
@@ -91,31 +100,31 @@ double ramify_law_mix_width(const ramify_law_mix *mix, const ramify_law_box *box
 
 ramify_status ramify_law_mix_fit(ramify_context *context, const ramify_law_problem *problem,
                                  ramify_law_mix *mix, double *loss) {
-    *mix = (ramify_law_mix){.spread = {.noise = (double)NAN, .drift = (double)NAN}};
+    *mix = (ramify_law_mix){.box = ramify_law_box_of(problem->runs),
+                            .ln_from = -INFINITY,
+                            .spread = {.noise = (double)NAN, .drift = (double)NAN}};
     if (!problem->form->combine) {
         mix->parts = 1;
         mix->part[0] = (ramify_law_part){.form = problem->form, .near = 1, .far = 1};
         return ramify_law_solve(context, problem, mix->part[0].theta, loss);
     }
     RAMIFY_TRY(problem->form->combine(context, problem, mix));
-    ramify_law_box box = ramify_law_box_of(problem->runs);
+    const ramify_runs *runs = problem->runs;
     *loss = 0;
-    for (size_t i = 0; i < problem->runs->count; i++)
-        *loss += ramify_law_loss_of(
-            problem, i, ramify_law_mix_value(mix, &box, problem->runs->ln_x + i * box.variables));
+    for (size_t i = 0; i < runs->count; i++)
+        *loss += ramify_law_loss_of(problem, i,
+                                    ramify_law_mix_value(mix, runs->ln_x + i * runs->variables));
     return RAMIFY_OK;
 }
 
 /* Deviation of runs about the law, with the degrees of freedom that its parameters leave. */
 static double noise_of(const ramify_law_problem *problem, const ramify_law_mix *mix) {
     const ramify_runs *runs = problem->runs;
-    ramify_law_box box = ramify_law_box_of(runs);
     double squares = 0, count = 0, free = 0;
     for (uint32_t p = 0; p < mix->parts; p++)
         free = fmax(free, mix->part[p].form->parameters);
     for (size_t i = 0; i < runs->count; i++) {
-        double d =
-            ramify_law_mix_value(mix, &box, runs->ln_x + i * runs->variables) - runs->ln_y[i];
+        double d = ramify_law_mix_value(mix, runs->ln_x + i * runs->variables) - runs->ln_y[i];
         squares += d * d;
         count++;
     }
@@ -125,7 +134,7 @@ static double noise_of(const ramify_law_problem *problem, const ramify_law_mix *
 /* True where a run lies within the box cut short. */
 static bool within(const ramify_law_form *form, const ramify_law_box *box, double octaves,
                    const double *ln_x) {
-    double cut = octaves * log(2) * (1 + 1e-12);
+    double cut = octaves * log(2) * (1 + SAME_SIZE);
     if (form->density)
         return ln_x[form->density - 1] >= box->ln_low[form->density - 1] + cut;
     for (uint32_t v = 0; v < box->variables; v++)
@@ -140,14 +149,14 @@ static ramify_status judge_cut(ramify_context *context, const ramify_law_problem
                                const ramify_law_mix *whole, double octaves, ramify_selection *kept,
                                double *squares, double *count) {
     const ramify_runs *runs = problem->runs;
-    ramify_law_box box = ramify_law_box_of(runs);
+    const ramify_law_box *box = &whole->box;
     uint32_t parameters = 1;
     for (uint32_t p = 0; p < whole->parts; p++)
         parameters = whole->part[p].form->parameters > parameters ? whole->part[p].form->parameters
                                                                   : parameters;
     kept->runs.count = 0;
     for (size_t i = 0; i < runs->count; i++)
-        if (within(problem->form, &box, octaves, runs->ln_x + i * runs->variables))
+        if (within(problem->form, box, octaves, runs->ln_x + i * runs->variables))
             ramify_selection_add(kept, runs, i);
     if (kept->runs.count <= parameters || kept->runs.count == runs->count)
         return RAMIFY_OK;
@@ -162,13 +171,12 @@ static ramify_status judge_cut(ramify_context *context, const ramify_law_problem
         return RAMIFY_OK;
     }
     RAMIFY_TRY(status);
-    ramify_law_box shorter_box = ramify_law_box_of(&kept->runs);
     for (size_t i = 0; i < runs->count; i++) {
         const double *ln_x = runs->ln_x + i * runs->variables;
-        double far = ramify_law_octaves(&shorter_box, ln_x);
-        if (within(problem->form, &box, octaves, ln_x) || far > box.variables * (1 + 1e-9))
+        double far = ramify_law_octaves(&mix.box, ln_x);
+        if (within(problem->form, box, octaves, ln_x) || far > box->variables * (1 + SAME_PLACE))
             continue;
-        double d = (ramify_law_mix_value(&mix, &shorter_box, ln_x) - runs->ln_y[i]) / fmax(1, far);
+        double d = (ramify_law_mix_value(&mix, ln_x) - runs->ln_y[i]) / fmax(1, far);
         if (!isfinite(d))
             continue;
         *squares += d * d;
@@ -191,4 +199,37 @@ ramify_status ramify_law_mix_judge(ramify_context *context, const ramify_law_pro
     if (problem->form->solve) /* of the end alone: what it leaves elsewhere is no scatter */
         mix->spread.noise = mix->spread.drift;
     return status;
+}
+
+void ramify_law_mix_begin(const ramify_law_problem *problem, ramify_law_mix *mix) {
+    const ramify_runs *runs = problem->runs;
+    if (problem->form->reach == 0)
+        return;
+    double end = mix->box.ln_high[0], most = fmax(OFF, OFF_NOISE * mix->spread.noise);
+    double behind = 0, before = 0;
+    mix->ln_from = end;
+    size_t last = runs->count;
+    for (int octave = 1; last > 0; octave++) {
+        size_t first = last;
+        double squares = 0, by_distance = 0, earlier = 0;
+        for (; first > 0 && runs->ln_x[first - 1] > end - octave * log(2); first--) {
+            double d = ramify_law_mix_value(mix, &runs->ln_x[first - 1]) - runs->ln_y[first - 1];
+            double u = runs->ln_x[first - 1] - end;
+            squares += d * d;
+            by_distance += u < 0 ? d * d / (u * u) : 0;
+            earlier += u < 0;
+        }
+        if (squares > most * most * (double)(last - first))
+            break;
+        if (first < last)
+            mix->ln_from = runs->ln_x[first];
+        last = first;
+        behind += by_distance;
+        before += earlier;
+    }
+    mix->spread.behind = before > 0 ? sqrt(behind / before) : 0;
+}
+
+bool ramify_law_mix_holds(const ramify_law_mix *mix, const double *ln_x) {
+    return ln_x[0] >= mix->ln_from - SAME_SIZE * fabs(mix->ln_from);
 }

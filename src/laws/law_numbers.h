@@ -51,12 +51,38 @@ static inline ramify_log_range ramify_variable_range(const ramify_runs *runs, ui
     return range;
 }
 
+/* The size with a logarithm. Most sizes are whole numbers, which a logarithm and back misses by some
+ * units of the last place: one that near is what was given. */
+static inline double ramify_law_size(double ln_x) {
+    double x = exp(ln_x), whole = round(x);
+    return fabs(x - whole) <= 1e-13 * x ? whole : x;
+}
+
 /* Ascending. */
 void ramify_law_sort(double *values, size_t count);
 
-/* How many of `count` sorted values lie before the middle share `level` of them, and as many behind. */
-static inline size_t ramify_law_tail(size_t count, double level) {
-    return (size_t)((1 - level) / 2 * (double)count + 1e-9); /* 200 x .05 is 10, not 9.999.. */
+/* The ends of the middle share `level` of values, which are sorted; of none, NaN. */
+void ramify_law_middle(double *values, size_t count, double level, double *low, double *high);
+
+/* A weighted line y = mean + slope (z - centre), by least squares. */
+typedef struct ramify_weighted_line {
+    double weights, squares; /* sums of w and w^2 */
+    double centre, mean, slope;
+    double spread, cross; /* sums of w (z - centre)^2 and w (z - centre) (y - mean) */
+} ramify_weighted_line;
+
+/* Adds a point, unless it weighs nothing: running means, as sums of squares would cancel. */
+static inline void ramify_weighted_line_add(ramify_weighted_line *l, double w, double z, double y) {
+    if (!(w > 0))
+        return;
+    l->weights += w;
+    l->squares += w * w;
+    double dz = z - l->centre, dy = y - l->mean;
+    l->centre += w / l->weights * dz;
+    l->mean += w / l->weights * dy;
+    l->spread += w * dz * (z - l->centre);
+    l->cross += w * dz * (y - l->mean);
+    l->slope = l->spread > 0 ? l->cross / l->spread : 0;
 }
 
 /* Least squares line ln(e^ln_y - e^ln_floor) = intercept + slope ln_x of the first variable, over the

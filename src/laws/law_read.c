@@ -3,8 +3,8 @@
  *
  *     {"ramify_law": 1, "form", "x": [names], "y": name, "level",
  *      "groups": [{"by": {}, "refusal"} or
- *                 {"by": {}, "parameters": {} or "parts": [{"form", "near", "far", "parameters",
- *                  "resamples"}], "range": {x: [low, high]}, "spread": {"noise", "drift", "bend", "behind",
+ *                 {"by": {}, "parameters": {}, "at_bound": {} or "parts": [{"form", "near", "far",
+ *                  "parameters", "at_bound", "resamples"}], "range": {x: [low, high]}, "holds_from", "spread": {"noise", "drift", "bend", "behind",
  *                  "line"},
  *                  "resamples": {}, "dense": [depth, width, error, ..], ...}]} */
 
@@ -23,6 +23,7 @@
 #define GROUPS_MAX     1000000
 #define RESAMPLES_MAX  100000
 #define DENSE_MAX      100000
+#define SUM_OFF        1e-6 /* of weights that are written with 6 digits or more */
 
 typedef struct reading {
     ramify_context *context;
@@ -37,11 +38,17 @@ static bool finite_number(const json_t *json, double *value) {
     return isfinite(*value);
 }
 
+/* `json` has the "parameters"; those that are null stand in "at_bound". */
 static ramify_status read_theta(const reading *r, const json_t *json, const ramify_law_form *form,
                                 double *theta) {
+    const json_t *parameters = json_object_get(json, "parameters");
+    const json_t *driven = json_object_get(json, "at_bound");
     for (uint32_t j = 0; j < form->parameters; j++) {
         const ramify_law_parameter *parameter = &form->parameter[j];
-        if (!finite_number(json_object_get(json, parameter->name), &theta[j]) ||
+        const json_t *value = json_object_get(parameters, parameter->name);
+        if (json_is_null(value))
+            value = json_object_get(driven, parameter->name);
+        if (!finite_number(value, &theta[j]) ||
             (parameter->range == RAMIFY_LAW_POSITIVE && !(theta[j] > 0)))
             return DAMAGED(r, "%s: parameter %s of the form %s is not a number%s", r->name,
                            parameter->name, form->name,
@@ -94,7 +101,7 @@ static ramify_status read_part(const reading *r, const json_t *json, ramify_law_
         part->far < 0 || part->near > 1 || part->far > 1)
         return DAMAGED(r, "%s: a part's weights near and far are not both numbers from 0 to 1",
                        r->name);
-    return read_theta(r, json_object_get(json, "parameters"), part->form, part->theta);
+    return read_theta(r, json, part->form, part->theta);
 }
 
 static ramify_status read_parts(const reading *r, const json_t *json, ramify_fitted *group) {
@@ -111,7 +118,7 @@ static ramify_status read_parts(const reading *r, const json_t *json, ramify_fit
         near += mix->part[p].near;
         far += mix->part[p].far;
     }
-    if (fabs(near - 1) > 1e-6 || fabs(far - 1) > 1e-6)
+    if (fabs(near - 1) > SUM_OFF || fabs(far - 1) > SUM_OFF)
         return DAMAGED(r, "%s: the parts' weights sum to %g near and %g far, expected 1", r->name,
                        near, far);
     for (uint32_t p = 0; p < mix->parts; p++)
@@ -132,6 +139,18 @@ static ramify_status read_range(const reading *r, const json_t *json, ramify_law
         box->ln_low[v] = log(low);
         box->ln_high[v] = log(high);
     }
+    return RAMIFY_OK;
+}
+
+/* Of a law of a curve's end. Without it, as older files are, the law holds everywhere. */
+static ramify_status read_holds_from(const reading *r, const json_t *json, ramify_law_mix *mix) {
+    mix->ln_from = -INFINITY;
+    double from;
+    if (!json || r->law->form->reach == 0)
+        return RAMIFY_OK;
+    if (!finite_number(json, &from) || !(from > 0) || !(log(from) <= mix->box.ln_high[0]))
+        return DAMAGED(r, "%s: holds_from is no size up to the largest of the range", r->name);
+    mix->ln_from = log(from);
     return RAMIFY_OK;
 }
 
@@ -221,14 +240,15 @@ static ramify_status read_group(const reading *r, const json_t *json, ramify_fit
             ramify_copy_text(r->context, json_is_string(refusal) ? json_string_value(refusal) : "");
         return group->refusal ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     }
-    RAMIFY_TRY(read_range(r, json_object_get(json, "range"), &group->box));
+    RAMIFY_TRY(read_range(r, json_object_get(json, "range"), &group->mix.box));
+    RAMIFY_TRY(read_holds_from(r, json_object_get(json, "holds_from"), &group->mix));
     if (form->combine) {
         RAMIFY_TRY(read_parts(r, json, group));
     } else {
         ramify_law_part *part = &group->mix.part[0];
         group->mix.parts = 1;
         *part = (ramify_law_part){.form = form, .near = 1, .far = 1};
-        RAMIFY_TRY(read_theta(r, json_object_get(json, "parameters"), form, part->theta));
+        RAMIFY_TRY(read_theta(r, json, form, part->theta));
         RAMIFY_TRY(read_resamples(r, json_object_get(json, "resamples"), 0, group));
     }
     RAMIFY_TRY(read_spread(r, json_object_get(json, "spread"), &group->mix.spread));

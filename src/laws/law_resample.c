@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "progress.h"
 #include "random.h"
+#include "text.h"
 #include "threads.h"
 
 #include <math.h>
@@ -25,7 +26,8 @@ typedef struct resampling {
     uint32_t group;
 } resampling;
 
-/* Task: one resample of the runs, fitted from the law's own parameters. */
+/* Task: one resample of the runs, fitted from the law's own parameters and, where these do not move,
+ * from the form's starts too. */
 static ramify_status resample(void *argument, size_t task, uint32_t worker) {
     (void)worker;
     const resampling *r = argument;
@@ -45,11 +47,17 @@ static ramify_status resample(void *argument, size_t task, uint32_t worker) {
         ramify_law_problem problem = ramify_law_problem_of(r->request, &s.runs);
         problem.form = part->form;
         problem.begin = part->theta;
-        problem.begin_only = true;
+        problem.begin_only = !part->stuck;
         double theta[RAMIFY_LAW_PARAMETERS_MAX], loss;
         status = ramify_law_solve(context, &problem, theta, &loss);
+        int bound[RAMIFY_LAW_PARAMETERS_MAX];
+        if (status == RAMIFY_OK)
+            ramify_law_bounds(&problem, theta, bound);
         for (uint32_t j = 0; status == RAMIFY_OK && j < part->form->parameters; j++)
-            ramify_law_numbers_of(r->law, p, j)[task] = theta[j];
+            ramify_law_numbers_of(r->law, p, j)[task] =
+                bound[j] != 0 && ramify_law_driven(&part->form->parameter[j], theta[j]) == 0
+                    ? ramify_law_driven_to(bound[j])
+                    : theta[j];
     }
     ramify_selection_close(context, &s);
     return status;
@@ -59,14 +67,17 @@ static ramify_status take_intervals(const ramify_law_fit_request *request, ramif
     double *sorted = ramify_allocate(request->context, law->resamples, sizeof *sorted);
     if (!sorted)
         return RAMIFY_ERROR_MEMORY;
-    size_t tail = ramify_law_tail(law->resamples, request->options->level);
     for (uint32_t j = 0; j < request->form->parameters; j++) {
+        if (!isnan(request->fixed[j]))
+            continue;
         memcpy(sorted, ramify_law_numbers_of(law, 0, j), law->resamples * sizeof *sorted);
-        ramify_law_sort(sorted, law->resamples);
-        if (isnan(request->fixed[j])) {
-            law->low[j] = sorted[tail];
-            law->high[j] = sorted[law->resamples - 1 - tail];
-        }
+        ramify_law_middle(sorted, law->resamples, request->options->level, &law->low[j],
+                          &law->high[j]);
+        int bound = law->mix.part[0].bound[j];
+        double theta = bound ? ramify_law_driven_to(bound) : law->mix.part[0].theta[j];
+        law->widened[j] = !bound && (theta < law->low[j] || theta > law->high[j]);
+        law->low[j] = fmin(law->low[j], theta);
+        law->high[j] = fmax(law->high[j], theta);
     }
     ramify_release(request->context, sorted);
     return RAMIFY_OK;
@@ -118,8 +129,7 @@ static ramify_status score_fold(const ramify_law_fit_request *request, const ram
     ramify_law_mix mix;
     double loss;
     RAMIFY_TRY(ramify_law_mix_fit(request->context, &problem, &mix, &loss));
-    ramify_law_box box = ramify_law_box_of(rest);
-    ramify_law_score score = ramify_law_score_runs(&mix, &box, fold);
+    ramify_law_score score = ramify_law_score_runs(&mix, fold);
     double n = (double)score.rows;
     t->rows += n;
     t->squares += n * score.rmse_log * score.rmse_log;
@@ -161,9 +171,10 @@ ramify_status ramify_law_cross_validate(const ramify_law_fit_request *request, u
     if (folds > runs->count || runs->count - largest < free)
         return ramify_fail(
             context, RAMIFY_ERROR_DATA,
-            "%u folds of %zu runs leave too few to fit the %u free parameters of %s: "
+            "%u folds of %zu run%s leave too few to fit the %u free parameter%s of %s: "
             "add runs, or ask for other folds",
-            folds, runs->count, free, request->form->name);
+            folds, runs->count, ramify_plural(runs->count), free, ramify_plural(free),
+            request->form->name);
     ramify_selection rest = {0}, fold = {0};
     uint32_t *order = ramify_allocate(context, 2 * runs->count, sizeof *order);
     ramify_status status = order ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;

@@ -4,18 +4,17 @@
 #include "law_numbers.h"
 #include "memory.h"
 #include "status.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Two variables whose logarithms are correlated beyond this cannot be told apart by noisy runs. */
 #define APART 0.999
 
 /* A floor below this share of the least error is none. */
 #define NO_FLOOR 1e-3
-
-/* A law of a curve's end that is off by more than this among all runs says so. */
-#define END_ONLY 0.05
 
 /* A parameter whose standard error is larger than this share of it (on a logarithmic scale: factor
  * e) is not told by the runs. */
@@ -60,25 +59,32 @@ static uint32_t count_sizes(const ramify_runs *runs) {
     return sizes;
 }
 
-ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_form *form,
-                                    const ramify_law_groups *groups, const ramify_runs *runs,
-                                    const double *fixed, const char *name) {
-    uint32_t free = 0;
-    for (uint32_t j = 0; j < form->parameters; j++)
-        free += !fixed || isnan(fixed[j]);
+/* Whether there are as many runs, that count, as there are parameters to find. */
+static ramify_status check_counts(ramify_context *context, const ramify_law_form *form,
+                                  const ramify_runs *runs, uint32_t free, const char *name) {
     if (runs->count < free)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: the form %s has %u free parameters and there are %zu runs to fit: "
+                           "%s: the form %s has %u free parameter%s and there %s %zu run%s to fit: "
                            "add runs, or take a form with fewer parameters",
-                           name, form->name, free, runs->count);
+                           name, form->name, free, ramify_plural(free),
+                           runs->count == 1 ? "is" : "are", runs->count,
+                           ramify_plural(runs->count));
     size_t counting = 0;
     for (size_t i = 0; i < runs->count; i++)
-        counting += !runs->weight || runs->weight[i] > 0;
+        counting += ramify_run_weight(runs, i) > 0;
     if (counting < free || counting == 0)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: %zu runs have a weight above 0, and the form %s has %u free "
-                           "parameters: weigh more runs",
-                           name, counting, form->name, free);
+                           "%s: %zu run%s a weight above 0, and the form %s has %u free "
+                           "parameter%s: weigh more runs",
+                           name, counting, counting == 1 ? " has" : "s have", form->name, free,
+                           ramify_plural(free));
+    return RAMIFY_OK;
+}
+
+/* Whether every size varies, and apart from the others. */
+static ramify_status check_variation(ramify_context *context, const ramify_law_form *form,
+                                     const ramify_law_groups *groups, const ramify_runs *runs,
+                                     const char *name) {
     /* The error without pruning is no variable of its own. */
     uint32_t variables = form->variables > 3 ? 3 : form->variables;
     for (uint32_t v = 0; v < variables; v++) {
@@ -89,11 +95,6 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
                                "law cannot be told: add runs with other values",
                                name, form->role[v], groups->x_name[v], exp(range.low));
     }
-    if (form->variables == 1 && free > count_sizes(runs) && !form->solve)
-        return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: the form %s has %u free parameters and the runs have %u sizes: add "
-                           "runs of other sizes, or take a form with fewer parameters",
-                           name, form->name, free, count_sizes(runs));
     for (uint32_t a = 0; a < variables; a++)
         for (uint32_t b = a + 1; b < variables; b++)
             if (fabs(correlation(runs, a, b)) > APART)
@@ -105,13 +106,29 @@ ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_fo
     return RAMIFY_OK;
 }
 
-ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_law_box *box,
-                                       const ramify_runs *runs) {
+ramify_status ramify_law_check_runs(ramify_context *context, const ramify_law_form *form,
+                                    const ramify_law_groups *groups, const ramify_runs *runs,
+                                    const double *fixed, const char *name) {
+    uint32_t free = 0;
+    for (uint32_t j = 0; j < form->parameters; j++)
+        free += !fixed || isnan(fixed[j]);
+    RAMIFY_TRY(check_counts(context, form, runs, free, name));
+    RAMIFY_TRY(check_variation(context, form, groups, runs, name));
+    if (form->variables == 1 && free > count_sizes(runs) && !form->solve)
+        return ramify_fail(
+            context, RAMIFY_ERROR_DATA,
+            "%s: the form %s has %u free parameters and the runs have %u size%s: add "
+            "runs of other sizes, or take a form with fewer parameters",
+            name, form->name, free, count_sizes(runs), ramify_plural(count_sizes(runs)));
+    return RAMIFY_OK;
+}
+
+ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_runs *runs) {
     ramify_law_score score = {
         .rows = runs->count, .coverage = (double)NAN, .interval_score = (double)NAN};
     double squares = 0, sum = 0, relative_squares = 0, n = (double)runs->count;
     for (size_t i = 0; i < runs->count; i++) {
-        double d = ramify_law_mix_value(mix, box, runs->ln_x + i * runs->variables) - runs->ln_y[i];
+        double d = ramify_law_mix_value(mix, runs->ln_x + i * runs->variables) - runs->ln_y[i];
         double relative = expm1(d);
         squares += d * d;
         sum += relative;
@@ -126,13 +143,13 @@ ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_l
     return score;
 }
 
-void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_law_box *box,
-                                const ramify_runs *runs, double level, ramify_law_score *score) {
+void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_runs *runs, double level,
+                                ramify_law_score *score) {
     double inside = 0, sum = 0;
     for (size_t i = 0; i < runs->count; i++) {
         const double *ln_x = runs->ln_x + i * runs->variables;
-        double off = fabs(ramify_law_mix_value(mix, box, ln_x) - runs->ln_y[i]);
-        double width = ramify_law_mix_width(mix, box, ln_x, level);
+        double off = fabs(ramify_law_mix_value(mix, ln_x) - runs->ln_y[i]);
+        double width = ramify_law_mix_width(mix, ln_x, level);
         inside += off <= width;
         sum += 2 * width + 2 / (1 - level) * fmax(0, off - width);
     }
@@ -155,9 +172,7 @@ static ramify_status review_floor(ramify_context *context, const ramify_law_form
                                floor, least);
     if (has_floor && floor < NO_FLOOR * least)
         return ramify_law_warn(context, law,
-                               "no floor is seen in these runs (%.3g): add larger ones to learn of "
-                               "it",
-                               floor);
+                               "no floor is seen in these runs: add larger ones to learn of it");
     return RAMIFY_OK;
 }
 
@@ -168,8 +183,16 @@ static ramify_status review_parameters(ramify_context *context, const ramify_law
     bool judged = !form->solve && runs->count > form->parameters;
     for (uint32_t j = 0; j < form->parameters; j++) {
         double theta = law->mix.part[0].theta[j], error = law->error[j];
+        int bound = law->mix.part[0].bound[j];
         if (form->parameter[j].range != RAMIFY_LAW_POSITIVE || !isnan(fixed[j]))
             continue;
+        if (bound != 0) {
+            if (strcmp(form->parameter[j].name, "floor") != 0) /* of which review_floor speaks */
+                RAMIFY_TRY(ramify_law_warn(
+                    context, law, "the runs do not tell %s: the fit drives it %s",
+                    form->parameter[j].name, bound < 0 ? "to 0" : "beyond all bounds"));
+            continue;
+        }
         if (error > UNTOLD * fabs(theta) || (isnan(error) && judged))
             RAMIFY_TRY(ramify_law_warn(context, law,
                                        "the runs do not tell %s (%.4g with a standard error of "
@@ -183,18 +206,35 @@ static ramify_status review_parameters(ramify_context *context, const ramify_law
     return RAMIFY_OK;
 }
 
+/* Bootstrap intervals that had to be widened. */
+static ramify_status review_intervals(ramify_context *context, const ramify_law_form *form,
+                                      ramify_fitted *law) {
+    char names[256] = "";
+    size_t used = 0;
+    for (uint32_t j = 0; j < form->parameters && used < sizeof names; j++)
+        if (law->widened[j])
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+                                     used > 0 ? ", " : "", form->parameter[j].name);
+    if (used == 0)
+        return RAMIFY_OK;
+    return ramify_law_warn(context, law,
+                           "fits to resampled runs lie to one side of this one in %s: the runs "
+                           "hardly tell it, and the interval was widened to hold the fit",
+                           names);
+}
+
 ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *form,
                                 const ramify_law_groups *groups, const ramify_runs *runs,
                                 const double *fixed, ramify_fitted *law) {
     RAMIFY_TRY(review_floor(context, form, runs, law));
     RAMIFY_TRY(review_parameters(context, form, runs, fixed, law));
-    if (law->mix.spread.local && law->fit.rmse_log > END_ONLY)
-        RAMIFY_TRY(
-            ramify_law_warn(context, law,
-                            "this law is about the end of the curve: among the smaller runs "
-                            "it is off by %.2g in logarithms; for sizes within the runs take "
-                            "bnsl1 or m4",
-                            law->fit.rmse_log));
+    RAMIFY_TRY(review_intervals(context, form, law));
+    if (law->mix.ln_from > law->mix.box.ln_low[0])
+        RAMIFY_TRY(ramify_law_warn(context, law,
+                                   "this law is about the end of the curve, and holds from %s %.6g "
+                                   "on: over all runs it is off by %.2g in logarithms; for sizes "
+                                   "within the runs take bnsl1 or m4",
+                                   groups->x_name[0], exp(law->mix.ln_from), law->fit.rmse_log));
     for (uint32_t v = 0; v < form->variables; v++) {
         ramify_log_range range = ramify_variable_range(runs, v);
         if (form->floor && range.high - range.low < log(4))
@@ -205,8 +245,9 @@ ramify_status ramify_law_review(ramify_context *context, const ramify_law_form *
     }
     if (runs->count <= form->parameters + 1)
         RAMIFY_TRY(ramify_law_warn(context, law,
-                                   "%zu runs for %u parameters leave next to nothing to judge the "
-                                   "fit by",
-                                   runs->count, form->parameters));
+                                   "next to nothing is left to judge the fit by: %zu run%s for %u "
+                                   "parameter%s",
+                                   runs->count, ramify_plural(runs->count), form->parameters,
+                                   ramify_plural(form->parameters)));
     return RAMIFY_OK;
 }

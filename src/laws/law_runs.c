@@ -1,4 +1,5 @@
 #include "law_runs.h"
+#include "law_classes.h"
 #include "memory.h"
 #include "number.h"
 #include "progress.h"
@@ -33,8 +34,17 @@ typedef struct usable {
     uint32_t group;
     bool fits;
     size_t row;
+    double x[RAMIFY_LAW_VARIABLES_MAX], y; /* as given */
     double ln_x[RAMIFY_LAW_VARIABLES_MAX], ln_y, weight;
 } usable;
+
+/* True where some column's name is one that has to be quoted. */
+static bool has_signs(const ramify_table *table) {
+    for (size_t c = 0; c < table->column_count; c++)
+        if (strpbrk(table->columns[c].name, ",=<>"))
+            return true;
+    return false;
+}
 
 static ramify_status find_column(ramify_context *context, const ramify_table *table,
                                  const char *what, const char *name, size_t length,
@@ -43,9 +53,11 @@ static ramify_status find_column(ramify_context *context, const ramify_table *ta
     char excerpt[RAMIFY_EXCERPT_BYTES];
     if (index == SIZE_MAX)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: %s names \"%s\", and there is no such "
-                           "column",
-                           table->source, what, ramify_text_excerpt(name, length, excerpt));
+                           "%s: %s names \"%s\", and there is no such column%s", table->source,
+                           what, ramify_text_excerpt(name, length, excerpt),
+                           has_signs(table) ? " (a name that holds a comma or =, < or > stands in "
+                                              "double quotes)"
+                                            : "");
     *column = &table->columns[index];
     return RAMIFY_OK;
 }
@@ -70,34 +82,34 @@ static ramify_status find_x(ramify_context *context, const ramify_table *table,
     while (ramify_list_next(&list, &name, &length)) {
         if (c->x_count == form->variables)
             return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                               "the form %s has %u variables, x names more", form->name,
-                               form->variables);
+                               "the form %s has %u variable%s, x names more", form->name,
+                               form->variables, ramify_plural(form->variables));
         RAMIFY_TRY(find_number(context, table, "x", name, length, &c->x[c->x_count++]));
     }
     if (c->x_count == form->variables || (derived && c->x_count + 1 == form->variables))
         return RAMIFY_OK;
     return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                       "the form %s needs %u columns as x (the next one: %s), %u are named",
-                       form->name, form->variables, form->role[c->x_count], c->x_count);
+                       "the form %s needs %u column%s as x (the next one: %s), %u %s named",
+                       form->name, form->variables, ramify_plural(form->variables),
+                       form->role[c->x_count], c->x_count, c->x_count == 1 ? "is" : "are");
 }
 
-/* NAME OP VALUE, the operator being the first of = < <= > >=. */
+/* NAME OP VALUE, the operator being the first of = < <= > >= outside of quotes around the name. */
 static ramify_status parse_condition(ramify_context *context, const ramify_table *table,
                                      const char *text, condition *made) {
-    size_t at = strcspn(text, "=<>");
-    if (text[at] == '\0' || at == 0)
+    const char *name;
+    size_t length;
+    const char *sign = ramify_name_read(text, "=<>", &name, &length);
+    if (*sign == '\0' || length == 0)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "\"%s\" is no condition: COLUMN=VALUE, or with <, <=, > or >=", text);
-    size_t length = at;
-    while (length > 0 && text[length - 1] == ' ')
-        length--;
-    bool equal = text[at] != '=' && text[at + 1] == '=';
-    made->how = text[at] == '='   ? EQUAL
-                : text[at] == '<' ? (equal ? LESS_EQUAL : LESS)
-                                  : (equal ? GREATER_EQUAL : GREATER);
-    const char *value = text + at + 1 + equal;
+    bool equal = sign[0] != '=' && sign[1] == '=';
+    made->how = sign[0] == '='   ? EQUAL
+                : sign[0] == '<' ? (equal ? LESS_EQUAL : LESS)
+                                 : (equal ? GREATER_EQUAL : GREATER);
+    const char *value = sign + 1 + equal;
     value += strspn(value, " ");
-    RAMIFY_TRY(find_column(context, table, "the condition", text, length, &made->column));
+    RAMIFY_TRY(find_column(context, table, "the condition", name, length, &made->column));
     made->text = value;
     if (made->column->text && made->how != EQUAL)
         return ramify_fail(
@@ -180,40 +192,18 @@ static bool has_gap(const columns *c, size_t row) {
 
 static ramify_status read_row(ramify_context *context, const ramify_table *table, const columns *c,
                               size_t row, usable *made) {
-    double value;
     *made = (usable){.row = row, .fits = true, .weight = 1};
     for (uint32_t v = 0; v < c->x_count; v++) {
-        RAMIFY_TRY(positive(context, table, c->x[v], row, false, &value));
-        made->ln_x[v] = log(value);
+        RAMIFY_TRY(positive(context, table, c->x[v], row, false, &made->x[v]));
+        made->ln_x[v] = log(made->x[v]);
     }
-    RAMIFY_TRY(positive(context, table, c->y, row, false, &value));
-    made->ln_y = log(value);
+    RAMIFY_TRY(positive(context, table, c->y, row, false, &made->y));
+    made->ln_y = log(made->y);
     if (c->weight)
         RAMIFY_TRY(positive(context, table, c->weight, row, true, &made->weight));
     for (uint32_t i = 0; i < c->where_count; i++)
         made->fits = made->fits && holds(&c->where[i], row);
     return RAMIFY_OK;
-}
-
-static bool same_group(const columns *c, size_t a, size_t b) {
-    for (uint32_t i = 0; i < c->by_count; i++) {
-        const ramify_column *column = c->by[i];
-        if (column->text ? column->codes[a] != column->codes[b]
-                         : ramify_column_value(column, a) != ramify_column_value(column, b))
-            return false;
-    }
-    return true;
-}
-
-/* Group of a row: the last one's, as tables are mostly in order, or the first that is the same. */
-static uint32_t group_of(const columns *c, size_t row, const size_t *first, uint32_t count,
-                         uint32_t last) {
-    if (count > 0 && same_group(c, first[last], row))
-        return last;
-    uint32_t group = 0;
-    while (group < count && !same_group(c, first[group], row))
-        group++;
-    return group;
 }
 
 static int compare_usable(const void *a, const void *b) {
@@ -225,46 +215,69 @@ static int compare_usable(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
-static bool repeats(const usable *a, const usable *b) {
-    bool same = a->group == b->group && a->ln_y == b->ln_y && a->weight == b->weight;
-    for (uint32_t v = 0; v < RAMIFY_LAW_VARIABLES_MAX; v++)
-        same = same && a->ln_x[v] == b->ln_x[v];
-    return same;
+/* By depth and width, then as they stand. */
+static int compare_networks(const void *a, const void *b) {
+    const usable *x = *(usable *const *)a, *y = *(usable *const *)b;
+    for (int v = 0; v < 2; v++)
+        if (x->x[v] != y->x[v])
+            return x->x[v] < y->x[v] ? -1 : 1;
+    return (x > y) - (x < y);
 }
 
-/* Marks exact repeats with weight -1: rows of a group with the same first variable lie together. */
-static uint32_t mark_repeats(usable *rows, size_t count) {
-    uint32_t marked = 0;
-    for (size_t i = 1; i < count; i++)
-        for (size_t j = i;
-             j > 0 && rows[j - 1].group == rows[i].group && rows[j - 1].ln_x[0] == rows[i].ln_x[0];
-             j--)
-            if (rows[j - 1].weight >= 0 && repeats(&rows[j - 1], &rows[i])) {
-                rows[i].weight = -1;
-                marked++;
-                break;
-            }
-    return marked;
+/* Of runs of one depth and width: the mean error without pruning is their fourth size. */
+static ramify_status share_dense(ramify_context *context, const ramify_table *table,
+                                 usable *const *rows, size_t count) {
+    double sum = 0, found = 0;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i]->x[2] == 1) {
+            sum += rows[i]->y;
+            found++;
+        }
+    if (found == 0)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: row %zu: no run of the same depth and width has density 1, so "
+                           "its error without pruning is not known: add that run, or name a "
+                           "fourth column of such errors in x",
+                           table->source, rows[0]->row + 1);
+    for (size_t i = 0; i < count; i++) {
+        rows[i]->x[3] = sum / found;
+        rows[i]->ln_x[3] = log(rows[i]->x[3]);
+    }
+    return RAMIFY_OK;
 }
 
-/* ln of the mean error without pruning of the same depth and width. */
+/* Of the runs of a group. */
 static ramify_status derive_dense(ramify_context *context, const ramify_table *table, usable *rows,
                                   size_t count) {
+    usable **sorted = ramify_allocate(context, count, sizeof *sorted);
+    if (!sorted)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &rows[i];
+    qsort(sorted, count, sizeof *sorted, compare_networks);
+    ramify_status status = RAMIFY_OK;
+    for (size_t first = 0, end; first < count && status == RAMIFY_OK; first = end) {
+        for (end = first + 1; end < count && sorted[end]->x[0] == sorted[first]->x[0] &&
+                              sorted[end]->x[1] == sorted[first]->x[1];)
+            end++;
+        status = share_dense(context, table, sorted + first, end - first);
+    }
+    ramify_release(context, sorted);
+    return status;
+}
+
+static ramify_status fill_points(ramify_context *context, const usable *rows, size_t count,
+                                 uint32_t variables, ramify_law_group *group) {
+    group->x = ramify_allocate(context, count * variables, sizeof *group->x);
+    group->y = ramify_allocate(context, count, sizeof *group->y);
+    group->fitted = ramify_allocate(context, count, sizeof *group->fitted);
+    if (!group->x || !group->y || !group->fitted)
+        return RAMIFY_ERROR_MEMORY;
+    group->points = count;
     for (size_t i = 0; i < count; i++) {
-        double sum = 0, found = 0;
-        for (size_t j = 0; j < count; j++)
-            if (rows[j].group == rows[i].group && rows[j].ln_x[0] == rows[i].ln_x[0] &&
-                rows[j].ln_x[1] == rows[i].ln_x[1] && rows[j].ln_x[2] == 0) {
-                sum += exp(rows[j].ln_y);
-                found++;
-            }
-        if (found == 0)
-            return ramify_fail(context, RAMIFY_ERROR_DATA,
-                               "%s: row %zu: no run of the same depth and width has density 1, so "
-                               "its error without pruning is not known: add that run, or name a "
-                               "fourth column of such errors in x",
-                               table->source, rows[i].row + 1);
-        rows[i].ln_x[3] = log(sum / found);
+        memcpy(group->x + i * variables, rows[i].x, variables * sizeof *group->x);
+        group->y[i] = rows[i].y;
+        group->fitted[i] = rows[i].fits;
     }
     return RAMIFY_OK;
 }
@@ -273,7 +286,7 @@ static ramify_status fill_side(ramify_context *context, const usable *rows, size
                                uint32_t variables, bool weighted, bool fits, ramify_runs *runs) {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
-        kept += rows[i].fits == fits && rows[i].weight >= 0;
+        kept += rows[i].fits == fits;
     double *ln_x = ramify_allocate(context, kept * variables, sizeof *ln_x);
     double *ln_y = ramify_allocate(context, kept, sizeof *ln_y);
     double *weight = ramify_allocate(context, kept, sizeof *weight);
@@ -284,7 +297,7 @@ static ramify_status fill_side(ramify_context *context, const usable *rows, size
     }
     kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (rows[i].fits != fits || rows[i].weight < 0)
+        if (rows[i].fits != fits)
             continue;
         memcpy(ln_x + kept * variables, rows[i].ln_x, variables * sizeof *ln_x);
         ln_y[kept] = rows[i].ln_y;
@@ -314,7 +327,6 @@ static ramify_status fill_groups(ramify_context *context, const ramify_table *ta
         while (end < count && rows[end].group == rows[first].group)
             end++;
         ramify_law_group *group = &made->group[rows[first].group];
-        group->duplicates = mark_repeats(rows + first, end - first);
         for (uint32_t b = 0; b < c->by_count; b++) {
             group->by[b] = by_text(context, c->by[b], rows[first].row);
             if (!group->by[b])
@@ -326,6 +338,7 @@ static ramify_status fill_groups(ramify_context *context, const ramify_table *ta
                              &group->fit));
         RAMIFY_TRY(fill_side(context, rows + first, end - first, variables, c->weight != NULL,
                              false, &group->heldout));
+        RAMIFY_TRY(fill_points(context, rows + first, end - first, variables, group));
     }
     return RAMIFY_OK;
 }
@@ -346,49 +359,72 @@ static ramify_status copy_names(ramify_context *context, const columns *c,
     return good ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
 }
 
-static void warn(ramify_context *context, const ramify_table *table,
-                 const ramify_law_groups *made) {
-    uint64_t duplicates = 0;
-    for (uint32_t g = 0; g < made->count; g++)
-        duplicates += made->group[g].duplicates;
-    if (made->skipped > 0)
-        ramify_log(context, RAMIFY_LOG_WARNING, "%s: %llu runs with a gap are left out",
-                   table->source, (unsigned long long)made->skipped);
-    if (duplicates > 0)
-        ramify_log(context, RAMIFY_LOG_WARNING,
-                   "%s: %llu runs repeat another one exactly and are left out", table->source,
-                   (unsigned long long)duplicates);
+/* The usable rows in `rows`, their numbers in `where`. */
+static ramify_status read_rows(ramify_context *context, const ramify_table *table, const columns *c,
+                               usable *rows, size_t *where, size_t *count) {
+    for (size_t row = 0; row < table->rows; row++) {
+        if (has_gap(c, row))
+            continue;
+        RAMIFY_TRY(read_row(context, table, c, row, &rows[*count]));
+        where[(*count)++] = row;
+    }
+    uint64_t skipped = table->rows - *count;
+    if (*count == 0)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: no run has all its numbers: fill them in", table->source);
+    if (skipped > 0)
+        ramify_log(context, RAMIFY_LOG_WARNING, "%s: %llu run%s with a gap %s left out",
+                   table->source, (unsigned long long)skipped, ramify_plural(skipped),
+                   skipped == 1 ? "is" : "are");
+    return RAMIFY_OK;
 }
 
+/* Leaves out rows that are the same as an earlier one in every column of the table: two runs may well
+ * end with the same rounded error. number_of: room for a number per row. */
+static ramify_status drop_repeats(ramify_context *context, const ramify_table *table, usable *rows,
+                                  size_t *where, uint32_t *number_of, size_t *count) {
+    const ramify_column **all = ramify_allocate(context, table->column_count, sizeof *all);
+    if (!all)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t c = 0; c < table->column_count; c++)
+        all[c] = &table->columns[c];
+    uint32_t different;
+    ramify_status status =
+        ramify_law_classes(context, all, table->column_count, where, *count, number_of, &different);
+    ramify_release(context, all);
+    RAMIFY_TRY(status);
+    size_t kept = 0, repeats = *count - different;
+    for (size_t i = 0; i < *count; i++)
+        if (number_of[i] == kept) { /* a class that was not there yet */
+            rows[kept] = rows[i];
+            where[kept++] = where[i];
+        }
+    *count = kept;
+    if (repeats > 0)
+        ramify_log(context, RAMIFY_LOG_WARNING,
+                   "%s: %zu row%s the same as another in every column, and left out (a column that "
+                   "tells runs apart, such as a seed, keeps them)",
+                   table->source, repeats, repeats == 1 ? " is" : "s are");
+    return RAMIFY_OK;
+}
+
+/* With room for a number per row of the table. */
 static ramify_status read_groups(ramify_context *context, const ramify_table *table,
                                  const ramify_law_form *form, const columns *c, usable *rows,
-                                 size_t *first, ramify_law_groups *made) {
+                                 size_t *where, uint32_t *number_of, ramify_law_groups *made) {
     size_t count = 0;
-    uint32_t last = 0;
-    for (size_t row = 0; row < table->rows; row++) {
-        if (has_gap(c, row)) {
-            made->skipped++;
-            continue;
-        }
-        RAMIFY_TRY(read_row(context, table, c, row, &rows[count]));
-        uint32_t group = group_of(c, row, first, made->count, last);
-        if (group == made->count)
-            first[made->count++] = row;
-        rows[count++].group = last = group;
-    }
-    if (count == 0)
-        return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: no run has all its numbers: fill them "
-                           "in",
-                           table->source);
+    RAMIFY_TRY(read_rows(context, table, c, rows, where, &count));
+    RAMIFY_TRY(drop_repeats(context, table, rows, where, number_of, &count));
+    RAMIFY_TRY(
+        ramify_law_classes(context, c->by, c->by_count, where, count, number_of, &made->count));
+    for (size_t i = 0; i < count; i++)
+        rows[i].group = number_of[i];
     qsort(rows, count, sizeof *rows, compare_usable);
     made->group = ramify_allocate_zeroed(context, made->count, sizeof *made->group);
     if (!made->group)
         return RAMIFY_ERROR_MEMORY;
     RAMIFY_TRY(copy_names(context, c, form, made));
-    RAMIFY_TRY(fill_groups(context, table, c, form->variables, rows, count, made));
-    warn(context, table, made);
-    return RAMIFY_OK;
+    return fill_groups(context, table, c, form->variables, rows, count, made);
 }
 
 ramify_status ramify_law_groups_read(ramify_context *context, const ramify_table *table,
@@ -399,12 +435,14 @@ ramify_status ramify_law_groups_read(ramify_context *context, const ramify_table
     RAMIFY_TRY(find_columns(context, table, form, request, &c));
     ramify_law_groups *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     usable *rows = ramify_allocate(context, table->rows, sizeof *rows);
-    size_t *first = ramify_allocate(context, table->rows, sizeof *first);
-    ramify_status status = made && rows && first ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    size_t *where = ramify_allocate(context, table->rows, sizeof *where);
+    uint32_t *number_of = ramify_allocate(context, table->rows, sizeof *number_of);
+    ramify_status status = made && rows && where && number_of ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
-        status = read_groups(context, table, form, &c, rows, first, made);
+        status = read_groups(context, table, form, &c, rows, where, number_of, made);
     ramify_release(context, rows);
-    ramify_release(context, first);
+    ramify_release(context, where);
+    ramify_release(context, number_of);
     if (status == RAMIFY_OK)
         *groups = made;
     else
@@ -431,6 +469,9 @@ void ramify_law_groups_destroy(ramify_context *context, ramify_law_groups **grou
             ramify_release(context, old->group[g].by[b]);
         release_runs(context, &old->group[g].fit);
         release_runs(context, &old->group[g].heldout);
+        ramify_release(context, old->group[g].x);
+        ramify_release(context, old->group[g].y);
+        ramify_release(context, old->group[g].fitted);
     }
     for (uint32_t b = 0; b < RAMIFY_LAW_BY_MAX; b++)
         ramify_release(context, old->by_name[b]);

@@ -21,7 +21,10 @@ typedef struct ramify_law_request {
 typedef struct ramify_law_group {
     char *by[RAMIFY_LAW_BY_MAX]; /* value of every --by column, as text; owned */
     ramify_runs fit, heldout;    /* their arrays are owned */
-    uint32_t duplicates;         /* exact repeats that were left out */
+    /* All runs of the group as they were given, for ramify_law_points. */
+    size_t points;
+    double *x, *y; /* points x variables; points; owned */
+    bool *fitted;  /* points; owned */
 } ramify_law_group;
 
 typedef struct ramify_law_groups {
@@ -29,12 +32,12 @@ typedef struct ramify_law_groups {
     char *by_name[RAMIFY_LAW_BY_MAX];                /* owned */
     char *x_name[RAMIFY_LAW_VARIABLES_MAX], *y_name; /* owned */
     ramify_law_group *group;                         /* count, in the order of first appearance */
-    uint64_t skipped;                                /* runs with a missing cell */
 } ramify_law_groups;
 
 /* Reads the runs. Errors: unknown columns, as many --x as the form needs, text where numbers are
- * needed, a size or an error that is not above 0 (with its row), a condition that is none. Exact
- * duplicates and runs with gaps are left out with a warning. pruning-joint's fourth variable, the
+ * needed, a size or an error that is not above 0 (with its row), a condition that is none. Rows that
+ * are the same as another in every column of the table, and runs with gaps, are left out with a
+ * warning. pruning-joint's fourth variable, the
  * error without pruning, is the mean error of the runs of the same depth and width with density 1,
  * unless a fourth column is named. Free with ramify_law_groups_destroy. */
 ramify_status ramify_law_groups_read(ramify_context *context, const ramify_table *table,

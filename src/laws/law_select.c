@@ -25,5 +25,5 @@ void ramify_selection_add(ramify_selection *s, const ramify_runs *from, size_t r
     size_t at = s->runs.count++, variables = from->variables;
     memcpy(s->ln_x + at * variables, from->ln_x + run * variables, variables * sizeof *s->ln_x);
     s->ln_y[at] = from->ln_y[run];
-    s->weight[at] = from->weight ? from->weight[run] : 1;
+    s->weight[at] = ramify_run_weight(from, run);
 }

@@ -2,6 +2,7 @@
 #include "law_numbers.h"
 #include "memory.h"
 #include "status.h"
+#include "text.h"
 
 #include <cminpack.h>
 #include <stdlib.h>
@@ -22,8 +23,23 @@
 /* A residual where the form has no value: larger than any, so that the step is taken back. */
 #define NOWHERE 1e8
 
+/* A pivot of normal equations whose columns have length 1 that is no more than rounding. */
+#define UNDETERMINED 1e-13
+
+/* lmder's mode (it scales the parameters) and the bound on its first step, in lengths of the start:
+ * between 0.1 and 100, says MINPACK's guide. */
+#define SCALED     1
+#define FIRST_STEP 10
+
 /* Logarithms of parameters stay within what doubles hold. */
 #define LOG_MOST 600.0
+
+/* No parameter of a law of runs has a logarithm beyond DRIVEN (a coefficient of a curve that falls with
+ * the tenth power of 1e13 rows has it); one beyond DRIVEN_FREE is driven off if no ln y depends on its
+ * logarithm by more than DEPENDS. */
+#define DRIVEN      300.0
+#define DRIVEN_FREE 30.0
+#define DEPENDS     1e-10
 
 typedef struct descent {
     const ramify_law_problem *problem;
@@ -67,10 +83,6 @@ static double residual(const ramify_law_loss *loss, double d, double *slope) {
     return value;
 }
 
-static double weight_of(const ramify_runs *runs, size_t i) {
-    return runs->weight ? sqrt(runs->weight[i]) : 1;
-}
-
 /* Residuals, and with `jacobian` (columns of `runs` numbers) their derivatives by the free
  * parameters on their scales. */
 static void evaluate(descent *d, const double *u, double *residuals, double *jacobian) {
@@ -82,7 +94,7 @@ static void evaluate(descent *d, const double *u, double *residuals, double *jac
     for (size_t i = 0; i < runs->count; i++) {
         double value =
             form->log_value(d->theta, runs->ln_x + i * runs->variables, jacobian ? gradient : NULL);
-        double weight = weight_of(runs, i), slope = 0, found = NOWHERE;
+        double weight = sqrt(ramify_run_weight(runs, i)), slope = 0, found = NOWHERE;
         if (isfinite(value))
             found = residual(&d->problem->loss, value - runs->ln_y[i], &slope);
         if (residuals)
@@ -109,7 +121,7 @@ static int for_minpack(void *argument, int m, int n, const double *u, double *re
 double ramify_law_loss_of(const ramify_law_problem *problem, size_t i, double value) {
     double half = problem->loss.kind == RAMIFY_LAW_LOSS_HUBER ? 0.5 : 1;
     double slope, found = residual(&problem->loss, value - problem->runs->ln_y[i], &slope);
-    double weight = problem->runs->weight ? problem->runs->weight[i] : 1;
+    double weight = ramify_run_weight(problem->runs, i);
     return isfinite(found) ? half * weight * found * found : INFINITY;
 }
 
@@ -179,8 +191,8 @@ static void descend(descent *d, const workspace *w, int evaluations, candidate *
     for (uint32_t j = 0; j < d->free; j++)
         u[j] = to_scale(&form->parameter[d->place[j]], d->theta[d->place[j]]);
     lmder(for_minpack, d, runs, (int)d->free, u, w->residuals, w->jacobian, runs, TOLERANCE,
-          TOLERANCE, 0, evaluations, scale, 1, 10, 0, &unused, &unused, pivots, qtf, a, b, c,
-          w->work);
+          TOLERANCE, 0, evaluations, scale, SCALED, FIRST_STEP, 0, &unused, &unused, pivots, qtf, a,
+          b, c, w->work);
     double slope;
     for (uint32_t j = 0; j < d->free; j++)
         d->theta[d->place[j]] = from_scale(&form->parameter[d->place[j]], u[j], &slope);
@@ -201,9 +213,10 @@ static uint32_t find_free(const ramify_law_problem *problem, uint32_t *place) {
 
 static ramify_status no_beginning(ramify_context *context, const ramify_law_problem *problem) {
     return ramify_fail(context, RAMIFY_ERROR_DATA,
-                       "the form %s finds no beginning in %zu runs: add runs that differ in size, "
+                       "the form %s finds no beginning in %zu run%s: add runs that differ in size, "
                        "or try another form",
-                       problem->form->name, problem->runs->count);
+                       problem->form->name, problem->runs->count,
+                       ramify_plural(problem->runs->count));
 }
 
 ramify_status ramify_law_solve(ramify_context *context, const ramify_law_problem *problem,
@@ -254,7 +267,7 @@ static bool invert(uint32_t n, double a[][RAMIFY_LAW_PARAMETERS_MAX]) {
     for (uint32_t j = 0; j < n; j++) {
         for (uint32_t k = 0; k < j; k++)
             a[j][j] -= a[j][k] * a[j][k];
-        if (!(a[j][j] > 1e-13))
+        if (!(a[j][j] > UNDETERMINED))
             return false;
         a[j][j] = sqrt(a[j][j]);
         for (uint32_t i = j + 1; i < n; i++) {
@@ -282,12 +295,79 @@ static bool invert(uint32_t n, double a[][RAMIFY_LAW_PARAMETERS_MAX]) {
     return true;
 }
 
+int ramify_law_driven(const ramify_law_parameter *parameter, double theta) {
+    if (parameter->range != RAMIFY_LAW_POSITIVE || !(fabs(log(theta)) >= DRIVEN))
+        return 0;
+    return theta < 1 ? -1 : 1;
+}
+
+double ramify_law_driven_to(int bound) {
+    return exp(bound * LOG_MOST);
+}
+
+bool ramify_law_bounds(const ramify_law_problem *problem, const double *theta, int *bound) {
+    const ramify_law_form *form = problem->form;
+    const ramify_runs *runs = problem->runs;
+    double most[RAMIFY_LAW_PARAMETERS_MAX] = {0}, gradient[RAMIFY_LAW_PARAMETERS_MAX];
+    memset(bound, 0, form->parameters * sizeof *bound);
+    if (form->solve || form->parameters == 0)
+        return false;
+    bool stuck = false;
+    for (size_t i = 0; i < runs->count; i++) {
+        form->log_value(theta, runs->ln_x + i * runs->variables, gradient);
+        for (uint32_t j = 0; j < form->parameters; j++)
+            most[j] = fmax(most[j], fabs(gradient[j] * theta[j]));
+    }
+    for (uint32_t j = 0; j < form->parameters; j++) {
+        const ramify_law_parameter *parameter = &form->parameter[j];
+        if (problem->fixed && !isnan(problem->fixed[j]))
+            continue;
+        stuck = stuck || most[j] < DEPENDS;
+        if (parameter->range != RAMIFY_LAW_POSITIVE)
+            continue;
+        if (most[j] < DEPENDS && fabs(log(theta[j])) >= DRIVEN_FREE)
+            bound[j] = theta[j] < 1 ? -1 : 1;
+        else
+            bound[j] = ramify_law_driven(parameter, theta[j]);
+    }
+    return stuck;
+}
+
+/* The free parameters that are not driven off. */
+static uint32_t find_told(const ramify_law_problem *problem, const double *theta, uint32_t *place) {
+    int bound[RAMIFY_LAW_PARAMETERS_MAX];
+    ramify_law_bounds(problem, theta, bound);
+    uint32_t free = find_free(problem, place), told = 0;
+    for (uint32_t j = 0; j < free; j++)
+        if (bound[place[j]] == 0)
+            place[told++] = place[j];
+    return told;
+}
+
+/* Normal equations of a Jacobian (columns of `runs` numbers), its columns brought to length 1 first, so
+ * that what is undetermined shows as a pivot near 0; norm: their lengths. False where one has none. */
+static bool fill_gram(const double *jacobian, size_t runs, uint32_t columns, double *norm,
+                      double gram[][RAMIFY_LAW_PARAMETERS_MAX]) {
+    for (uint32_t j = 0; j < columns; j++) {
+        norm[j] = 0;
+        for (size_t i = 0; i < runs; i++)
+            norm[j] += jacobian[i + j * runs] * jacobian[i + j * runs];
+        norm[j] = sqrt(norm[j]);
+        if (!(norm[j] > 0))
+            return false;
+        for (uint32_t k = 0; k <= j; k++)
+            for (size_t i = 0; i < runs; i++)
+                gram[j][k] += jacobian[i + j * runs] / norm[j] * jacobian[i + k * runs] / norm[k];
+    }
+    return true;
+}
+
 ramify_status ramify_law_errors(ramify_context *context, const ramify_law_problem *problem,
                                 const double *theta, double *errors) {
     const ramify_law_form *form = problem->form;
     size_t runs = problem->runs->count;
     descent d = {.problem = problem};
-    d.free = find_free(problem, d.place);
+    d.free = find_told(problem, theta, d.place);
     for (uint32_t j = 0; j < form->parameters; j++)
         errors[j] = (double)NAN;
     if (form->solve || d.free == 0 || runs <= d.free)
@@ -301,30 +381,18 @@ ramify_status ramify_law_errors(ramify_context *context, const ramify_law_proble
     }
     double u[RAMIFY_LAW_PARAMETERS_MAX], slopes[RAMIFY_LAW_PARAMETERS_MAX], variance = 0;
     double gram[RAMIFY_LAW_PARAMETERS_MAX][RAMIFY_LAW_PARAMETERS_MAX] = {{0}};
-    double norm[RAMIFY_LAW_PARAMETERS_MAX] = {0};
+    double norm[RAMIFY_LAW_PARAMETERS_MAX];
     memcpy(d.theta, theta, form->parameters * sizeof *theta);
     for (uint32_t j = 0; j < d.free; j++)
         u[j] = to_scale(&form->parameter[d.place[j]], theta[d.place[j]]);
     evaluate(&d, u, residuals, jacobian);
     for (size_t i = 0; i < runs; i++)
         variance += residuals[i] * residuals[i] / (double)(runs - d.free);
-    /* Columns of length 1 first, so that what is undetermined shows as a pivot near 0. */
-    for (uint32_t j = 0; j < d.free; j++) {
-        for (size_t i = 0; i < runs; i++)
-            norm[j] += jacobian[i + j * runs] * jacobian[i + j * runs];
-        norm[j] = sqrt(norm[j]);
-        from_scale(&form->parameter[d.place[j]], u[j], &slopes[j]);
-    }
-    bool determined = true;
-    for (uint32_t j = 0; j < d.free; j++) {
-        determined = determined && norm[j] > 0;
-        for (uint32_t k = 0; k <= j && determined; k++)
-            for (size_t i = 0; i < runs; i++)
-                gram[j][k] += jacobian[i + j * runs] / norm[j] * jacobian[i + k * runs] / norm[k];
-    }
-    if (determined && invert(d.free, gram))
-        for (uint32_t j = 0; j < d.free; j++)
+    if (fill_gram(jacobian, runs, d.free, norm, gram) && invert(d.free, gram))
+        for (uint32_t j = 0; j < d.free; j++) {
+            from_scale(&form->parameter[d.place[j]], u[j], &slopes[j]);
             errors[d.place[j]] = sqrt(variance * gram[j][j]) / norm[j] * slopes[j];
+        }
     ramify_release(context, residuals);
     ramify_release(context, jacobian);
     return RAMIFY_OK;

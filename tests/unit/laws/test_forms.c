@@ -2,15 +2,11 @@
  * starts that can be begun from. */
 
 #include "law_form.h"
+#include "law_support.h"
 #include "random.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static const ramify_law_form *find(const char *name) {
     const ramify_law_form *form = ramify_law_form_find(name);
@@ -25,11 +21,6 @@ static double value(const char *name, const double *theta, const double *x) {
     for (uint32_t v = 0; v < form->variables; v++)
         ln_x[v] = log(x[v]);
     return exp(form->log_value(theta, ln_x, NULL));
-}
-
-static void near(double found, double wanted, double relative) {
-    if (!(fabs(found - wanted) <= relative * fabs(wanted)))
-        fail_msg("%.17g, expected %.17g", found, wanted);
 }
 
 /* By hand, and where a paper gives numbers by these. */

@@ -1,28 +1,10 @@
 /* What a law answers, against formulas: laws are read from texts with known parameters. */
 
-#include "ramify.h"
+#include "law_support.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
 
 static ramify_law *read_law(const char *form, const char *x, const char *rest) {
     char text[4096];
@@ -34,11 +16,6 @@ static ramify_law *read_law(const char *form, const char *x, const char *rest) {
     if (ramify_law_open_text(context, text, strlen(text), NULL, &law) != RAMIFY_OK)
         fail_msg("%s", ramify_message(context));
     return law;
-}
-
-static void near(double found, double wanted, double relative) {
-    if (!(fabs(found - wanted) <= relative * fabs(wanted)))
-        fail_msg("%.12g, expected %.12g", found, wanted);
 }
 
 #define M2                                                                                         \

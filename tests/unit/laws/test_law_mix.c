@@ -3,28 +3,11 @@
 
 #include "law_mix.h"
 #include "law_solve.h"
+#include "law_support.h"
 #include "random.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
 
 #define RUNS_MAX 64
 
@@ -117,10 +100,9 @@ static void test_auto_is_what_the_study_says(void **state) {
         plant(&c, 5 + seed, spacing, 0.02 * (double)(seed % 5), 0.003 * (double)(seed % 3), seed);
         ramify_law_mix mix;
         fit("auto", &c.runs, &mix);
-        ramify_law_box box = ramify_law_box_of(&c.runs);
         for (double o = -1; o < 4; o += 0.37) {
-            double at = box.ln_high[0] + o * log(2);
-            double found = ramify_law_mix_value(&mix, &box, &at), wanted = twin(&c, at);
+            double at = mix.box.ln_high[0] + o * log(2);
+            double found = ramify_law_mix_value(&mix, &at), wanted = twin(&c, at);
             if (!(fabs(found - wanted) < 1e-5))
                 fail_msg("seed %d, %g octaves: %.9g, twin %.9g", (int)seed, o, found, wanted);
         }
@@ -140,10 +122,9 @@ static void test_intervals_hold(void **state) {
             shorter.count = 35;
             ramify_law_mix mix;
             fit(forms[f], &shorter, &mix);
-            ramify_law_box box = ramify_law_box_of(&shorter);
             for (size_t i = 35; i < 40; i++) {
-                double off = fabs(ramify_law_mix_value(&mix, &box, &c.ln_x[i]) - c.ln_y[i]);
-                inside += off <= ramify_law_mix_width(&mix, &box, &c.ln_x[i], 0.9);
+                double off = fabs(ramify_law_mix_value(&mix, &c.ln_x[i]) - c.ln_y[i]);
+                inside += off <= ramify_law_mix_width(&mix, &c.ln_x[i], 0.9);
                 count++;
             }
         }
@@ -158,23 +139,20 @@ static void test_widths(void **state) {
     plant(&c, 30, 0.2, 0.05, 0.01, 7);
     ramify_law_mix mix;
     fit("auto", &c.runs, &mix);
-    ramify_law_box box = ramify_law_box_of(&c.runs);
-    double end = box.ln_high[0], last = 0;
+    double end = mix.box.ln_high[0], last = 0;
     for (double o = 0; o < 5; o += 0.5) { /* further is less sure */
-        double at = end + o * log(2), width = ramify_law_mix_width(&mix, &box, &at, 0.9);
+        double at = end + o * log(2), width = ramify_law_mix_width(&mix, &at, 0.9);
         assert_true(width > last);
         last = width;
     }
     /* Student's quantiles with 4 degrees of freedom: 0.7407, 2.1318, 4.6041. */
-    double half = ramify_law_mix_width(&mix, &box, &end, 0.5);
-    assert_true(fabs(ramify_law_mix_width(&mix, &box, &end, 0.9) / half - 2.13185 / 0.740697) <
-                1e-4);
-    assert_true(fabs(ramify_law_mix_width(&mix, &box, &end, 0.99) / half - 4.60409 / 0.740697) <
-                1e-4);
+    double half = ramify_law_mix_width(&mix, &end, 0.5);
+    assert_true(fabs(ramify_law_mix_width(&mix, &end, 0.9) / half - 2.13185 / 0.740697) < 1e-4);
+    assert_true(fabs(ramify_law_mix_width(&mix, &end, 0.99) / half - 4.60409 / 0.740697) < 1e-4);
     /* Three runs tell no interval of a law with three parameters. */
     plant(&c, 3, 0.7, 0, 0, 1);
     fit("m2", &c.runs, &mix);
-    assert_true(isnan(ramify_law_mix_width(&mix, &box, &end, 0.9)));
+    assert_true(isnan(ramify_law_mix_width(&mix, &end, 0.9)));
 }
 
 static void test_refusals(void **state) {

@@ -1,27 +1,9 @@
 /* Law files may be anyone's: every rule with a file that breaks it, every truncation, every byte. */
 
-#include "ramify.h"
+#include "law_support.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
 
 static const char good[] =
     "{\"ramify_law\": 1, \"form\": \"auto\", \"x\": [\"n\"], \"y\": \"e\", \"level\": 0.9, "
@@ -75,9 +57,16 @@ static const struct {
     {"\"far\": 0.3", "\"far\": 0.4", "weights sum to 1 near and 1.1 far"},
     {"\"last\": 0.5", "\"last\": -0.5",
      "parameter last of the form damped is not a number above 0"},
+    {"\"coefficient\": 2,", "\"coefficient\": null,",
+     "parameter coefficient of the form m1 is not a number above 0"},
+    {"\"exponent\": 0.2}", "\"exponent\": null}, \"at_bound\": {\"exponent\": \"x\"}",
+     "parameter exponent of the form m1 is not a number"},
     {"\"slope\": -0.1", "\"slope\": null", "parameter slope of the form damped is not a number"},
     {"[1, 1000]", "[0, 1000]", "range.n is not [low, high]"},
     {"[1, 1000]", "[2000, 1000]", "range.n is not [low, high]"},
+    {"\"spread\": {", "\"holds_from\": 1001, \"spread\": {", "holds_from is no size up to"},
+    {"\"spread\": {", "\"holds_from\": 0, \"spread\": {", "holds_from is no size up to"},
+    {"\"spread\": {", "\"holds_from\": [], \"spread\": {", "holds_from is no size up to"},
     {"\"noise\": 0.01", "\"noise\": -1", "spread.noise and spread.drift"},
     {"\"bend\": 0.001", "\"bend\": \"x\"", "beside a bend and a behind of 0 or more"},
     {"0.1, 2]", "0.1]", "spread.line is not a list of 4 numbers"},

@@ -1,30 +1,13 @@
 /* Fits: noise-free laws are recovered, losses are what they say, standard errors are honest. */
 
 #include "law_solve.h"
+#include "law_support.h"
 #include "memory.h"
 #include "random.h"
 #include "status.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static ramify_context *context;
-
-static int open_context(void **state) {
-    (void)state;
-    return ramify_context_create(NULL, &context) == RAMIFY_OK ? 0 : 1;
-}
-
-static int close_context(void **state) {
-    (void)state;
-    ramify_context_destroy(&context);
-    return 0;
-}
 
 #define RUNS 60
 
@@ -212,6 +195,33 @@ static void test_undetermined(void **state) {
         assert_true(isnan(errors[j]));
 }
 
+/* A parameter that the law no longer depends on, far from any other number, is at a bound; the others
+ * keep their errors. */
+static void test_bounds(void **state) {
+    (void)state;
+    static subject s;
+    const example *x = &examples[6]; /* pow4 */
+    plant(&s, x->name, x->theta, x->low, x->high, 0.01, 1);
+    double theta[] = {0.1, 5, 0.4, 1e-40}, errors[4];
+    int bound[4];
+    assert_true(ramify_law_bounds(&s.problem, theta, bound));
+    assert_true(bound[0] == 0 && bound[1] == 0 && bound[2] == 0 && bound[3] == -1);
+    assert_int_equal(ramify_law_errors(context, &s.problem, theta, errors), RAMIFY_OK);
+    assert_true(isfinite(errors[0]) && isfinite(errors[1]) && isnan(errors[3]));
+    theta[3] = 1;
+    assert_false(ramify_law_bounds(&s.problem, theta, bound));
+    assert_int_equal(bound[3], 0);
+    const double fixed[] = {(double)NAN, (double)NAN, (double)NAN, 1e-40};
+    s.problem.fixed = fixed;
+    theta[3] = 1e-40;
+    assert_false(ramify_law_bounds(&s.problem, theta, bound));
+    assert_int_equal(bound[3], 0);
+    plant(&s, "m1", examples[0].theta, examples[0].low, examples[0].high, 0, 1);
+    const double huge[] = {1e200, 0.3}; /* the law depends on it, but no law of runs has it */
+    assert_false(ramify_law_bounds(&s.problem, huge, bound));
+    assert_int_equal(bound[0], 1);
+}
+
 static void test_no_beginning(void **state) {
     (void)state;
     const double ln_x[] = {2, 2, 2}, ln_y[] = {0.1, 0.3, 0.2};
@@ -235,6 +245,7 @@ int main(void) {
         cmocka_unit_test(test_fixed_parameters),
         cmocka_unit_test(test_standard_errors),
         cmocka_unit_test(test_undetermined),
+        cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_no_beginning),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
