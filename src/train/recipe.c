@@ -44,8 +44,7 @@
 #define LEAST_TAUGHT_ROWS 1500
 #define TRUST             0.5
 #define SPREAD            0.5
-/* Passes in rows seen, in those of the root on the table alone. */
-#define DISTILLED_ROOT_VISITS  1.5
+/* As RAMIFY_DISTILLED_ROOT_VISITS, for a level of the tree. */
 #define DISTILLED_LEVEL_VISITS 1.3
 /* A fully grown tree of nodes that halve their rows does not get deeper than this. */
 #define DEPTH_MAX 12
@@ -148,7 +147,7 @@ ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
     ramify_distilled_plans plans = {.root = recipe->root, .grow = recipe->grow};
     double own = (double)enlarged->observed.count, all = (double)enlarged->train.count;
     double visits = recipe->root.epochs * own;
-    plans.root.epochs = epochs_of_visits(DISTILLED_ROOT_VISITS * visits, enlarged);
+    plans.root.epochs = epochs_of_visits(RAMIFY_DISTILLED_ROOT_VISITS * visits, enlarged);
     plans.root.smoothing = 0; /* the teachers' answers are smooth */
     ramify_grow_plan *grow = &plans.grow;
     double child =

@@ -224,6 +224,10 @@ ramify_status ramify_score_find_rows(ramify_context *context, const ramify_match
         if (there)
             rows[kept++] = (uint32_t)r;
     }
+    if (table->rows == 0)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: there are no rows, only a header: nothing to compare with",
+                           table->source);
     if (kept == 0)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "%s: no row has a target to compare with: fill in the target column",
