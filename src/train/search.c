@@ -224,7 +224,8 @@ static ramify_status have_time(const search *s, const ramify_root_request *best,
         return RAMIFY_OK;
     double left = deadline - ramify_seconds(), needed = 0;
     if (left > 0)
-        RAMIFY_TRY(ramify_teachers_estimate(s->problem, s->recipe, best, left / LEAST_TIME, &needed));
+        RAMIFY_TRY(
+            ramify_teachers_estimate(s->problem, s->recipe, best, left / LEAST_TIME, &needed));
     *enough = left > LEAST_TIME * needed;
     ramify_log(s->problem->context, RAMIFY_LOG_INFO,
                *enough ? "time for teachers: %.2g s at least, %.2g s are left"

@@ -410,8 +410,8 @@ static ramify_status time_all(const ramify_root_request *root, enlargement *e,
             return RAMIFY_OK;
     }
     ramify_root *learner;
-    RAMIFY_TRY(ramify_root_create(problem, e->recipe, &root->design, &root->shape, &root->plan,
-                                  &learner));
+    RAMIFY_TRY(
+        ramify_root_create(problem, e->recipe, &root->design, &root->shape, &root->plan, &learner));
     ramify_status status = time_steps(problem, learner, &row->learning);
     ramify_root_destroy(problem->context, &learner);
     RAMIFY_TRY(status);

@@ -166,6 +166,22 @@ MISTAKES = [
         "as in 32KiB)",
     ),
     (
+        "train a.csv --target y -o m --resident 0",
+        'ramify train: --resident "0": must be above 0, or none',
+    ),
+    (
+        "predict m a.csv --resident 0KiB",
+        'ramify predict: --resident "0KiB": must be above 0, or none',
+    ),
+    (
+        "train a.csv --target y -o m --time-limit 0s",
+        'ramify train: --time-limit "0s": must be above 0, or none',
+    ),
+    (
+        "predict m a.csv --top-k 17",
+        'ramify predict: --top-k "17": must be a whole number from 1 to 16',
+    ),
+    (
         "train a.csv --target y -o m --isa sse9",
         'ramify train: --isa "sse9": must be baseline, avx2, avx512 or neon',
     ),
