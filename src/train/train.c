@@ -20,6 +20,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of a time limit, what the search for a root may take; the tree has the rest. */
+#define ROOT_SHARE 0.7
+
 /* Everything one training holds; cleared by session_clear. */
 typedef struct session {
     ramify_context *context;
@@ -320,7 +323,7 @@ static ramify_status learn(session *s) {
     }
     if (s->deadline > 0)
         root_deadline =
-            s->recipe.tree ? s->started + 0.7 * (s->deadline - s->started) : s->deadline;
+            s->recipe.tree ? s->started + ROOT_SHARE * (s->deadline - s->started) : s->deadline;
     ramify_status status = ramify_search_root(s->problem, &s->recipe, ramify_seconds(),
                                               root_deadline, &s->root, &s->enlarged);
     if (s->root && s->constant)
