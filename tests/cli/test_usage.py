@@ -32,6 +32,7 @@ def test_help_shows_every_default(tool, verb):
     text = re.sub(
         r"\n  {30,}", " ", done.out
     )  # long options are on a line of their own
+    assert "--verbose" in text  # the last of every list
     options = [line for line in text.splitlines() if line.lstrip().startswith("-")]
     assert len(options) >= 5
     for line in options:
