@@ -427,6 +427,10 @@ static void bench_others(const ramify_kernels *kernels) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 2 || (argc > 1 && strcmp(argv[1], "--help") == 0)) {
+        fputs("usage: bench_kernels [baseline|avx2|avx512|neon]\n", argc > 2 ? stderr : stdout);
+        return argc > 2 ? 2 : 0;
+    }
     const ramify_kernels *kernels = ramify_kernels_select(argc > 1 ? argv[1] : NULL);
     if (!kernels) {
         fprintf(stderr, "%s: this processor has no such set of kernels\n", argv[1]);

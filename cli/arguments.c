@@ -10,6 +10,9 @@
 /* Longer words are not mistyped names. */
 #define NEAREST_LENGTH_MAX 40
 
+/* Experts per row at most, as ramify_open_options has it. */
+#define TOP_K_MAX 16
+
 /* Where explanations begin in the help; longer options have theirs on a line of its own. */
 #define HELP_COLUMN 30
 
@@ -35,7 +38,6 @@ static const char *const access_names[] = {
 
 /* What a good argument of each kind looks like, for messages. */
 static const char *const kind_examples[] = {
-    [ARGUMENT_COUNT] = "a whole number from 1 to 4294967295",
     [ARGUMENT_INTEGER] = "a whole number from 0 to 18446744073709551615",
     [ARGUMENT_SIZE] = "a size (bytes, or with KiB, MiB or GiB, as in 32KiB)",
     [ARGUMENT_TIME] = "a time (seconds, or with s, m or h, as in 90s)",
@@ -84,6 +86,7 @@ void arguments_add_model(arguments *list, model_arguments *model) {
                                           .kind = ARGUMENT_COUNT,
                                           .value = &model->top_k,
                                           .placeholder = "K",
+                                          .most = TOP_K_MAX,
                                           .help = "experts that blend into one another, up to 16"});
     arguments_add(list, (argument_option){.name = "branches",
                                           .kind = ARGUMENT_COUNT,
@@ -341,6 +344,15 @@ static bool refuse_name(const arguments *list, const argument_option *option, co
     return false;
 }
 
+/* A bound of nothing is a slip; the word for no bound is "none". */
+static bool is_bound(const arguments *list, const argument_option *option, const char *text,
+                     double number) {
+    if (strcmp(text, "none") == 0 || number > 0)
+        return true;
+    arguments_refuse(list->verb, "--%s \"%s\": must be above 0, or none", option->name, text);
+    return false;
+}
+
 static bool set_option(const arguments *list, const argument_option *option, const char *text) {
     double number;
     uint64_t integer;
@@ -374,26 +386,39 @@ static bool set_option(const arguments *list, const argument_option *option, con
             }
         }
         return refuse_name(list, option, text);
-    case ARGUMENT_COUNT:
-        if (!read_integer(text, 1, UINT32_MAX, &integer))
-            break;
+    case ARGUMENT_COUNT: {
+        uint32_t most = option->most ? option->most : UINT32_MAX;
+        if (!read_integer(text, 1, most, &integer)) {
+            arguments_refuse(list->verb, "--%s \"%s\": must be a whole number from 1 to %u",
+                             option->name, text, (unsigned)most);
+            return false;
+        }
         *(uint32_t *)option->value = (uint32_t)integer;
         return true;
+    }
     case ARGUMENT_INTEGER:
         if (!read_integer(text, 0, UINT64_MAX, &integer))
             break;
         *(uint64_t *)option->value = integer;
         return true;
     case ARGUMENT_SIZE:
+        number = 0;
         /* 2^63 bytes: beyond every machine, and exact in both types. */
-        if (!read_number(text, size_units, false, &number) || number >= 0x1p63 ||
-            (number > 0 && number < 1)) /* 0 is no bound, a part of a byte a slip */
+        if (strcmp(text, "none") != 0 &&
+            (!read_number(text, size_units, false, &number) || number >= 0x1p63 ||
+             (number > 0 && number < 1))) /* a part of a byte */
             break;
+        if (!is_bound(list, option, text, number))
+            return false;
         *(uint64_t *)option->value = (uint64_t)number;
         return true;
     case ARGUMENT_TIME:
-        if (!read_number(text, time_units, false, option->value))
+        number = 0;
+        if (strcmp(text, "none") != 0 && !read_number(text, time_units, false, &number))
             break;
+        if (!is_bound(list, option, text, number))
+            return false;
+        *(double *)option->value = number;
         return true;
     case ARGUMENT_SHARE:
         if (!read_number(text, share_units, false, option->value))

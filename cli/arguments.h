@@ -17,8 +17,8 @@ typedef enum argument_kind {
     ARGUMENT_TEXTS,   /* argument_texts: repeated options side by side */
     ARGUMENT_COUNT,   /* uint32_t, at least 1 */
     ARGUMENT_INTEGER, /* uint64_t */
-    ARGUMENT_SIZE,    /* uint64_t bytes: 4096, 32KiB, 1.5MiB, 2GiB */
-    ARGUMENT_TIME,    /* double seconds: 90, 90s, 1.5m, 2h */
+    ARGUMENT_SIZE,    /* uint64_t bytes: 4096, 32KiB, 1.5MiB, 2GiB; 0 is written "none" */
+    ARGUMENT_TIME,    /* double seconds: 90, 90s, 1.5m, 2h; 0 is written "none" */
     ARGUMENT_SHARE,   /* double: 0.01 or 1% */
     ARGUMENT_NUMBER,  /* double */
     ARGUMENT_NAME     /* int: the place of the argument in `names` */
@@ -39,11 +39,12 @@ typedef struct argument_option {
     const char *placeholder;  /* "COL", in the help */
     const char *unset;        /* how the help calls a default of 0, NULL or below 0 */
     const char *const *names; /* ARGUMENT_NAME: NULL-terminated */
+    uint32_t most;            /* ARGUMENT_COUNT: largest number; 0: any */
     const char *help;
 } argument_option;
 
-/* A verb's longest list is train's, 44 with its sections. */
-#define ARGUMENT_OPTIONS_MAX 64
+/* A verb's longest list is train's, 65 with its sections; what does not fit would go missing. */
+#define ARGUMENT_OPTIONS_MAX 96
 
 typedef struct arguments {
     const char *verb;

@@ -53,8 +53,8 @@ int info_measure_importance(session *run, ramify_model *model, info_importance *
     if (!importance->ranks || !importance->columns || !importance->targets)
         return session_error(run, "out of memory");
     ramify_table *table = NULL;
-    ramify_status status =
-        ramify_table_read(run->context, importance->data, &importance->table.options, &table);
+    ramify_status status = ramify_table_read_for_model(run->context, model, importance->data,
+                                                       &importance->table.options, &table);
     if (status == RAMIFY_OK)
         status = ramify_importance(run->context, model, table, &importance->options,
                                    &importance->score, importance->columns, importance->targets);
@@ -69,8 +69,8 @@ void info_print_importance(const ramify_model *model, const info_importance *imp
     ramify_model_info info;
     ramify_model_get_info(model, &info);
     bool classes = info.task == RAMIFY_TASK_CLASSIFICATION;
-    char rows[PRINTING_ROOM];
-    printf("\nimportance  %s rows, ", format_count(rows, importance->score.rows));
+    char rows[PRINTING_ROOM + 32];
+    printf("\nimportance  %s, ", format_number_of(rows, importance->score.rows, "row", "rows"));
     if (classes)
         print_score(info.task, &importance->score);
     else
@@ -86,7 +86,9 @@ void info_print_importance(const ramify_model *model, const info_importance *imp
         printf("  %12.6g %10.3g", one->increase, one->sd);
         if (classes)
             printf("   %9.4f %10.2g", one->accuracy_drop, one->accuracy_sd);
-        printf("  %s\n", ramify_model_column(model, importance->ranks[i].column));
+        printf("  ");
+        print_name(ramify_model_column(model, importance->ranks[i].column));
+        printf("\n");
     }
 }
 

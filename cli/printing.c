@@ -1,5 +1,6 @@
 #include "printing.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -44,6 +45,24 @@ void print_cell(FILE *file, const char *text) {
     fputc('"', file);
 }
 
+void print_name(const char *name) {
+    const unsigned char *c = (const unsigned char *)name;
+    for (; *c; c++) {
+        /* C2 80 to C2 9F are the controls U+0080 to U+009F; names are UTF-8. */
+        bool second = c[0] == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0;
+        c += second;
+        putchar(second || *c < 0x20 || *c == 0x7F ? '?' : *c);
+    }
+}
+
+const char *format_number_of(char text[PRINTING_ROOM + 32], uint64_t count, const char *one,
+                             const char *several) {
+    char number[PRINTING_ROOM];
+    snprintf(text, PRINTING_ROOM + 32, "%s %s", format_count(number, count),
+             count == 1 ? one : several);
+    return text;
+}
+
 json_t *json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
@@ -71,16 +90,21 @@ void json_add_score(json_t *object, ramify_task task, const ramify_score *score)
 
 void print_score(ramify_task task, const ramify_score *score) {
     if (task == RAMIFY_TASK_REGRESSION)
-        printf("rmse %.6g, mae %.6g, r2 %.6g", score->rmse, score->mae, score->r2);
+        printf(isnan(score->r2) ? "rmse %.6g, mae %.6g" : "rmse %.6g, mae %.6g, r2 %.6g",
+               score->rmse, score->mae, score->r2);
     else
         printf("accuracy %.4f, log loss %.6g, Brier score %.6g, calibration error %.4f",
                score->accuracy, score->log_loss, score->brier, score->calibration_error);
 }
 
 bool print_json(json_t *object) {
+    errno = ENOMEM;
     if (!object)
         return false;
-    int failed = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    bool printed = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) == 0 &&
+                   fputs("\n", stdout) >= 0 && fflush(stdout) == 0;
+    int reason = errno;
     json_decref(object);
-    return failed == 0 && fputs("\n", stdout) >= 0 && fflush(stdout) == 0;
+    errno = reason;
+    return printed;
 }

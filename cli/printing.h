@@ -19,6 +19,13 @@ const char *format_count(char text[PRINTING_ROOM], uint64_t count);
 /* One CSV cell, quoted when it holds a comma, a quote or a line break, or is empty. */
 void print_cell(FILE *file, const char *text);
 
+/* A name from a file, for a terminal: '?' stands for control characters, which could command it. */
+void print_name(const char *name);
+
+/* "1 row", "1,000 rows": the count with the word for one or for several. Returns text. */
+const char *format_number_of(char text[PRINTING_ROOM + 32], uint64_t count, const char *one,
+                             const char *several);
+
 /* A number that may be missing: null when it is not finite. */
 json_t *json_number(double value);
 json_t *json_count(uint64_t value);
@@ -30,7 +37,7 @@ void json_add_score(json_t *object, ramify_task task, const ramify_score *score)
 void print_score(ramify_task task, const ramify_score *score);
 
 /* Prints the object as JSON and a line end on stdout, and gives it back. Returns false when memory
- * ran out or stdout cannot be written. */
+ * ran out or stdout cannot be written; errno says which. */
 bool print_json(json_t *object);
 
 #endif

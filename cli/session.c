@@ -156,6 +156,10 @@ int session_failed(session *run, ramify_status status) {
     return status == RAMIFY_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
 }
 
+int session_unprinted(session *run) {
+    return session_error(run, "standard output: cannot be written (%s)", strerror(errno));
+}
+
 int session_open_model(session *run, const char *path, const model_arguments *wanted,
                        ramify_model **model) {
     ramify_open_options options;
@@ -176,11 +180,14 @@ int session_check_output(session *run, const char *output, const char *const *in
     struct stat about, input;
     if (stat(output, &about) != 0)
         return EXIT_OK;
-    for (; *inputs; inputs++)
-        if (stat(*inputs, &input) == 0 && about.st_dev == input.st_dev &&
-            about.st_ino == input.st_ino)
+    for (; *inputs; inputs++) {
+        bool standard = strcmp(*inputs, "-") == 0;
+        bool there =
+            standard ? fstat(0, &input) == 0 && S_ISREG(input.st_mode) : stat(*inputs, &input) == 0;
+        if (there && about.st_dev == input.st_dev && about.st_ino == input.st_ino)
             return session_error(run, "%s: is also read, as %s: write to another file", output,
-                                 *inputs);
+                                 standard ? "standard input" : *inputs);
+    }
     return EXIT_OK;
 }
 

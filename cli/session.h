@@ -30,6 +30,9 @@ int session_open_model(session *run, const char *path, const model_arguments *wa
  * status. */
 int session_failed(session *run, ramify_status status);
 
+/* Standard output did not take what was to be printed; errno says why. Returns EXIT_FAILED. */
+int session_unprinted(session *run);
+
 /* Prints "ramify: sentence" on stderr and returns EXIT_FAILED. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
@@ -43,7 +46,7 @@ __attribute__((format(printf, 2, 3)))
 void session_warning(session *run, const char *format, ...);
 
 /* Refuses an empty name, and one that is the file of an input, which writing would destroy. inputs:
- * ends with NULL. Returns EXIT_OK, or the exit status after one sentence. */
+ * "-" is standard input; ends with NULL. Returns EXIT_OK, or the exit status after one sentence. */
 int session_check_output(session *run, const char *output, const char *const *inputs);
 
 /* Finds out before work begins whether a file can be written after it. Returns as above. */

@@ -63,19 +63,22 @@ static void print_interval(const evaluation *all, uint32_t target) {
 
 static void print_evaluation(const ramify_model *model, const ramify_model_info *info,
                              const evaluation *all) {
-    char count[PRINTING_ROOM], rate[PRINTING_ROOM], size[PRINTING_ROOM];
+    char count[PRINTING_ROOM + 32], rate[PRINTING_ROOM], size[PRINTING_ROOM];
     print_score(info->task, &all->score);
     if (info->targets == 1)
         print_interval(all, 0);
     printf("\n");
     for (uint32_t t = 0; info->targets > 1 && t < info->targets; t++) {
-        printf("  %s: ", ramify_model_target(model, t));
+        printf("  ");
+        print_name(ramify_model_target(model, t));
+        printf(": ");
         print_score(info->task, &all->targets[t]);
         print_interval(all, t);
         printf("\n");
     }
-    printf("%s rows, %s rows per second, %s resident for one row\n",
-           format_count(count, all->score.rows), format_count(rate, (uint64_t)all->rows_per_second),
+    printf("%s, %s rows per second, %s resident for one row\n",
+           format_number_of(count, all->score.rows, "row", "rows"),
+           format_count(rate, (uint64_t)all->rows_per_second),
            format_size(size, info->resident_bytes));
 }
 
@@ -87,7 +90,8 @@ static int evaluate(session *run, const evaluate_request *request, const char *d
         return arguments_refuse("evaluate", "--interval needs a regression; this model predicts "
                                             "classes");
     ramify_table *table = NULL;
-    ramify_status status = ramify_table_read(run->context, data, &request->table.options, &table);
+    ramify_status status =
+        ramify_table_read_for_model(run->context, model, data, &request->table.options, &table);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
 
@@ -111,7 +115,7 @@ static int evaluate(session *run, const evaluate_request *request, const char *d
         else if (!request->json)
             print_evaluation(model, &info, &all);
         else if (!print_evaluation_json(model, &info, &all))
-            exit_status = session_error(run, "standard output: cannot be written");
+            exit_status = session_unprinted(run);
     }
     free(all.targets);
     free(all.intervals);

@@ -67,8 +67,10 @@ static void print_names(const char *what, const ramify_model *model, uint32_t co
                         const char *(*name)(const ramify_model *, uint32_t)) {
     enum { SHOWN = 12 };
     printf("%s", what);
-    for (uint32_t i = 0; i < count && i < SHOWN; i++)
-        printf("%s%s", i > 0 ? ", " : "", name(model, i));
+    for (uint32_t i = 0; i < count && i < SHOWN; i++) {
+        printf("%s", i > 0 ? ", " : "");
+        print_name(name(model, i));
+    }
     if (count > SHOWN)
         printf(", ... (%" PRIu32 ")", count);
     printf("\n");
@@ -92,7 +94,7 @@ static void print_prefixes(const ramify_model_info *info) {
 
 static void print_info(const ramify_model *model, const ramify_model_info *info,
                        const info_request *request) {
-    char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM];
+    char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM], leaves[PRINTING_ROOM + 32];
     printf("kind        %s, %s\n", info->kind,
            info->task == RAMIFY_TASK_REGRESSION ? "regression" : "classification");
     print_names("columns     ", model, info->columns, ramify_model_column);
@@ -103,8 +105,8 @@ static void print_info(const ramify_model *model, const ramify_model_info *info,
         printf("branches    %s of %s are run\n", format_count(a, info->branches),
                format_count(b, info->modules));
     else
-        printf("experts     %s, at %s leaves\n", format_count(a, info->modules),
-               format_count(b, info->leaves));
+        printf("experts     %s, at %s\n", format_count(a, info->modules),
+               format_number_of(leaves, info->leaves, "leaf", "leaves"));
     printf("parameters  %s, of which a row needs %s\n", format_count(a, info->parameters),
            format_count(b, info->active_parameters));
     printf("resident    %s for one row: %s of nodes, %s of expert, the rest for reading rows\n",
@@ -180,7 +182,7 @@ static int inform(session *run, info_request *request, ramify_model *model) {
     if (!request->json)
         print_info(model, &info, request);
     else if (!print_info_json(model, &info, request))
-        return session_error(run, "standard output: cannot be written");
+        return session_unprinted(run);
     return EXIT_OK;
 }
 

@@ -60,7 +60,7 @@ typedef struct predictions {
 } predictions;
 
 /* A name with what goes before and after it inside the quotes, where quotes are needed. */
-static void print_name(FILE *file, const char *before, const char *name, const char *after) {
+static void print_cell_of(FILE *file, const char *before, const char *name, const char *after) {
     char cell[NAME_ROOM];
     snprintf(cell, sizeof cell, "%s%s%s", before, name, after);
     print_cell(file, cell);
@@ -75,14 +75,14 @@ static void print_header(FILE *file, const ramify_model *model, const ramify_mod
         print_cell(file, name);
         if (request->interval > 0) {
             fputc(',', file);
-            print_name(file, "", name, "_low");
+            print_cell_of(file, "", name, "_low");
             fputc(',', file);
-            print_name(file, "", name, "_high");
+            print_cell_of(file, "", name, "_high");
         }
     }
     for (uint32_t c = 0; request->proba && c < info->classes; c++) {
         fputc(',', file);
-        print_name(file, "p_", ramify_model_class(model, c), "");
+        print_cell_of(file, "p_", ramify_model_class(model, c), "");
     }
     fprintf(file, request->novelty ? ",novelty\n" : "\n");
 }
@@ -137,7 +137,7 @@ static void describe_cost(const ramify_model *model) {
             format_count(misses, cost.misses), format_size(read, cost.bytes_read));
 }
 
-static int print_cost(const ramify_model *model, size_t rows) {
+static int print_cost(session *run, const ramify_model *model, size_t rows) {
     ramify_residency cost;
     ramify_model_get_residency(model, &cost);
     json_t *object = json_object();
@@ -146,7 +146,7 @@ static int print_cost(const ramify_model *model, size_t rows) {
     json_object_set_new(object, "hits", json_count(cost.hits));
     json_object_set_new(object, "misses", json_count(cost.misses));
     json_object_set_new(object, "bytes_read", json_count(cost.bytes_read));
-    return print_json(object) ? EXIT_OK : EXIT_FAILED;
+    return print_json(object) ? EXIT_OK : session_unprinted(run);
 }
 
 /* Memory for `columns` numbers per row. */
@@ -181,7 +181,8 @@ static int predict(session *run, const predict_request *request, const char *dat
         return arguments_refuse("predict", "--interval needs a regression; this model predicts "
                                            "classes (--proba says how sure it is)");
     ramify_table *table = NULL;
-    ramify_status status = ramify_table_read(run->context, data, &request->table.options, &table);
+    ramify_status status =
+        ramify_table_read_for_model(run->context, model, data, &request->table.options, &table);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
 
@@ -199,7 +200,7 @@ static int predict(session *run, const predict_request *request, const char *dat
     if (exit_status == EXIT_OK && run->verbose)
         describe_cost(model);
     if (exit_status == EXIT_OK && request->json)
-        exit_status = print_cost(model, rows);
+        exit_status = print_cost(run, model, rows);
     free(all.y);
     free(all.low);
     free(all.high);

@@ -357,6 +357,7 @@ static void print_controls(const ramify_training *training) {
 
 static void print_result(const train_request *request, const train_result *result) {
     char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM], d[PRINTING_ROOM];
+    char experts[PRINTING_ROOM + 32], leaves[PRINTING_ROOM + 32];
     const ramify_training *training = result->training;
     if (result->folds)
         print_folds(result->folds, request->folds);
@@ -368,10 +369,12 @@ static void print_result(const train_request *request, const train_result *resul
     if (training->skipped_rows > 0)
         printf("; %s without a target skipped", format_count(a, training->skipped_rows));
     if (result->info.branches > 0)
-        printf("\nmodel       %s branches", format_count(a, result->info.branches));
+        printf("\nmodel       %s",
+               format_number_of(experts, result->info.branches, "branch", "branches"));
     else
-        printf("\nmodel       %s experts at %s leaves", format_count(a, result->info.modules),
-               format_count(b, result->info.leaves));
+        printf("\nmodel       %s at %s",
+               format_number_of(experts, result->info.modules, "expert", "experts"),
+               format_number_of(leaves, result->info.leaves, "leaf", "leaves"));
     printf(", %s parameters; a row needs %s, %s of memory\n",
            format_count(c, result->info.parameters),
            format_count(d, result->info.active_parameters),
@@ -457,8 +460,14 @@ static bool print_result_json(const train_request *request, const train_result *
  * Training
  * --------------------------------------------------------------------------------------------- */
 
-/* Saves what a stopped training has brought; a file that is there may be better and stays. */
-static int save_stopped(session *run, const train_request *request, const ramify_model *model) {
+/* Models of stopped trainings beside one another: MODEL.stopped, MODEL.stopped2, .. */
+#define STOPPED_MAX  1000
+#define STOPPED_ROOM sizeof ".stopped1000"
+
+/* Saves what a stopped training has brought; a file that is there may be better and stays: an
+ * earlier stopped one, too. training: NULL when out of memory for it. */
+static int save_stopped(session *run, const train_request *request, const ramify_model *model,
+                        const ramify_training *training) {
     int exit_status = EXIT_SIGNAL + session_signal();
     if (!model) {
         session_error(run, "stopped by %s before there was a model; nothing is written",
@@ -466,18 +475,28 @@ static int save_stopped(session *run, const train_request *request, const ramify
         return exit_status;
     }
     struct stat about;
-    const char *ending = stat(request->output, &about) == 0 ? ".stopped" : "";
-    size_t room = strlen(request->output) + strlen(ending) + 1;
+    size_t room = strlen(request->output) + STOPPED_ROOM;
     char *beside = malloc(room);
     if (!beside)
         return session_error(run, "out of memory");
-    snprintf(beside, room, "%s%s", request->output, ending);
+    snprintf(beside, room, "%s", request->output);
+    for (unsigned i = 1; lstat(beside, &about) == 0 && i < STOPPED_MAX; i++) {
+        char number[16] = "";
+        if (i > 1)
+            snprintf(number, sizeof number, "%u", i);
+        snprintf(beside, room, "%s.stopped%s", request->output, number);
+    }
     ramify_status status = ramify_save(run->context, model, beside);
+    char score[64] = "";
+    if (training && training->score.rows > 0)
+        snprintf(score, sizeof score, " (%s %.6g on report rows)",
+                 task_of(&training->score) == RAMIFY_TASK_REGRESSION ? "rmse" : "error",
+                 error_of(&training->score));
     if (status != RAMIFY_OK)
         exit_status = session_failed(run, status);
     else
-        session_error(run, "stopped by %s; the best model so far is written to %s",
-                      session_signal_name(), beside);
+        session_error(run, "stopped by %s; the best model so far%s is written to %s",
+                      session_signal_name(), score, beside);
     free(beside);
     return exit_status;
 }
@@ -490,7 +509,7 @@ static int train_model(session *run, const train_request *request, const ramify_
         ramify_train(run->context, table, &request->options, test, model, training);
     run->finishing = true;
     if (status == RAMIFY_STOPPED && session_signal())
-        return save_stopped(run, request, *model);
+        return save_stopped(run, request, *model, *training);
     if (status == RAMIFY_OK)
         status = ramify_save(run->context, *model, request->output);
     if (status == RAMIFY_OK && test)
@@ -525,7 +544,7 @@ static int train(session *run, const train_request *request, const ramify_table 
         if (!request->json)
             print_result(request, &result);
         else if (!print_result_json(request, &result))
-            exit_status = session_error(run, "standard output: cannot be written");
+            exit_status = session_unprinted(run);
     }
     ramify_training_destroy(&training);
     ramify_close(&model);

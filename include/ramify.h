@@ -135,15 +135,16 @@ typedef enum ramify_task { RAMIFY_TASK_REGRESSION = 0, RAMIFY_TASK_CLASSIFICATIO
 
 typedef enum ramify_access {
     RAMIFY_ACCESS_READ = 0, /* parts are read into memory when a row first needs them */
-    RAMIFY_ACCESS_MMAP = 1  /* the file is mapped: trusts whoever can truncate it */
+    RAMIFY_ACCESS_MMAP = 1  /* the file is mapped: trusts whoever can write or truncate it while the
+                               model is open (a part is checked when it is mapped, and used after) */
 } ramify_access;
 
 typedef struct ramify_open_options {
     ramify_access access; /* default RAMIFY_ACCESS_READ */
 
     /* Bound on all bytes that the model and its predictors hold once it is open; 0: none, what was
-     * read is kept. Opening itself briefly needs memory for the file's header. What the bound leaves
-     * beside one row's path is a cache of tree nodes and experts. With RAMIFY_ACCESS_MMAP, records
+     * read is kept. Opening itself parses the file's header (4 KiB for a few columns, 1 MiB at most) and
+     * takes up to some eight times its size for a moment. What the bound leaves beside one row's path is a cache of tree nodes and experts. With RAMIFY_ACCESS_MMAP, records
      * are mapped one by one and whole pages are counted. */
     uint64_t resident_bytes;
 
@@ -236,7 +237,7 @@ typedef struct ramify_predictor ramify_predictor;
 
 /* Creates a predictor for up to `rows` rows at a time (larger requests are cut into such pieces); 0
  * = 1 row. Rows of a piece that lead to the same expert are predicted together, so that each expert
- * is read at most once per piece. Under a resident bound the pieces are as large as it allows, and
+ * is read at most once per piece (with top_k above 1 it may be more often). Under a resident bound the pieces are as large as it allows, and
  * RAMIFY_ERROR_LIMIT says that it has no room for a further predictor. Destroy with
  * ramify_predictor_destroy, before ramify_close. */
 RAMIFY_API ramify_status ramify_predictor_create(ramify_context *context, ramify_model *model,
@@ -341,6 +342,13 @@ typedef struct ramify_table ramify_table;
 RAMIFY_API ramify_status ramify_table_read(ramify_context *context, const char *path,
                                            const ramify_table_options *options,
                                            ramify_table **table);
+
+/* The same for a table that a model is to predict: messages say what the model takes, and a header
+ * without rows is a table of no rows. */
+RAMIFY_API ramify_status ramify_table_read_for_model(ramify_context *context,
+                                                     const ramify_model *model, const char *path,
+                                                     const ramify_table_options *options,
+                                                     ramify_table **table);
 
 /* A table over numbers in memory, which are borrowed: they must stay until the table is destroyed.
  *   values  rows x columns, row r at values + r * stride

@@ -479,6 +479,10 @@ int main(int argc, char **argv) {
     size_t count = 0;
     for (int i = 1; i < argc; i++) {
         bool value = i + 1 < argc;
+        if (strcmp(argv[i], "--help") == 0) {
+            puts("usage: bench_predict [--turns N] [--only NAME] [--lines FILE] [FOLDER ...]");
+            return 0;
+        }
         if (value && strcmp(argv[i], "--turns") == 0)
             chosen.turns = strtoul(argv[++i], NULL, 10);
         else if (value && strcmp(argv[i], "--only") == 0)

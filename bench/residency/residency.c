@@ -2,6 +2,9 @@
  *
  *     bench_residency [--model FILE] [--levels N] [--resident MIB] [--rows N] [--tool FILE]
  *
+ * FILE is grove.ramify and the tool is ramify, both beside this program, if they are not named. The
+ * exit status is 1 when a run failed or held more than it may.
+ *
  * Makes FILE if it is not there, which needs its size in memory, once: 8^N experts of 19,776 bytes;
  * N = 4: 4,096 of them, 82 MB (the default, with 1 MiB allowed); N = 6: 262,144, 5.2 GB. Then it
  * predicts traces of rows, each in a process of its own:
@@ -13,7 +16,8 @@
  * by three roads: one row at a time, pieces of 4,096 rows, and a table at once. "growth" is how far
  * the peak of the process's resident set grew beyond that of the same process before it opened the
  * model; it must stay below the bound and 2 MiB. "cold" runs begin with none of the file in the
- * page cache. The device's own speed is measured in the same run: reads of one expert at random
+ * page cache; a file that fits there comes from it again within such a run, and is then not compared
+ * with the device. The device's own speed is measured in the same run: reads of one expert at random
  * places and of 1 MiB in sequence, both past the page cache (O_DIRECT). */
 
 #define _GNU_SOURCE /* O_DIRECT */
@@ -48,6 +52,7 @@ typedef struct setting {
     size_t rows;
     uint64_t expert_bytes, node_bytes;
     double random_reads; /* per second */
+    bool cached;         /* the file fits the page cache */
 } setting;
 
 typedef struct run {
@@ -241,13 +246,14 @@ static result measure_apart(const setting *s, const run *how) {
     return out;
 }
 
-static void print_run(const setting *s, const run *how) {
+/* False when it failed, or held more than it may. */
+static bool print_run(const setting *s, const run *how) {
     result r = measure_apart(s, how);
     printf("%-8s %-4s %-18s %-5s", trace_names[how->trace], how->cold ? "cold" : "warm",
            road_names[how->road], how->access == RAMIFY_ACCESS_MMAP ? "mmap" : "read");
     if (r.message[0]) {
         printf(" failed: %s\n", r.message);
-        return;
+        return false;
     }
     /* Misses are of nodes and of experts, which have two sizes: two equations. */
     double experts =
@@ -256,11 +262,12 @@ static void print_run(const setting *s, const run *how) {
     double rows = (double)s->rows;
     printf(" %9.0f rows/s %6.3f experts read a row %6.1f MB/s", rows / r.seconds, experts / rows,
            1e-6 * (double)r.residency.bytes_read / r.seconds);
-    if (how->cold)
+    if (how->cold && !s->cached)
         printf(" %5.2f of the device's reads", experts / r.seconds / s->random_reads);
     printf("  growth %5.2f MiB%s%s\n", (double)r.growth / 1048576.0,
            how->limited ? ", address space limited" : "",
            r.growth < s->resident + SLACK ? "" : "  MORE THAN ALLOWED");
+    return r.growth < s->resident + SLACK;
 }
 
 /* Reads past the page cache: pieces of `bytes` at random multiples, or in sequence. Per second. */
@@ -348,55 +355,80 @@ static void describe(setting *s) {
            (double)s->resident / 1048576.0, (double)info.resident_bytes / 1024.0);
     ramify_close(&model);
     ramify_context_destroy(&context);
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    s->cached = info.file_bytes < memory;
     size_t read = (s->expert_bytes + 4095) / 4096 * 4096;
     s->random_reads = device_reads(s, read, true);
     printf("device: %.0f random reads of %zu bytes a second (%.0f MB/s), %.0f MB/s in sequence\n",
            s->random_reads, read, 1e-6 * s->random_reads * (double)read,
            1.048576 * device_reads(s, 1 << 20, false));
+    if (s->cached)
+        printf(
+            "the file fits this machine's memory: what a cold run reads again comes from there\n");
 }
 
-static uint64_t number(const char *text) {
+static uint64_t number(const char *text, uint64_t least, uint64_t most) {
     char *end;
     uint64_t value = strtoull(text, &end, 10);
-    if (*end != '\0' || end == text)
-        die("a number is expected behind --levels, --resident and --rows");
+    if (*end != '\0' || end == text || *text == '-' || value < least || value > most)
+        die("expected are --levels 0 to 8, --resident 1 to 1048576 (MiB) and --rows from 1 on");
     return value;
 }
 
+/* "FOLDER/NAME", where FOLDER is that of the program. Not given back. */
+static char *beside(const char *program, const char *name) {
+    const char *slash = strrchr(program, '/');
+    int folder = slash ? (int)(slash - program) + 1 : 0;
+    size_t room = (size_t)folder + strlen(name) + 1;
+    char *path = malloc(room);
+    if (!path)
+        die("out of memory");
+    snprintf(path, room, "%.*s%s", folder, program, name);
+    return path;
+}
+
 int main(int argc, char **argv) {
-    setting s = {.tool = "build/ramify",
-                 .path = "grove.ramify",
+    static const char usage[] =
+        "usage: bench_residency [--model FILE] [--levels N] [--resident MIB] [--rows N] [--tool "
+        "FILE]";
+    setting s = {.tool = beside(argv[0], "ramify"),
+                 .path = beside(argv[0], "grove.ramify"),
                  .levels = 4,
                  .resident = (uint64_t)1 << 20,
                  .rows = 50000};
     for (int i = 1; i < argc; i += 2) {
+        if (strcmp(argv[i], "--help") == 0) {
+            puts(usage);
+            return 0;
+        }
         if (i + 1 == argc)
-            die("options: --tool FILE --model FILE --levels N --resident MIB --rows N");
+            die(usage);
         if (strcmp(argv[i], "--tool") == 0)
             s.tool = argv[i + 1];
         else if (strcmp(argv[i], "--model") == 0)
             s.path = argv[i + 1];
         else if (strcmp(argv[i], "--levels") == 0)
-            s.levels = (uint32_t)number(argv[i + 1]);
+            s.levels = (uint32_t)number(argv[i + 1], 0, 8);
         else if (strcmp(argv[i], "--resident") == 0)
-            s.resident = number(argv[i + 1]) << 20;
+            s.resident = number(argv[i + 1], 1, 1 << 20) << 20;
         else if (strcmp(argv[i], "--rows") == 0)
-            s.rows = number(argv[i + 1]);
+            s.rows = number(argv[i + 1], 1, UINT32_MAX);
         else
-            die("options: --tool FILE --model FILE --levels N --resident MIB --rows N");
+            die(usage);
     }
-    if (s.levels > 8)
-        die("--levels: 8 are the most");
+    bool good = true;
     describe(&s);
     print_info(&s);
     print_load(&s);
     for (trace kind = UNIFORM; kind <= SORTED; kind++)
         for (road way = ONE_ROW; way <= TABLE; way++)
             for (int cold = 1; cold >= 0; cold--)
-                print_run(&s, &(run){.road = way, .trace = kind, .cold = cold});
-    print_run(&s, &(run){.road = ONE_ROW, .trace = ZIPF, .access = RAMIFY_ACCESS_MMAP});
-    print_run(&s, &(run){.road = TABLE, .trace = UNIFORM, .access = RAMIFY_ACCESS_MMAP});
-    print_run(&s, &(run){.road = ONE_ROW, .trace = UNIFORM, .limited = true});
-    print_run(&s, &(run){.road = TABLE, .trace = UNIFORM, .limited = true});
+                good &= print_run(&s, &(run){.road = way, .trace = kind, .cold = cold});
+    good &= print_run(&s, &(run){.road = ONE_ROW, .trace = ZIPF, .access = RAMIFY_ACCESS_MMAP});
+    good &= print_run(&s, &(run){.road = TABLE, .trace = UNIFORM, .access = RAMIFY_ACCESS_MMAP});
+    good &= print_run(&s, &(run){.road = ONE_ROW, .trace = UNIFORM, .limited = true});
+    good &= print_run(&s, &(run){.road = TABLE, .trace = UNIFORM, .limited = true});
+    if (!good)
+        die("a run failed or held more than it may");
     return 0;
 }

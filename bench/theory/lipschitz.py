@@ -42,7 +42,7 @@ FIELDS = [
 PLAIN = [
     *("--bins", "off", "--periodic", "off", "--gradient-routing", "off"),
     *("--distillation", "off", "--members", "1", "--split-test", "off"),
-    *("--resident", "0", "--validation", "0.02", "--tree", "dyadic", "--json"),
+    *("--resident", "none", "--validation", "0.02", "--tree", "dyadic", "--json"),
 ]
 
 

@@ -194,12 +194,18 @@ static void print_table(ramify_context *context, const ramify_kernels *kernels) 
 }
 
 int main(int argc, char **argv) {
+    bool turns = argc == 2 && strcmp(argv[1], "-") == 0;
+    if (argc > 1 && !turns) {
+        bool help = strcmp(argv[1], "--help") == 0;
+        fputs("usage: bench_train_step [-]\n", help ? stdout : stderr);
+        return help ? 0 : 2;
+    }
     ramify_context *context = NULL;
     if (ramify_context_create(NULL, &context) != RAMIFY_OK) {
         fail("out of memory");
     }
     const ramify_kernels *kernels = ramify_kernels_select(ramify_isa(context));
-    if (argc > 1 && strcmp(argv[1], "-") == 0) {
+    if (turns) {
         answer_turns(context, kernels);
     } else {
         print_table(context, kernels);

@@ -4,6 +4,7 @@
  * half-made table can always be destroyed, and ramify_table_check_names ends every road. */
 
 #include "input.h"
+#include "schema.h"
 #include "table.h"
 #include "text.h"
 
@@ -98,8 +99,10 @@ ramify_status ramify_array_read(ramify_input *input, const ramify_array *array, 
 
 /* ---- formats; the stream stands at its beginning ---- */
 
+/* schema: NULL, or what the table is read for; then a header without rows is a table of no rows. */
 ramify_status ramify_csv_read(ramify_input *input, const ramify_table_options *options,
-                              ramify_budget *budget, ramify_table **table);
+                              const ramify_schema *schema, ramify_budget *budget,
+                              ramify_table **table);
 ramify_status ramify_npy_read(ramify_input *input, ramify_budget *budget, ramify_table **table);
 ramify_status ramify_idx_read(ramify_input *input, ramify_budget *budget, ramify_table **table);
 

@@ -41,8 +41,9 @@ typedef struct csv_reader {
     ramify_table *table;
     csv_column *columns; /* table->column_count */
     size_t rows, capacity;
-    uint64_t first_line;   /* of the first record */
-    char header_doubt[96]; /* why "auto" took line 1 for no header; "" otherwise */
+    uint64_t first_line;         /* of the first record */
+    const ramify_schema *schema; /* that the table is read for, or NULL */
+    char header_doubt[96];       /* why "auto" took line 1 for no header; "" otherwise */
 } csv_reader;
 
 /* ---- messages ---- */
@@ -80,6 +81,21 @@ static bool is_infinite_word(const char *text, size_t length) {
     return digits && isdigit((unsigned char)text[0]) && isdigit((unsigned char)text[length - 1]);
 }
 
+/* Whether the schema that the table is read for takes numbers from this column, or as a target. */
+static bool takes_numbers(const csv_reader *r, size_t c) {
+    const ramify_schema *schema = r->schema;
+    const char *name = r->table->columns[c].name;
+    if (schema && !(schema->named && r->table->named))
+        return c < schema->column_count && !schema->columns[c].categorical;
+    for (uint32_t i = 0; schema && i < schema->column_count; i++)
+        if (strcmp(schema->columns[i].name, name) == 0)
+            return !schema->columns[i].categorical;
+    for (uint32_t i = 0; schema && i < schema->target_count; i++)
+        if (strcmp(schema->targets[i], name) == 0)
+            return schema->task == RAMIFY_TASK_REGRESSION;
+    return false;
+}
+
 /* The column holds numbers, and this: the sentence says what is wrong with it. */
 static ramify_status fail_mixed(const csv_reader *r, size_t c, uint64_t line, const char *text,
                                 size_t length) {
@@ -97,6 +113,11 @@ static ramify_status fail_mixed(const csv_reader *r, size_t c, uint64_t line, co
         return ramify_fail(r->context, RAMIFY_ERROR_DATA,
                            "%s:%" PRIu64 ": column \"%s\": \"%s\" is not a number (write numbers "
                            "with a decimal point%s)",
+                           r->cells.input->name, line, name, excerpt, doubt);
+    if (takes_numbers(r, c))
+        return ramify_fail(r->context, RAMIFY_ERROR_DATA,
+                           "%s:%" PRIu64 ": column \"%s\": \"%s\" is not a number, and the model "
+                           "takes numbers here (leave the cell empty if the value is missing%s)",
                            r->cells.input->name, line, name, excerpt, doubt);
     return ramify_fail(r->context, RAMIFY_ERROR_DATA,
                        "%s:%" PRIu64 ": column \"%s\": \"%s\" is not a number (use --categorical "
@@ -504,13 +525,13 @@ static ramify_status finish_column(csv_reader *r, size_t c) {
 }
 
 static ramify_status finish(csv_reader *r) {
-    if (r->rows == 0)
+    if (r->rows == 0 && !r->schema)
         return ramify_fail(
             r->context, RAMIFY_ERROR_DATA,
             "%s: the file has a header and no rows (if line 1 is a row, use --header "
             "no)",
             r->cells.input->name);
-    if (r->capacity - r->rows > r->rows / 8) {
+    if (r->rows > 0 && r->capacity - r->rows > r->rows / 8) {
         r->budget->used -= (r->capacity - r->rows) * row_bytes(r);
         RAMIFY_TRY(resize_columns(r, r->rows));
     }
@@ -532,8 +553,9 @@ static void release_columns(csv_reader *r) {
 }
 
 ramify_status ramify_csv_read(ramify_input *input, const ramify_table_options *options,
-                              ramify_budget *budget, ramify_table **table) {
-    csv_reader r = {.context = input->context, .budget = budget};
+                              const ramify_schema *schema, ramify_budget *budget,
+                              ramify_table **table) {
+    csv_reader r = {.context = input->context, .budget = budget, .schema = schema};
     ramify_status status = ramify_cells_open(input, &r.cells);
     if (status == RAMIFY_OK)
         status = begin(&r, options);

@@ -412,3 +412,20 @@ double ramify_match_target(const ramify_match *match, uint32_t target, size_t ro
                      : find_class(match, match->numbers[slot], ramify_column_value(column, row));
     return index < schema->class_count ? index : (double)NAN;
 }
+
+ramify_status ramify_match_check_targets(ramify_context *context, const ramify_match *match,
+                                         size_t row) {
+    for (uint32_t t = 0; t < match->schema->target_count; t++) {
+        double value = ramify_match_target(match, t, row);
+        const char *name = match->schema->targets[t];
+        char excerpt[RAMIFY_EXCERPT_BYTES];
+        if (fabs(value) > RAMIFY_TARGET_MAX)
+            return ramify_fail(context, RAMIFY_ERROR_DATA,
+                               "%s: target \"%s\", row %zu: %g is beyond %g, and its square beyond "
+                               "what can be computed with: divide the column, or leave the row out",
+                               match->table->source,
+                               ramify_text_excerpt(name, strlen(name), excerpt), row + 1, value,
+                               RAMIFY_TARGET_MAX);
+    }
+    return RAMIFY_OK;
+}

@@ -39,7 +39,8 @@ static ramify_status make_categorical(ramify_table *table, ramify_budget *budget
 }
 
 static ramify_status read_by_kind(ramify_input *input, const ramify_table_options *options,
-                                  ramify_budget *budget, ramify_table **table) {
+                                  const ramify_schema *schema, ramify_budget *budget,
+                                  ramify_table **table) {
     const uint8_t *bytes;
     size_t count;
     RAMIFY_TRY(ramify_input_peek(input, &bytes, &count));
@@ -55,7 +56,7 @@ static ramify_status read_by_kind(ramify_input *input, const ramify_table_option
                            "%s: is UTF-16 text; save it as UTF-8", input->name);
     bool npy = starts_with(bytes, count, "\x93NUMPY", 6);
     if (!npy && !is_idx(bytes, count))
-        return ramify_csv_read(input, options, budget, table);
+        return ramify_csv_read(input, options, schema, budget, table);
     ramify_table *made = NULL;
     ramify_status status =
         npy ? ramify_npy_read(input, budget, &made) : ramify_idx_read(input, budget, &made);
@@ -146,8 +147,8 @@ static ramify_status adopt_column(ramify_table *table, ramify_table *labels) {
 }
 
 static ramify_status read_file(ramify_context *context, const char *path,
-                               const ramify_table_options *options, uint64_t used,
-                               ramify_table **table);
+                               const ramify_table_options *options, const ramify_schema *schema,
+                               uint64_t used, ramify_table **table);
 
 static ramify_status add_labels(ramify_table *table, const ramify_table_options *options) {
     ramify_table_options plain;
@@ -157,7 +158,7 @@ static ramify_status add_labels(ramify_table *table, const ramify_table_options 
     plain.delimiter = options->delimiter ? options->delimiter : ",";
     ramify_table *labels = NULL;
     ramify_status status =
-        read_file(table->context, options->labels, &plain, table->memory_bytes, &labels);
+        read_file(table->context, options->labels, &plain, NULL, table->memory_bytes, &labels);
     if (!labels)
         return status;
     status = check_labels(table, labels);
@@ -177,10 +178,10 @@ static ramify_status add_labels(ramify_table *table, const ramify_table_options 
 /* ---- the calls ---- */
 
 static ramify_status read_input(ramify_input *input, const ramify_table_options *options,
-                                uint64_t used, ramify_table **table) {
+                                const ramify_schema *schema, uint64_t used, ramify_table **table) {
     ramify_budget budget = ramify_budget_make(input->context, input->name, used);
     ramify_table *made = NULL;
-    ramify_status status = read_by_kind(input, options, &budget, &made);
+    ramify_status status = read_by_kind(input, options, schema, &budget, &made);
     if (!made)
         return status;
     made->memory_bytes = budget.used;
@@ -196,22 +197,28 @@ static ramify_status read_input(ramify_input *input, const ramify_table_options 
 }
 
 static ramify_status read_file(ramify_context *context, const char *path,
-                               const ramify_table_options *options, uint64_t used,
-                               ramify_table **table) {
+                               const ramify_table_options *options, const ramify_schema *schema,
+                               uint64_t used, ramify_table **table) {
     ramify_input input;
     ramify_status status = ramify_input_open(context, path, &input);
     if (status == RAMIFY_OK)
-        status = read_input(&input, options, used, table);
+        status = read_input(&input, options, schema, used, table);
     ramify_input_close(&input);
     return status;
+}
+
+ramify_status ramify_table_read_for_schema(ramify_context *context, const char *path,
+                                           const ramify_table_options *options,
+                                           const ramify_schema *schema, ramify_table **table) {
+    ramify_table_options defaults;
+    ramify_table_options_init(&defaults);
+    return read_file(context, path, options ? options : &defaults, schema, 0, table);
 }
 
 ramify_status ramify_table_read(ramify_context *context, const char *path,
                                 const ramify_table_options *options, ramify_table **table) {
     ramify_clear(context);
-    ramify_table_options defaults;
-    ramify_table_options_init(&defaults);
-    return read_file(context, path, options ? options : &defaults, 0, table);
+    return ramify_table_read_for_schema(context, path, options, NULL, table);
 }
 
 ramify_status ramify_table_parse(ramify_context *context, const void *bytes, size_t size,
@@ -223,7 +230,7 @@ ramify_status ramify_table_parse(ramify_context *context, const void *bytes, siz
     ramify_input input;
     ramify_status status = ramify_input_open_memory(context, bytes, size, name, &input);
     if (status == RAMIFY_OK)
-        status = read_input(&input, options ? options : &defaults, 0, table);
+        status = read_input(&input, options ? options : &defaults, NULL, 0, table);
     ramify_input_close(&input);
     return status;
 }

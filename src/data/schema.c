@@ -164,14 +164,15 @@ ramify_status ramify_schema_to_json(ramify_context *context, const ramify_schema
 /* Arrays of a schema that is being read; the texts stay in the JSON. */
 typedef struct schema_reader {
     ramify_context *context;
+    const char *source; /* the file, for messages */
     ramify_schema schema;
     ramify_name *names; /* scratch for finding duplicates */
 } schema_reader;
 
 static ramify_status fail_schema(schema_reader *r, const char *where, const char *what) {
     return ramify_fail(r->context, RAMIFY_ERROR_FORMAT,
-                       "the model's schema is damaged: %s %s (make or copy the model again)", where,
-                       what);
+                       "%s: the model's schema is damaged: %s %s (make or copy the model again)",
+                       r->source, where, what);
 }
 
 static ramify_status read_text(schema_reader *r, const json_t *json, const char *where,
@@ -297,13 +298,19 @@ static ramify_status read_schema(schema_reader *r, const json_t *json) {
     return check_names(r);
 }
 
-ramify_status ramify_schema_from_json(ramify_context *context, const json_t *json,
-                                      ramify_schema **schema) {
-    schema_reader r = {.context = context};
-    /* Room for the longest list that is checked for duplicates, capped before anything is read. */
-    size_t columns = json_array_size(json_object_get(json, "columns"));
-    size_t room = (columns < RAMIFY_COLUMNS_MAX ? columns : RAMIFY_COLUMNS_MAX) +
-                  RAMIFY_TARGETS_MAX + RAMIFY_CLASSES_MAX + RAMIFY_CATEGORIES;
+/* Entries of a list, at most `most`. */
+static size_t capped_size(const json_t *json, const char *key, size_t most) {
+    size_t size = json_array_size(json_object_get(json, key));
+    return size < most ? size : most;
+}
+
+ramify_status ramify_schema_from_json(ramify_context *context, const char *source,
+                                      const json_t *json, ramify_schema **schema) {
+    schema_reader r = {.context = context, .source = source};
+    /* Room for whatever is checked for duplicates, capped before anything is read. */
+    size_t room = capped_size(json, "columns", RAMIFY_COLUMNS_MAX) +
+                  capped_size(json, "targets", RAMIFY_TARGETS_MAX) +
+                  capped_size(json, "classes", RAMIFY_CLASSES_MAX) + RAMIFY_CATEGORIES;
     r.names = ramify_allocate(context, room, sizeof *r.names);
     ramify_status status = r.names ? read_schema(&r, json) : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)

@@ -19,6 +19,8 @@
 /* Caps that hold for files from strangers too (as RAMIFY_COLUMNS_MAX and RAMIFY_NAME_BYTES do). */
 #define RAMIFY_TARGETS_MAX 1024
 #define RAMIFY_CLASSES_MAX 4096
+/* Size of a target's numbers: squares of errors, summed over all rows there can be, stay finite. */
+#define RAMIFY_TARGET_MAX 1e140
 
 typedef struct ramify_schema_column {
     char *name;
@@ -68,7 +70,8 @@ ramify_status ramify_schema_pack(ramify_context *context, const ramify_schema *l
  *    "targets": ["bikes"], "classes": []} */
 ramify_status ramify_schema_to_json(ramify_context *context, const ramify_schema *schema,
                                     json_t **json);
-ramify_status ramify_schema_from_json(ramify_context *context, const json_t *json,
+ramify_status ramify_schema_from_json(ramify_context *context,
+                                      const char *source /* for messages */, const json_t *json,
                                       ramify_schema **schema);
 
 /* Bytes that a loaded schema holds, for the residency accounting. */
@@ -80,6 +83,12 @@ uint32_t ramify_schema_category(const ramify_schema_column *column, const char *
 
 /* Index of the class of this name, by the same rule; UINT32_MAX if there is none. */
 uint32_t ramify_schema_class(const ramify_schema *schema, const char *text);
+
+/* Reads a table whose columns a schema is to be matched with, as ramify_table_read_for_model does;
+ * schema may be NULL. Does not clear the context. */
+ramify_status ramify_table_read_for_schema(ramify_context *context, const char *path,
+                                           const ramify_table_options *options,
+                                           const ramify_schema *schema, ramify_table **table);
 
 /* How the columns of one table map to a schema. */
 typedef struct ramify_match {
@@ -115,6 +124,10 @@ void ramify_match_rows(const ramify_match *match, const uint32_t *rows, size_t f
 /* The same of input column `column` alone: out[i * stride] of the i-th row. */
 void ramify_match_column(const ramify_match *match, uint32_t column, const uint32_t *rows,
                          size_t first, size_t count, double *out, size_t stride);
+
+/* Refuses a number of row `row` that is beyond RAMIFY_TARGET_MAX. */
+ramify_status ramify_match_check_targets(ramify_context *context, const ramify_match *match,
+                                         size_t row);
 
 /* Target `target` of row `row`: a number, or the class index; NaN when missing, unknown or not in
  * the table. */

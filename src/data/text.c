@@ -42,7 +42,9 @@ const char *ramify_text_excerpt(const char *text, size_t length,
     size_t used = 0, i = 0;
     while (i < length) {
         size_t step = character_length(bytes + i, length - i);
-        bool shown = step > 0 && bytes[i] >= 0x20 && bytes[i] != 0x7F;
+        /* U+0080 to U+009F are controls too. */
+        bool shown = step > 0 && bytes[i] >= 0x20 && bytes[i] != 0x7F &&
+                     !(bytes[i] == 0xC2 && bytes[i + 1] < 0xA0);
         if (used + (shown ? step : 1) > room)
             break;
         if (shown) {

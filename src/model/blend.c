@@ -124,8 +124,10 @@ static ramify_status run_module(ramify_predictor *p, const ramify_share *shares,
                                     &p->traffic, &record, &slot));
     const float *features =
         ramify_predictor_gather(p, p->features, p->ldf, p->sorted, count, false);
-    ramify_predictor_answer(p, record, count, features);
+    ramify_status status =
+        ramify_predictor_answer(p, shares->reference.id, record, count, features);
     ramify_store_release(model, &model->experts, slot);
+    RAMIFY_TRY(status);
     for (size_t i = 0; i < count; i++)
         for (uint32_t j = 0; j < outputs; j++)
             p->blended[(size_t)shares[i].row * outputs + j] +=

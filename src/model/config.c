@@ -206,7 +206,7 @@ static ramify_status read_parts(ramify_context *context, ramify_model *model, co
     const json_t *schema = json_object_get(json, "schema");
     if (!json_is_object(schema))
         return ramify_damaged(context, &model->source, "config: no schema");
-    RAMIFY_TRY(ramify_schema_from_json(context, schema, &model->schema));
+    RAMIFY_TRY(ramify_schema_from_json(context, model->source.name, schema, &model->schema));
     bool classes = model->schema->task == RAMIFY_TASK_CLASSIFICATION;
     model->targets = classes ? 0 : model->schema->target_count;
     model->outputs = classes ? model->schema->class_count : model->schema->target_count;

@@ -96,23 +96,6 @@ static ramify_status check_name(ramify_context *context, const char *name) {
     return RAMIFY_OK;
 }
 
-static ramify_status check_model(ramify_context *context, const ramify_model *model) {
-    if (model->shape.type != ramify_module_type_find("mlp"))
-        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: modules of type %s cannot be exported as C, only mlp",
-                           model->source.name, model->shape.type->name);
-    uint64_t bytes = model->resident_bytes + model->limits.node_bytes +
-                     model->limits.modules * model->limits.module_bytes;
-    if (bytes > EXPORT_BYTES_MAX)
-        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: %llu bytes of weights are too many for C source, at most %llu can "
-                           "be exported; train a smaller model, or open this one with "
-                           "libramify-run",
-                           model->source.name, (unsigned long long)bytes,
-                           (unsigned long long)EXPORT_BYTES_MAX);
-    return RAMIFY_OK;
-}
-
 static ramify_status write_source(ramify_exporter *e, const char *path) {
     for (uint32_t l = 0; l < e->mlp->layers; l++) {
         uint64_t k = e->layer[l].k, n = e->layer[l].n, members = e->mlp->members;
@@ -142,7 +125,9 @@ ramify_status ramify_export_c(ramify_context *context, ramify_model *model, cons
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_export_c: model, path or name is NULL");
     RAMIFY_TRY(check_name(context, name));
-    RAMIFY_TRY(check_model(context, model));
+    uint64_t bytes = model->resident_bytes + model->limits.node_bytes +
+                     model->limits.modules * model->limits.module_bytes;
+    RAMIFY_TRY(ramify_export_check(context, model, "C", bytes, EXPORT_BYTES_MAX, "C source"));
     ramify_exporter *e = ramify_allocate_zeroed(context, 1, sizeof *e);
     if (!e)
         return RAMIFY_ERROR_MEMORY;

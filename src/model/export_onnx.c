@@ -27,22 +27,6 @@ static uint64_t bytes_of_model(const ramify_model *model) {
     return experts + tree + knots + 2 * model->resident_bytes;
 }
 
-static ramify_status check_model(ramify_context *context, const ramify_model *model) {
-    if (model->shape.type != ramify_module_type_find("mlp"))
-        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: modules of type %s cannot be exported as ONNX, only mlp",
-                           model->source.name, model->shape.type->name);
-    uint64_t bytes = bytes_of_model(model);
-    if (bytes > EXPORT_BYTES_MAX)
-        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: %llu bytes of numbers are too many for an ONNX file, which must be "
-                           "below 2 GiB: at most %llu can be exported; train a smaller model, or "
-                           "open this one with libramify-run",
-                           model->source.name, (unsigned long long)bytes,
-                           (unsigned long long)EXPORT_BYTES_MAX);
-    return RAMIFY_OK;
-}
-
 /* ---- the head ---- */
 
 static void fill_head_center(ramify_onnx *g, const ramify_onnx_tensor *tensor) {
@@ -148,7 +132,8 @@ ramify_status ramify_export_onnx(ramify_context *context, ramify_model *model, c
     if (!model || !path)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_export_onnx: model or path is NULL");
-    RAMIFY_TRY(check_model(context, model));
+    RAMIFY_TRY(ramify_export_check(context, model, "ONNX", bytes_of_model(model), EXPORT_BYTES_MAX,
+                                   "an ONNX file, which must be below 2 GiB"));
     ramify_onnx *g = ramify_allocate_zeroed(context, 1, sizeof *g);
     if (!g)
         return RAMIFY_ERROR_MEMORY;

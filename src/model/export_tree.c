@@ -129,3 +129,19 @@ ramify_status ramify_export_tree_node(ramify_context *context, ramify_model *mod
                           "tensor \"tree.nodes\", node %u: %u children, expected %u", header.id,
                           header.children, children);
 }
+
+ramify_status ramify_export_check(ramify_context *context, const ramify_model *model,
+                                  const char *form, uint64_t bytes, uint64_t most,
+                                  const char *limit) {
+    if (model->shape.type != ramify_module_type_find("mlp"))
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: modules of type %s cannot be exported as %s, only mlp",
+                           model->source.name, model->shape.type->name, form);
+    if (bytes > most)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: %llu bytes of numbers are too many for %s: at most %llu can be "
+                           "exported; train a smaller model, or open this one with libramify-run",
+                           model->source.name, (unsigned long long)bytes, limit,
+                           (unsigned long long)most);
+    return RAMIFY_OK;
+}

@@ -16,6 +16,12 @@ typedef struct ramify_export_tree {
     uint32_t nodes, children, modules;
 } ramify_export_tree;
 
+/* Refuses modules other than mlp and a model of more than `most` bytes in the form that it is written
+ * in. form: "C"; limit: why there is a limit, for the message. */
+ramify_status ramify_export_check(ramify_context *context, const ramify_model *model,
+                                  const char *form, uint64_t bytes, uint64_t most,
+                                  const char *limit);
+
 /* Fills *tree, which must be all zero. Release it after success and after failure. */
 ramify_status ramify_export_tree_walk(ramify_context *context, ramify_model *model,
                                       ramify_traffic *traffic, ramify_export_tree *tree);

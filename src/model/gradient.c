@@ -56,16 +56,20 @@ static void set_output_slope(ramify_predictor *p, const ramify_batch *batch, uin
         p->output_slope[i * p->ldo + output] += 1.0F;
 }
 
-static void gradient_batch(ramify_predictor *p, const ramify_batch *batch, void *argument) {
+static ramify_status gradient_batch(ramify_predictor *p, const ramify_batch *batch,
+                                    void *argument) {
     const uint32_t *output = argument;
     const ramify_model *model = p->model;
     set_output_slope(p, batch, *output);
     model->shape.type->input_gradient(p->kernels, &model->shape, batch->record, batch->count,
                                       batch->features, p->ldf, p->output_slope, p->ldo,
                                       p->group_slope, p->ldf, p->gradient_scratch);
+    RAMIFY_TRY(ramify_predictor_check(p, batch->module, p->group_slope, batch->count,
+                                      model->stem.features, p->ldf));
     for (size_t i = 0; i < batch->count; i++)
         memcpy(p->feature_slope + batch->rows[i] * p->ldf, p->group_slope + i * p->ldf,
                p->ldf * sizeof(float));
+    return RAMIFY_OK;
 }
 
 static ramify_status gradient_piece(ramify_predictor *p, size_t rows, const double *x,

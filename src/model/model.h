@@ -16,6 +16,10 @@
 /* The file format that this code writes, and the only one that it reads. */
 #define RAMIFY_FORMAT 1
 
+/* Size of the numbers of head.center and head.scale: what training takes for a target is below, and a
+ * module's output times it is finite. */
+#define RAMIFY_HEAD_NUMBER_MAX 1e150
+
 struct ramify_model {
     ramify_context *context; /* that opened it; predictors may have others */
     ramify_source source;

@@ -195,12 +195,17 @@ static const void *resident_tensor(const ramify_container *container, const char
 
 static ramify_status check_head(ramify_context *context, const ramify_model *model) {
     for (uint32_t i = 0; i < model->targets; i++) {
-        if (!isfinite(model->head_center[i]))
-            return ramify_damaged(context, &model->source,
-                                  "tensor \"head.center\": number %u is not finite", i);
-        if (!isfinite(model->head_scale[i]))
-            return ramify_damaged(context, &model->source,
-                                  "tensor \"head.scale\": number %u is not finite", i);
+        double center = model->head_center[i], scale = model->head_scale[i];
+        if (!(fabs(center) <= RAMIFY_HEAD_NUMBER_MAX))
+            return ramify_damaged(
+                context, &model->source,
+                "tensor \"head.center\": number %u is %g, expected at most %g in size", i, center,
+                RAMIFY_HEAD_NUMBER_MAX);
+        if (!(scale > 0 && scale <= RAMIFY_HEAD_NUMBER_MAX))
+            return ramify_damaged(
+                context, &model->source,
+                "tensor \"head.scale\": number %u is %g, expected above 0 and at most %g", i, scale,
+                RAMIFY_HEAD_NUMBER_MAX);
     }
     return RAMIFY_OK;
 }

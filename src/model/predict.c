@@ -346,7 +346,8 @@ static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first
                                   ramify_batch_run run, void *argument) {
     ramify_model *model = p->model;
     const ramify_row_group *leaf = &p->leaves[p->visits[first].leaf];
-    ramify_batch batch = {.rows = p->order + leaf->start, .count = leaf->count};
+    ramify_batch batch = {
+        .module = leaf->reference.id, .rows = p->order + leaf->start, .count = leaf->count};
     if (end - first > 1) {
         size_t count = 0;
         for (size_t i = first; i < end; i++) {
@@ -363,9 +364,9 @@ static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first
     bool in_order = leaf->count == rows; /* sorting into one group keeps the order */
     batch.features =
         ramify_predictor_gather(p, p->features, p->ldf, batch.rows, batch.count, in_order);
-    run(p, &batch, argument);
+    ramify_status status = run(p, &batch, argument);
     ramify_store_release(model, &model->experts, slot);
-    return RAMIFY_OK;
+    return status;
 }
 
 void ramify_predictor_encode(ramify_predictor *p, size_t rows, const double *x, size_t x_stride,
@@ -417,13 +418,31 @@ typedef struct target {
     size_t stride;
 } target;
 
-void ramify_predictor_answer(ramify_predictor *p, const void *record, size_t count,
-                             const float *features) {
+ramify_status ramify_predictor_check(const ramify_predictor *p, uint32_t module,
+                                     const float *values, size_t rows, size_t columns,
+                                     size_t stride) {
+    /* A finite number times 0 is 0; infinity and NaN make NaN, and NaN stays in a sum. */
+    float sum = 0;
+    for (size_t row = 0; row < rows; row++)
+        for (size_t j = 0; j < columns; j++)
+            sum += values[row * stride + j] * 0.0F;
+    if (sum == 0.0F)
+        return RAMIFY_OK;
+    return ramify_damaged(p->context, &p->model->source,
+                          "tensor \"experts.0\", module %u: its weights are so large that what it "
+                          "computes is not finite",
+                          module);
+}
+
+ramify_status ramify_predictor_answer(ramify_predictor *p, uint32_t module, const void *record,
+                                      size_t count, const float *features) {
     const ramify_model *model = p->model;
     model->shape.type->run(p->kernels, &model->shape, record, count, features, p->ldf, p->output,
                            p->ldo, p->scratch);
+    RAMIFY_TRY(ramify_predictor_check(p, module, p->output, count, model->outputs, p->ldo));
     if (model->targets == 0)
         p->kernels->softmax(count, model->outputs, p->output, p->ldo, p->output, p->ldo);
+    return RAMIFY_OK;
 }
 
 static void put(const target *to, size_t at, double value) {
@@ -433,14 +452,16 @@ static void put(const target *to, size_t at, double value) {
         to->floats[at] = (float)value;
 }
 
-static void predict_batch(ramify_predictor *p, const ramify_batch *batch, void *argument) {
+static ramify_status predict_batch(ramify_predictor *p, const ramify_batch *batch, void *argument) {
     const target *to = argument;
     const ramify_model *model = p->model;
-    ramify_predictor_answer(p, batch->record, batch->count, batch->features);
+    RAMIFY_TRY(
+        ramify_predictor_answer(p, batch->module, batch->record, batch->count, batch->features));
     for (size_t i = 0; i < batch->count; i++)
         for (uint32_t j = 0; j < model->outputs; j++)
             put(to, batch->rows[i] * to->stride + j,
                 ramify_model_value(model, j, p->output[i * p->ldo + j]));
+    return RAMIFY_OK;
 }
 
 static ramify_status predict_branches(ramify_predictor *p, size_t rows, const double *x,

@@ -73,6 +73,7 @@ struct ramify_predictor {
 
 /* Rows of one module side by side, as ramify_predictor_visit hands them over. */
 typedef struct ramify_batch {
+    uint32_t module; /* its number */
     const void *record;
     const uint32_t *rows; /* count row numbers within the piece */
     size_t count;
@@ -95,12 +96,18 @@ void ramify_predictor_encode(ramify_predictor *predictor, size_t rows, const dou
 const float *ramify_predictor_gather(ramify_predictor *predictor, const float *from, size_t ld,
                                      const uint32_t *rows, size_t count, bool all);
 
-/* predictor->output = what a module makes of features, class probabilities in a classification. */
-void ramify_predictor_answer(ramify_predictor *predictor, const void *record, size_t count,
-                             const float *features);
+/* Fails where one of rows x columns numbers that come of module `module` is not finite. */
+ramify_status ramify_predictor_check(const ramify_predictor *predictor, uint32_t module,
+                                     const float *values, size_t rows, size_t columns,
+                                     size_t stride);
 
-typedef void (*ramify_batch_run)(ramify_predictor *predictor, const ramify_batch *batch,
-                                 void *argument);
+/* predictor->output = what a module makes of features, class probabilities in a classification. Fails
+ * where that is not finite. */
+ramify_status ramify_predictor_answer(ramify_predictor *predictor, uint32_t module,
+                                      const void *record, size_t count, const float *features);
+
+typedef ramify_status (*ramify_batch_run)(ramify_predictor *predictor, const ramify_batch *batch,
+                                          void *argument);
 
 /* Takes a piece of raw rows (at most predictor->rows) through stem and tree, and calls `run` once
  * for every module that its rows lead to. */

@@ -246,6 +246,16 @@ uint32_t ramify_predict_workers(const ramify_context *context, const ramify_mode
     return workers > 0 ? (uint32_t)workers : 1;
 }
 
+ramify_status ramify_table_read_for_model(ramify_context *context, const ramify_model *model,
+                                          const char *path, const ramify_table_options *options,
+                                          ramify_table **table) {
+    ramify_clear(context);
+    if (!model || !path || !table)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_table_read_for_model: model, path or table is NULL");
+    return ramify_table_read_for_schema(context, path, options, model->schema, table);
+}
+
 ramify_status ramify_predict_table(ramify_context *context, ramify_model *model,
                                    const ramify_table *table, double *y) {
     ramify_clear(context);

@@ -26,6 +26,9 @@
 #define RAMIFY_MLP_LAYERS_MAX  16
 #define RAMIFY_MLP_WIDTH_MAX   65536
 #define RAMIFY_MLP_MEMBERS_MAX 64
+/* Size of a stored weight: far above what training makes. A module of such weights can still overflow,
+ * which predicting notices. */
+#define RAMIFY_MLP_WEIGHT_MAX 1e18F
 /* Largest module record, 1 GiB: well inside what the offsets can express. */
 #define RAMIFY_MLP_BYTES_MAX ((size_t)1 << 30)
 

@@ -122,10 +122,13 @@ static double sum_of(const double *values, size_t count, size_t stride) {
     return sum;
 }
 
+/* How far numbers of the file stay within their limits, which rounding to float32 must not pass. */
+#define MARGIN 1.001
+
 /* Numbers of the file that are divided by. */
 static float bounded(double value) {
-    return (float)fmin(fmax(value, 1.001 / RAMIFY_NOTES_NUMBER_MAX),
-                       0.999 * RAMIFY_NOTES_NUMBER_MAX);
+    return (float)fmin(fmax(value, MARGIN / RAMIFY_NOTES_NUMBER_MAX),
+                       RAMIFY_NOTES_NUMBER_MAX / MARGIN);
 }
 
 static void find_reaches(annotating *a) {

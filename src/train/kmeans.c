@@ -11,6 +11,8 @@
 /* Rows that place the prototypes; more do not move a mean of thousands. All rows are then assigned.
  */
 #define SAMPLE_ROWS 32768
+/* Where the middle of half an interval lies: a box's two prototypes halve it. */
+#define HALF_MIDDLE 0.25f
 
 static uint32_t nearest(const float *distance, uint32_t count) {
     uint32_t best = 0;
@@ -147,8 +149,8 @@ static uint32_t split_dyadic(const clusters *c, float *prototypes) {
     }
     if (!(length > 0))
         return 1;
-    prototypes[longest] = low + 0.25f * (high - low);
-    prototypes[c->stride + longest] = high - 0.25f * (high - low);
+    prototypes[longest] = low + HALF_MIDDLE * (high - low);
+    prototypes[c->stride + longest] = high - HALF_MIDDLE * (high - low);
     return 2;
 }
 

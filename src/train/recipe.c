@@ -44,9 +44,23 @@
 #define LEAST_TAUGHT_ROWS 1500
 #define TRUST             0.5
 #define SPREAD            0.5
-/* Passes in rows seen, in those of the root on the table alone. */
-#define DISTILLED_ROOT_VISITS  1.5
+/* As RAMIFY_DISTILLED_ROOT_VISITS, for a level of the tree. */
 #define DISTILLED_LEVEL_VISITS 1.3
+/* Slope of a PReLU at the start (He and others 2015). */
+#define PRELU_SLOPE 0.25f
+/* Optimiser: AdamW with a linear rise and a cosine fall (study). */
+#define RATE      0.006
+#define WARM_UP   0.1
+#define DECAY     0.1
+#define SMOOTHING 0.05 /* of labels */
+/* Children: the part of the root's rate that their first level has, its share from level to level, the average of
+ * weights kept per step, and what a row borrowed from a sibling counts beside an own one (study). */
+#define CHILD_RATE_PART 3
+#define RATE_SHARE      0.5
+#define AVERAGE         0.99
+#define BORROW_WEIGHT   0.3
+/* Leaves of the default depth: three levels of arity 4. */
+#define USUAL_LEAVES 64
 /* A fully grown tree of nodes that halve their rows does not get deeper than this. */
 #define DEPTH_MAX 12
 
@@ -148,7 +162,7 @@ ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
     ramify_distilled_plans plans = {.root = recipe->root, .grow = recipe->grow};
     double own = (double)enlarged->observed.count, all = (double)enlarged->train.count;
     double visits = recipe->root.epochs * own;
-    plans.root.epochs = epochs_of_visits(DISTILLED_ROOT_VISITS * visits, enlarged);
+    plans.root.epochs = epochs_of_visits(RAMIFY_DISTILLED_ROOT_VISITS * visits, enlarged);
     plans.root.smoothing = 0; /* the teachers' answers are smooth */
     ramify_grow_plan *grow = &plans.grow;
     double child =
@@ -170,7 +184,7 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     bool classes = problem->label != NULL;
     uint32_t batch = options->batch ? options->batch : 64;
     size_t rows = problem->train.count;
-    recipe->slope = options->activation == RAMIFY_ACTIVATION_PRELU ? 0.25f : 0.0f;
+    recipe->slope = options->activation == RAMIFY_ACTIVATION_PRELU ? PRELU_SLOPE : 0.0f;
     recipe->resident_bytes = options->resident_bytes;
     recipe->gradient_routing = options->gradient_routing;
     /* The directions take a matrix that must be held too: not at the cost of the experts. */
@@ -185,11 +199,11 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
         .epochs = options->epochs ? options->epochs
                                   : epochs_for(rows, batch, ROOT_EPOCHS, LEAST_STEPS, MOST_STEPS),
         .batch = batch,
-        .rate = options->rate > 0 ? options->rate : 0.006,
-        .warm_up = 0.1,
+        .rate = options->rate > 0 ? options->rate : RATE,
+        .warm_up = WARM_UP,
         .cosine = true,
-        .decay = options->decay >= 0 ? options->decay : 0.1,
-        .smoothing = classes ? 0.05 : 0.0,
+        .decay = options->decay >= 0 ? options->decay : DECAY,
+        .smoothing = classes ? SMOOTHING : 0.0,
         .checks = 15,
         /* Few rows cannot tell an annealed fit from an earlier snapshot of it. Classifiers get
          * overconfident towards the end, and gain by it (study). */
@@ -207,8 +221,8 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
         .level_threshold = LEVEL_THRESHOLD,
         .split_threshold = SPLIT_THRESHOLD,
         .borrow = options->borrow == RAMIFY_CHOICE_OFF ? 0.0 : 1.0,
-        .borrow_weight = 0.3,
-        .rate_share = 0.5,
+        .borrow_weight = BORROW_WEIGHT,
+        .rate_share = RATE_SHARE,
     };
     if (strcmp(options->tree, "dyadic") == 0)
         grow->partition = RAMIFY_PARTITION_DYADIC;
@@ -216,17 +230,17 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
         grow->partition = RAMIFY_PARTITION_RANDOM;
     /* As deep as the default arity's three levels would reach, or as the leaves asked for need. */
     uint32_t arity = grow->partition == RAMIFY_PARTITION_DYADIC ? 2 : options->arity;
-    uint32_t leaves = options->leaves ? options->leaves : 64;
+    uint32_t leaves = options->leaves ? options->leaves : USUAL_LEAVES;
     uint32_t depth = 0;
     for (double reach = 1; reach < leaves && depth < DEPTH_MAX; reach *= arity)
         depth++;
     grow->depth = depth;
     grow->expert = recipe->root;
-    grow->expert.rate = recipe->root.rate / 3;
+    grow->expert.rate = recipe->root.rate / CHILD_RATE_PART;
     grow->expert.warm_up = 0;
     grow->expert.cosine = false;
     grow->expert.keep_last = false;
-    grow->expert.average = options->averaging == RAMIFY_CHOICE_OFF ? 0.0 : 0.99;
+    grow->expert.average = options->averaging == RAMIFY_CHOICE_OFF ? 0.0 : AVERAGE;
     grow->expert.checks = 10;
     recipe->usual_child_epochs =
         epochs_for(rows / arity, batch, CHILD_EPOCHS, CHILD_LEAST_STEPS, MOST_STEPS / 2.0);

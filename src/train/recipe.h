@@ -62,6 +62,9 @@ typedef struct ramify_recipe {
 bool ramify_hidden_parse(const char *text, uint32_t *widths /* RAMIFY_MLP_LAYERS_MAX - 1 */,
                          uint32_t *count);
 
+/* Rows that a root with teachers sees, in those of a root on the table alone (study). */
+#define RAMIFY_DISTILLED_ROOT_VISITS 1.5
+
 /* Plans for an enlarged problem. */
 typedef struct ramify_distilled_plans {
     ramify_expert_plan root;

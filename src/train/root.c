@@ -52,10 +52,11 @@ const char *ramify_design_stem(const ramify_design *design) {
     return stem->frequencies ? "plain and periodic" : "plain";
 }
 
-ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe *recipe,
-                              const ramify_design *design, const ramify_mlp_shape *shape,
-                              const ramify_expert_plan *plan, ramify_root **root) {
+ramify_status ramify_root_create(const ramify_problem *problem, const ramify_recipe *recipe,
+                                 const ramify_design *design, const ramify_mlp_shape *shape,
+                                 const ramify_expert_plan *plan, ramify_root **root) {
     ramify_context *context = problem->context;
+    *root = NULL;
     ramify_root *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (!made)
         return RAMIFY_ERROR_MEMORY;
@@ -69,18 +70,29 @@ ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe
         made->record = ramify_allocate(context, ramify_mlp_record_bytes(&made->shape), 1);
         status = made->record ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     }
-    if (status == RAMIFY_OK) {
-        ramify_mlp_initialise(&made->shape, recipe->slope, plan->seed, 0, made->record);
-        made->score.loss = -1;
-        status = ramify_expert_fit(problem, &made->shape, plan, made->encoder, NULL, problem->train,
-                                   NULL, problem->select, false, made->record, &made->score);
-        made->usable = made->score.loss >= 0;
-        made->criterion = ramify_fit_criterion(problem, made->score);
-        made->row_visits = (double)plan->epochs * (double)problem->train.count;
-    }
-    if (status != RAMIFY_OK && !(status == RAMIFY_STOPPED && made->usable))
+    if (status != RAMIFY_OK) {
         ramify_root_destroy(context, &made);
+        return status;
+    }
+    ramify_mlp_initialise(&made->shape, recipe->slope, plan->seed, 0, made->record);
     *root = made;
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe *recipe,
+                              const ramify_design *design, const ramify_mlp_shape *shape,
+                              const ramify_expert_plan *plan, ramify_root **root) {
+    RAMIFY_TRY(ramify_root_create(problem, recipe, design, shape, plan, root));
+    ramify_root *made = *root;
+    made->score.loss = -1;
+    ramify_status status =
+        ramify_expert_fit(problem, &made->shape, plan, made->encoder, NULL, problem->train, NULL,
+                          problem->select, false, made->record, &made->score);
+    made->usable = made->score.loss >= 0;
+    made->criterion = ramify_fit_criterion(problem, made->score);
+    made->row_visits = (double)plan->epochs * (double)problem->train.count;
+    if (status != RAMIFY_OK && !(status == RAMIFY_STOPPED && made->usable))
+        ramify_root_destroy(problem->context, root);
     return status;
 }
 

@@ -20,8 +20,14 @@ typedef struct ramify_root {
 /* What the log calls the stem of a design: "bins and periodic", "plain", ... */
 const char *ramify_design_stem(const ramify_design *design);
 
-/* Trains one design with a shape and plan. shape->width[0] is set to what the encoder makes. A fit
- * that is stopped and has a snapshot sets *root too. Free with ramify_root_destroy. */
+/* A design with a shape, as plan's seed initialises it; shape->width[0] is set to what the encoder
+ * makes. Free with ramify_root_destroy. */
+ramify_status ramify_root_create(const ramify_problem *problem, const ramify_recipe *recipe,
+                                 const ramify_design *design, const ramify_mlp_shape *shape,
+                                 const ramify_expert_plan *plan, ramify_root **root);
+
+/* Trains one design with a shape and plan. A fit that is stopped and has a snapshot sets *root too.
+ * Free with ramify_root_destroy. */
 ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe *recipe,
                               const ramify_design *design, const ramify_mlp_shape *shape,
                               const ramify_expert_plan *plan, ramify_root **root);

@@ -221,9 +221,15 @@ ramify_status ramify_score_find_rows(ramify_context *context, const ramify_match
         bool there = true;
         for (uint32_t t = 0; t < match->schema->target_count; t++)
             there = there && !isnan(ramify_match_target(match, t, r));
-        if (there)
-            rows[kept++] = (uint32_t)r;
+        if (!there)
+            continue;
+        RAMIFY_TRY(ramify_match_check_targets(context, match, r));
+        rows[kept++] = (uint32_t)r;
     }
+    if (table->rows == 0)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: there are no rows, only a header: nothing to compare with",
+                           table->source);
     if (kept == 0)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "%s: no row has a target to compare with: fill in the target column",

@@ -56,6 +56,10 @@ static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe
 /* Share of what is then left that the teachers may take to make rows: with more, the root that is to
  * learn from them has no time to. */
 #define ANSWERS_SHARE 0.3
+/* Estimates of what teachers and a root take without a limit that must fit into what is left, for the
+ * root to gain by them. The estimate is of rows in the processor's cache, about half of what it takes in
+ * the end; with less, all the time is better spent on the table's rows (measured on kin40k). */
+#define LEAST_TIME 2.0
 /* A finalist's criterion over a trial's from which on it was not trained but cut short: more than the
  * noise between two ends of training, less than what a quarter of the epochs costs. */
 #define CUT_SHORT 1.2
@@ -212,12 +216,34 @@ static ramify_status try_designs(search *s, double seconds) {
     return fit_designs(s, stems, s->count, "trying shapes", seconds / 2);
 }
 
+/* Whether a time limit leaves the teachers enough for a root to gain by them. */
+static ramify_status have_time(const search *s, const ramify_root_request *best, double deadline,
+                               bool *enough) {
+    *enough = true;
+    if (deadline <= 0 || s->recipe->distillation == RAMIFY_CHOICE_ON)
+        return RAMIFY_OK;
+    double left = deadline - ramify_seconds(), needed = 0;
+    if (left > 0)
+        RAMIFY_TRY(
+            ramify_teachers_estimate(s->problem, s->recipe, best, left / LEAST_TIME, &needed));
+    *enough = left > LEAST_TIME * needed;
+    ramify_log(s->problem->context, RAMIFY_LOG_INFO,
+               *enough ? "time for teachers: %.2g s at least, %.2g s are left"
+                       : "no time for teachers: %.2g s at least, %.2g s are left",
+               LEAST_TIME * needed, left);
+    return RAMIFY_OK;
+}
+
 /* Trains the teachers with the stem of the best trial and has them answer. */
 static ramify_status ask_teachers(search *s, double seconds, double deadline) {
     ramify_context *context = s->problem->context;
-    uint32_t best = best_design(s, s->count, NULL);
-    const ramify_encoder_options *stem =
-        &design_at(s, best == UINT32_MAX ? 0 : best)->design.encoder;
+    uint32_t index = best_design(s, s->count, NULL);
+    const ramify_root_request *best = design_at(s, index == UINT32_MAX ? 0 : index);
+    const ramify_encoder_options *stem = &best->design.encoder;
+    bool enough;
+    RAMIFY_TRY(have_time(s, best, deadline, &enough));
+    if (!enough)
+        return RAMIFY_OK;
     ramify_teachers *teachers = NULL;
     RAMIFY_TRY(ramify_teachers_fit(s->problem, s->recipe, stem, seconds, &teachers));
     ramify_status status = RAMIFY_OK;

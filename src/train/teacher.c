@@ -16,6 +16,9 @@
 #define NEIGHBOURS 256
 /* Rows that one task makes and answers. */
 #define BLOCK_ROWS 256
+/* Rows whose making, answering and learning is timed, and how often. */
+#define TIMED_ROWS  256
+#define TIMED_TRIES 3
 /* Columns of at most so many different values take no value between. */
 #define DISCRETE_VALUES 48
 
@@ -121,17 +124,10 @@ static ramify_status score_teachers(const ramify_problem *problem, ramify_teache
     return status;
 }
 
-ramify_status ramify_teachers_fit(const ramify_problem *problem, const ramify_recipe *recipe,
-                                  const ramify_encoder_options *encoder, double seconds,
-                                  ramify_teachers **teachers) {
-    ramify_context *context = problem->context;
-    *teachers = NULL;
-    ramify_teachers *made = ramify_allocate_zeroed(context, 1, sizeof *made);
-    if (!made)
-        return RAMIFY_ERROR_MEMORY;
-    ramify_root_request request[RAMIFY_TEACHERS_MAX];
-    made->count = recipe->teacher_count;
-    for (uint32_t t = 0; t < made->count; t++) {
+static void plan_teachers(const ramify_problem *problem, const ramify_recipe *recipe,
+                          const ramify_encoder_options *encoder,
+                          ramify_root_request *request /* recipe->teacher_count */) {
+    for (uint32_t t = 0; t < recipe->teacher_count; t++) {
         const ramify_teacher_shape *shape = &recipe->teacher[t];
         ramify_root_request *r = &request[t];
         *r = (ramify_root_request){
@@ -147,6 +143,19 @@ ramify_status ramify_teachers_fit(const ramify_problem *problem, const ramify_re
             r->shape.width[l] = shape->width;
         r->shape.width[r->shape.layers] = problem->outputs;
     }
+}
+
+ramify_status ramify_teachers_fit(const ramify_problem *problem, const ramify_recipe *recipe,
+                                  const ramify_encoder_options *encoder, double seconds,
+                                  ramify_teachers **teachers) {
+    ramify_context *context = problem->context;
+    *teachers = NULL;
+    ramify_teachers *made = ramify_allocate_zeroed(context, 1, sizeof *made);
+    if (!made)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_root_request request[RAMIFY_TEACHERS_MAX];
+    made->count = recipe->teacher_count;
+    plan_teachers(problem, recipe, encoder, request);
     ramify_status status = ramify_root_fit_all(context, recipe, request, made->count,
                                                "training the teachers", seconds);
     uint32_t usable = 0;
@@ -321,16 +330,124 @@ static ramify_status estimate(enlargement *e, double *seconds) {
     return RAMIFY_OK;
 }
 
+static size_t made_rows(const ramify_recipe *recipe, size_t train) {
+    return (size_t)fmin(recipe->made_rows_share * (double)train, recipe->most_made_rows);
+}
+
+/* Seconds per row, on one thread. */
+typedef struct row_seconds {
+    double making, answering; /* a made-up row, by all teachers */
+    double teaching;          /* a row of a training step, of all teachers together */
+    double learning;          /* the same of the root */
+} row_seconds;
+
+/* The least of a few tries, for another program may come in between. */
+static ramify_status time_rows(const enlargement *e, row_seconds *seconds) {
+    const ramify_problem *problem = e->problem;
+    size_t stride = problem->plain_stride;
+    float *plain = ramify_allocate(problem->context, TIMED_ROWS * stride, sizeof *plain);
+    float *answer =
+        ramify_allocate(problem->context, (size_t)TIMED_ROWS * problem->outputs, sizeof *answer);
+    ramify_status status = plain && answer ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    seconds->making = seconds->answering = INFINITY;
+    for (int i = 0; status == RAMIFY_OK && i < TIMED_TRIES; i++) {
+        double started = ramify_seconds();
+        for (size_t row = 0; row < TIMED_ROWS; row++)
+            make_row(e, row, plain + row * stride);
+        double made = ramify_seconds();
+        status = answer_rows(problem, e->teachers, plain, TIMED_ROWS, answer);
+        seconds->making = fmin(seconds->making, (made - started) / TIMED_ROWS);
+        seconds->answering = fmin(seconds->answering, (ramify_seconds() - made) / TIMED_ROWS);
+    }
+    ramify_release(problem->context, plain);
+    ramify_release(problem->context, answer);
+    return status;
+}
+
+/* Adds the seconds per row of a few steps with a root, whose weights do not matter. */
+static ramify_status time_steps(const ramify_problem *problem, ramify_root *root, double *seconds) {
+    ramify_expert_plan plan = root->plan;
+    ramify_rows rows = problem->train;
+    rows.count = rows.count < TIMED_ROWS ? rows.count : TIMED_ROWS;
+    plan.epochs = 1;
+    plan.deadline = 0;
+    double least = INFINITY;
+    for (int i = 0; i < TIMED_TRIES; i++) {
+        double started = ramify_seconds();
+        RAMIFY_TRY(ramify_expert_fit(problem, &root->shape, &plan, root->encoder, NULL, rows, NULL,
+                                     (ramify_rows){0}, false, root->record, NULL));
+        least = fmin(least, (ramify_seconds() - started) / (double)rows.count);
+    }
+    *seconds += least;
+    return RAMIFY_OK;
+}
+
+/* Seconds of all of it. */
+static double add_up(const enlargement *e, const row_seconds *row) {
+    const ramify_recipe *recipe = e->recipe;
+    double own = (double)e->problem->train.count, threads = ramify_threads(e->problem->context);
+    double all = own + (double)made_rows(recipe, e->problem->train.count);
+    double taught = row->teaching * recipe->teaching.epochs * own;
+    double learned = row->learning * recipe->root.epochs * RAMIFY_DISTILLED_ROOT_VISITS * own;
+    return taught / fmin(threads, recipe->teacher_count) +
+           (row->making + row->answering) * all / threads + learned;
+}
+
+/* Times one thing after another with untrained teachers, which it makes and sets, until it is too
+ * much. */
+static ramify_status time_all(const ramify_root_request *root, enlargement *e,
+                              ramify_teachers *untrained, double most, row_seconds *row) {
+    const ramify_problem *problem = e->problem;
+    ramify_root_request request[RAMIFY_TEACHERS_MAX];
+    plan_teachers(problem, e->recipe, &root->design.encoder, request);
+    for (uint32_t t = 0; t < e->recipe->teacher_count; t++) {
+        const ramify_root_request *r = &request[t];
+        RAMIFY_TRY(ramify_root_create(problem, e->recipe, &r->design, &r->shape, &r->plan,
+                                      &untrained->root[t]));
+        untrained->count++;
+        RAMIFY_TRY(time_steps(problem, untrained->root[t], &row->teaching));
+        if (add_up(e, row) > most)
+            return RAMIFY_OK;
+    }
+    ramify_root *learner;
+    RAMIFY_TRY(
+        ramify_root_create(problem, e->recipe, &root->design, &root->shape, &root->plan, &learner));
+    ramify_status status = time_steps(problem, learner, &row->learning);
+    ramify_root_destroy(problem->context, &learner);
+    RAMIFY_TRY(status);
+    return add_up(e, row) > most ? RAMIFY_OK : time_rows(e, row);
+}
+
+ramify_status ramify_teachers_estimate(const ramify_problem *problem, const ramify_recipe *recipe,
+                                       const ramify_root_request *root, double most,
+                                       double *seconds) {
+    ramify_context *context = problem->context;
+    ramify_teachers *untrained = ramify_allocate_zeroed(context, 1, sizeof *untrained);
+    enlargement e = {
+        .problem = problem,
+        .teachers = untrained,
+        .recipe = recipe,
+        .discrete = ramify_allocate_zeroed(context, problem->stem.columns, sizeof *e.discrete),
+    };
+    row_seconds row = {0};
+    ramify_status status = RAMIFY_ERROR_MEMORY;
+    if (untrained && e.discrete)
+        status = time_all(root, &e, untrained, most, &row);
+    *seconds = add_up(&e, &row);
+    ramify_release(context, e.discrete);
+    if (untrained)
+        ramify_teachers_destroy(context, &untrained);
+    return status;
+}
+
 ramify_status ramify_teachers_enlarge(const ramify_problem *problem,
                                       const ramify_teachers *teachers, const ramify_recipe *recipe,
                                       double seconds, ramify_problem **enlarged) {
     ramify_context *context = problem->context;
     size_t columns = problem->stem.columns, train = problem->train.count;
-    double wanted = recipe->made_rows_share * (double)train;
-    wanted = wanted < recipe->most_made_rows ? wanted : recipe->most_made_rows;
     *enlarged = NULL;
     ramify_problem *made;
-    RAMIFY_TRY(ramify_problem_widen(problem, (size_t)wanted, &made));
+    RAMIFY_TRY(ramify_problem_widen(problem, made_rows(recipe, train), &made));
     enlargement e = {
         .problem = problem,
         .teachers = teachers,

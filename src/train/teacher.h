@@ -21,6 +21,14 @@ ramify_status ramify_teachers_fit(const ramify_problem *problem, const ramify_re
                                   ramify_teachers **teachers);
 void ramify_teachers_destroy(ramify_context *context, ramify_teachers **teachers);
 
+/* Seconds that all of it takes without a time limit: training the teachers with the root's stem, making
+ * and answering rows, and training the root on them. Measured on a few rows and steps with untrained
+ * teachers, so that those that there is no time to learn from need not be trained. Measuring ends as
+ * soon as they are more than `most`; *seconds is then a part of them. */
+ramify_status ramify_teachers_estimate(const ramify_problem *problem, const ramify_recipe *recipe,
+                                       const ramify_root_request *root, double most,
+                                       double *seconds);
+
 /* The problem with made-up rows. Each lies between a training row a and a near one b, a share u of
  * the way (columns of few values, categories and gaps take either's value; after MUNGE in Bucila,
  * Caruana, Niculescu-Mizil 2006). Its target is

@@ -20,6 +20,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of a time limit, what the search for a root may take; the tree has the rest. */
+#define ROOT_SHARE 0.7
+
 /* Everything one training holds; cleared by session_clear. */
 typedef struct session {
     ramify_context *context;
@@ -41,6 +44,7 @@ typedef struct session {
     uint32_t routes;
     ramify_grown *grown;
     uint64_t skipped;
+    bool constant; /* the targets of the training rows do not differ */
     bool stopped;
 } session;
 
@@ -117,6 +121,7 @@ static ramify_status usable_rows(session *s, const uint32_t *given, size_t given
             s->skipped++;
             continue;
         }
+        RAMIFY_TRY(ramify_match_check_targets(s->context, s->match, row));
         if (weight)
             RAMIFY_TRY(check_weight(s, weight, row));
         labels[*count] = ramify_match_target(s->match, 0, row);
@@ -153,6 +158,51 @@ static bool is_paraformer(const session *s) {
     return strcmp(s->options->kind, "paraformer") == 0;
 }
 
+/* One line about columns that tell nothing. */
+static void warn_of_constants(const session *s) {
+    const ramify_schema *schema = s->schema;
+    uint32_t count = 0, first = 0;
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        const ramify_schema_column *column = &schema->columns[c];
+        bool same = column->categorical ? column->category_count == 1 : column->low >= column->high;
+        if (!same || column->missing)
+            continue;
+        first = count++ == 0 ? c : first;
+    }
+    char name[RAMIFY_EXCERPT_BYTES];
+    if (count > 0)
+        ramify_log(
+            s->context, RAMIFY_LOG_WARNING,
+            "%s: %u of %u columns hold the same value in all rows and tell nothing (the first "
+            "is \"%s\")",
+            s->table->source, count, schema->column_count,
+            ramify_text_excerpt(schema->columns[first].name, strlen(schema->columns[first].name),
+                                name));
+}
+
+/* True where every target is the same in all training rows: one number is the whole model. */
+static bool targets_are_constant(const ramify_problem *problem) {
+    for (size_t i = 0; i < problem->train.count; i++)
+        for (uint32_t t = 0; t < problem->targets; t++)
+            if (problem->target[(size_t)problem->train.row[i] * problem->targets + t] != 0)
+                return false;
+    return problem->targets > 0;
+}
+
+/* The smallest recipe: one network, one pass, nothing compared. */
+static void plan_constant(session *s) {
+    ramify_recipe *recipe = &s->recipe;
+    recipe->tree = false;
+    recipe->distillation = RAMIFY_CHOICE_OFF;
+    recipe->stem[0] = recipe->stem[recipe->stem_count - 1];
+    recipe->stem_count = recipe->shape_count = 1;
+    recipe->root.epochs = 1;
+    recipe->one_fold = true;
+    ramify_log(s->context, RAMIFY_LOG_WARNING,
+               "%s: the target is the same in all training rows: so is every prediction",
+               s->table->source);
+}
+
 static ramify_status prepare(session *s, const uint32_t *given, size_t given_count) {
     const ramify_train_options *options = s->options;
     ramify_schema_request request = {
@@ -176,6 +226,11 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     RAMIFY_TRY(ramify_problem_create(s->context, s->match, train, select, report, weight, alike,
                                      &s->problem));
     ramify_recipe_make(s->problem, options, &s->recipe);
+    if (s->table->image[0] == 0) /* pixels in corners often do not vary */
+        warn_of_constants(s);
+    s->constant = !is_paraformer(s) && targets_are_constant(s->problem);
+    if (s->constant)
+        plan_constant(s);
     ramify_log(s->context, RAMIFY_LOG_INFO, "%zu rows train, %zu choose, %zu report", train.count,
                select.count, report.count);
     return RAMIFY_OK;
@@ -268,9 +323,11 @@ static ramify_status learn(session *s) {
     }
     if (s->deadline > 0)
         root_deadline =
-            s->recipe.tree ? s->started + 0.7 * (s->deadline - s->started) : s->deadline;
+            s->recipe.tree ? s->started + ROOT_SHARE * (s->deadline - s->started) : s->deadline;
     ramify_status status = ramify_search_root(s->problem, &s->recipe, ramify_seconds(),
                                               root_deadline, &s->root, &s->enlarged);
+    if (s->root && s->constant)
+        ramify_mlp_scale_outputs(&s->root->shape, 0, s->root->record);
     if (status == RAMIFY_OK && s->recipe.tree)
         status = grow_tree(s);
     if (status == RAMIFY_STOPPED && s->root) {

@@ -10,7 +10,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import Made
+from conftest import QUICK, Made
 from test_install import category
 
 KEYS = {
@@ -169,7 +169,7 @@ def test_theory_of_images(tool, tmp_path):
         "\n".join([",".join([*names, "y"]), *rows]) + "\n"
     )
     words = ["train", "wide.csv", "--target", "y", "-o", "m", "--hidden", "4"]
-    done = tool(*words, "--epochs", "1", "--resident", "0")
+    done = tool(*words, "--epochs", "1", "--resident", "none")
     assert done.status == 0, done.err
     theory = json.loads(tool("info", "m", "--theory", "--json").out)["theory"]
     assert theory["leaves"] is None
@@ -267,3 +267,15 @@ def test_export_refuses_bad_names_and_places(tool, made: Made):
     done = tool("export", made.wave, "--c", "nowhere/m.c")
     assert done.status == 1 and done.err.count("\n") == 1
     assert "nowhere/m.c" in done.err
+
+
+def test_names_do_not_command_the_terminal(tool, tmp_path):
+    """Column names of a file are shown without control characters, also two-byte ones."""
+    rows = "".join(f"{i},{i % 7},{i + i % 7}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text(f"a\x1b[2J,b\x9bm,t\x07\n{rows}", encoding="utf-8")
+    words = ["train", "t.csv", "--target", "t\x07", "-o", "m", *QUICK]
+    assert tool(*words).status == 0
+    done = tool("info", "m", "--importance", "t.csv")
+    assert done.status == 0
+    assert "columns     a?[2J, b?m\n" in done.out and "predicts    t?\n" in done.out
+    assert not any(ord(c) < 32 and c != "\n" or 127 <= ord(c) < 160 for c in done.out)

@@ -121,9 +121,6 @@ def test_several_experts_blend(tool, made: Made):
         for k in ("1", "4")
     ]
     assert rmse[0] != rmse[1] < 1.2 * rmse[0]
-    done = tool("predict", made.wave, made.test, "--top-k", "17")
-    assert done.status == 2
-    assert "17 experts per row (top_k), 16 are the most" in done.err
 
 
 def test_intervals(tool, made: Made):
@@ -477,3 +474,71 @@ def test_no_targets_to_compare_with(tool, made: Made, tmp_path):
     done = tool("evaluate", model, "none.csv")
     assert done.status == 1
     assert "no row has a target" in done.err
+
+
+def test_a_header_without_rows(tool, made: Made, tmp_path):
+    """No rows are as good an input as any for predicting; there is nothing to score in them."""
+    (tmp_path / "none.csv").write_text("x,y,colour\n")
+    (tmp_path / "scored.csv").write_text("x,y,colour,target\n")
+    for words in ([], ["--resident", "64KiB"], ["--novelty", "--interval", "0.9"]):
+        done = tool("predict", made.wave, "none.csv", *words)
+        more = ",target_low,target_high,novelty" if "--novelty" in words else ""
+        assert (done.status, done.out, done.err) == (0, f"target{more}\n", "")
+    done = tool("predict", made.side, "none.csv", "--proba")
+    assert (done.status, done.out) == (0, "target,p_high,p_low\n")
+    (tmp_path / "less.csv").write_text("x,y\n")
+    done = tool("predict", made.wave, "less.csv")
+    assert done.status == 1 and "colour" in done.err
+    done = tool("evaluate", made.wave, "scored.csv")
+    assert (done.status, done.err) == (
+        1,
+        "ramify: scored.csv: there are no rows, only a header: nothing to compare with\n",
+    )
+
+
+def test_a_word_among_numbers(tool, made: Made, tmp_path):
+    """What helps in training, --categorical, does not where the model takes numbers."""
+    rows = "".join(f"{i / 9},{i / 7},red\n" for i in range(20))
+    (tmp_path / "word.csv").write_text(f"x,y,colour\n{rows}1,high,red\n")
+    done = tool("predict", made.wave, "word.csv")
+    assert (done.status, done.err) == (
+        1,
+        'ramify: word.csv:22: column "y": "high" is not a number, and the model takes '
+        "numbers here (leave the cell empty if the value is missing)\n",
+    )
+
+
+def test_standard_input_is_not_overwritten(made: Made, tmp_path):
+    path = tmp_path / "both.csv"
+    path.write_bytes(made.test.read_bytes())
+    with path.open() as source:
+        done = subprocess.run(
+            [str(BUILD / "ramify"), "predict", str(made.wave), "-", "-o", str(path)],
+            stdin=source,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"ramify: {path}: is also read, as standard input: write to another file\n"
+    )
+    assert path.read_bytes() == made.test.read_bytes()
+
+
+@pytest.mark.parametrize("words", [["evaluate", "--json"], ["info", "--json"]])
+def test_full_standard_output(made: Made, words):
+    verb, *options = words
+    data = [str(made.test)] if verb == "evaluate" else []
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [str(BUILD / "ramify"), verb, str(made.wave), *data, *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "ramify: standard output: cannot be written (No space left on device)\n",
+    )

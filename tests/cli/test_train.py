@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -200,6 +201,23 @@ def test_time_limit_is_a_success(tool, wave):
     assert tool("info", "m", "--check").status == 0
 
 
+def test_a_short_time_limit_does_without_teachers(tool, tmp_path):
+    """They and a root that learns from them take many seconds: a fit has 15,000 steps at least."""
+    write_wave(tmp_path / "wave.csv", 2000, 1)
+    words = ["train", "wave.csv", "--target", "target", "-o", "m", "--verbose"]
+    done = tool(*words, "--time-limit", "1s")
+    assert done.status == 0
+    assert "ramify: no time for teachers: " in done.err
+    assert "training the teachers" not in done.err
+
+
+def stopped_with(name: str, written: str) -> str:
+    return (
+        rf"ramify: stopped by {name}; the best model so far "
+        rf"\(rmse [0-9.e-]+ on report rows\) is written to {written}"
+    )
+
+
 SIGNALS = [(signal.SIGINT, "SIGINT", 130), (signal.SIGTERM, "SIGTERM", 143)]
 
 
@@ -222,11 +240,13 @@ def test_signal_while_the_root_is_trained(wave, tmp_path, number, name, status):
     out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (status, "")
     written = (tmp_path / "m").exists()
-    assert err.splitlines()[-1] == f"ramify: stopped by {name}" + (
-        "; the best model so far is written to m"
-        if written
-        else " before there was a model; nothing is written"
-    )
+    last = err.splitlines()[-1]
+    if written:
+        assert re.fullmatch(stopped_with(name, "m"), last)
+    else:
+        assert last == (
+            f"ramify: stopped by {name} before there was a model; nothing is written"
+        )
     if written:
         assert run_tool("info", "m", "--check", cwd=tmp_path).status == 0
     assert {p.name for p in tmp_path.iterdir()} <= {"m", "wave.csv", "more.csv"}
@@ -239,7 +259,8 @@ def test_signal_keeps_the_best_model(wave, tmp_path, number, name, status):
     good = number == signal.SIGTERM
     if good:
         (tmp_path / "m").write_text("a good model")
-    written = "m.stopped" if good else "m"
+        (tmp_path / "m.stopped").write_text("stopped late")
+    written = "m.stopped2" if good else "m"
     for patience in (0.25, 1, 4, 16, 64):
         running = subprocess.Popen(
             [
@@ -259,18 +280,17 @@ def test_signal_keeps_the_best_model(wave, tmp_path, number, name, status):
         if (tmp_path / written).exists():
             break
     assert (running.returncode, out) == (status, "")
-    assert (
-        err
-        == f"ramify: stopped by {name}; the best model so far is written to {written}\n"
-    )
+    assert re.fullmatch(stopped_with(name, written) + "\n", err)
     assert run_tool("info", written, "--check", cwd=tmp_path).status == 0
+    earlier = {"m.stopped"} if good else set()
     assert {p.name for p in tmp_path.iterdir()} == {
         "m",
         written,
         "wave.csv",
         "more.csv",
-    }
+    } | earlier
     assert not good or (tmp_path / "m").read_text() == "a good model"
+    assert not good or (tmp_path / "m.stopped").read_text() == "stopped late"
 
 
 @pytest.mark.parametrize("option", ["--weight", "--group", "--time"])
@@ -426,3 +446,22 @@ def test_distillation(tool, tmp_path, distillation, rows, taught):
     ]
     if distillation != "auto":
         assert distilled == (distillation == "on")
+
+
+def test_what_does_not_vary(tool, tmp_path):
+    """A target without spread has no r2, and is learned in no time; a column without one is named."""
+    rows = "".join(f"{i % 13},7,{i % 5},4\n" for i in range(200))
+    (tmp_path / "t.csv").write_text(f"a,b,c,y\n{rows}")
+    done = tool("train", "t.csv", "--target", "y", "-o", "m", "--epochs", "1000000000")
+    assert done.status == 0
+    assert done.err.splitlines() == [
+        "ramify: warning: t.csv: 1 of 3 columns hold the same value in all rows and tell "
+        'nothing (the first is "b")',
+        "ramify: warning: t.csv: the target is the same in all training rows: so is every "
+        "prediction",
+    ]
+    assert "report rows rmse 0, mae 0\n" in done.out
+    assert "model       1 expert at 1 leaf, " in done.out
+    assert set(tool("predict", "m", "t.csv").out.split()) == {"y", "4"}
+    done = tool("evaluate", "m", "t.csv")
+    assert done.out.startswith("rmse 0, mae 0\n200 rows, ")

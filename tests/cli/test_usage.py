@@ -32,6 +32,7 @@ def test_help_shows_every_default(tool, verb):
     text = re.sub(
         r"\n  {30,}", " ", done.out
     )  # long options are on a line of their own
+    assert "--verbose" in text  # the last of every list
     options = [line for line in text.splitlines() if line.lstrip().startswith("-")]
     assert len(options) >= 5
     for line in options:
@@ -164,6 +165,22 @@ MISTAKES = [
         "train a.csv --target y -o m --resident 0.5",
         'ramify train: --resident "0.5": must be a size (bytes, or with KiB, MiB or GiB, '
         "as in 32KiB)",
+    ),
+    (
+        "train a.csv --target y -o m --resident 0",
+        'ramify train: --resident "0": must be above 0, or none',
+    ),
+    (
+        "predict m a.csv --resident 0KiB",
+        'ramify predict: --resident "0KiB": must be above 0, or none',
+    ),
+    (
+        "train a.csv --target y -o m --time-limit 0s",
+        'ramify train: --time-limit "0s": must be above 0, or none',
+    ),
+    (
+        "predict m a.csv --top-k 17",
+        'ramify predict: --top-k "17": must be a whole number from 1 to 16',
     ),
     (
         "train a.csv --target y -o m --isa sse9",

@@ -223,6 +223,55 @@ static void test_damaged_notes(void **state) {
     ramify_context_destroy(&context);
 }
 
+/* Weights within their limit of which a row's output overflows: no prediction rather than infinity. */
+static void test_overflow(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    for (int classes = 0; classes < 2; classes++) {
+        random_model_options options = random_model_defaults();
+        options.levels = 0;
+        options.task = classes ? RAMIFY_TASK_CLASSIFICATION : RAMIFY_TASK_REGRESSION;
+        options.outputs = 2;
+        random_model *subject = random_model_create(context, &options);
+        size_t size, bad_size;
+        unsigned char *good = random_model_bytes(subject, &size);
+        model_file *file = model_file_take(good, size);
+        float *weight = (float *)(void *)model_file_tensor(file, "experts.0");
+        size_t floats =
+            (size_t)(file->data + file->data_size - (unsigned char *)weight) / sizeof(float);
+        for (size_t i = 0; i < floats; i++)
+            if (weight[i] != 0)
+                weight[i] = weight[i] > 0 ? 1e18F : -1e18F;
+        model_file_sign(file);
+        unsigned char *bad = model_file_join(file, &bad_size);
+        ramify_model *model = NULL;
+        if (ramify_open_buffer(context, bad, bad_size, &model) != RAMIFY_OK)
+            fail_msg("%s", ramify_message(context));
+        ramify_predictor *predictor = NULL;
+        assert_int_equal(ramify_predictor_create(context, model, 1, &predictor), RAMIFY_OK);
+        ramify_model_info info;
+        ramify_model_get_info(model, &info);
+        double x[64] = {1, 1, 1, 1, 1, 1, 1, 1}, y[2], gradient[64];
+        assert_in_range(info.columns, 1, 64);
+        static const char sentence[] =
+            "module 0: its weights are so large that what it computes is "
+            "not finite";
+        assert_int_equal(ramify_predict_double(predictor, 1, x, info.columns, y, 2),
+                         RAMIFY_ERROR_FORMAT);
+        assert_non_null(strstr(ramify_message(context), sentence));
+        assert_int_equal(ramify_predict_gradient(predictor, 1, x, info.columns, 0, gradient, 64),
+                         RAMIFY_ERROR_FORMAT);
+        assert_non_null(strstr(ramify_message(context), sentence));
+        ramify_predictor_destroy(&predictor);
+        ramify_close(&model);
+        free(bad);
+        model_file_free(file);
+        ramify_release(context, good);
+        random_model_destroy(subject);
+    }
+    ramify_context_destroy(&context);
+}
+
 /* Records that are whole, but another leaf's. */
 static void test_misplaced_notes(void **state) {
     (void)state;
@@ -363,6 +412,7 @@ int main(void) {
         cmocka_unit_test(test_misplaced_notes), cmocka_unit_test(test_raw_damages),
         cmocka_unit_test(test_many_values),     cmocka_unit_test(test_many_tensors),
         cmocka_unit_test(test_lengths),         cmocka_unit_test(test_whole_sentence),
+        cmocka_unit_test(test_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

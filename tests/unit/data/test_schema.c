@@ -241,7 +241,7 @@ static ramify_schema *through_json(data_world *world, const ramify_schema *schem
     assert_non_null(json);
     free(text);
     ramify_schema *again = NULL;
-    assert_int_equal(ramify_schema_from_json(world->context, json, &again), RAMIFY_OK);
+    assert_int_equal(ramify_schema_from_json(world->context, "m.ramify", json, &again), RAMIFY_OK);
     json_decref(json);
     return again;
 }
@@ -272,7 +272,7 @@ static void test_json_of_whole_numbers(void **state) {
                               "\"classes\":[]}",
                               0, NULL);
     ramify_schema *schema = NULL;
-    assert_int_equal(ramify_schema_from_json(world->context, json, &schema), RAMIFY_OK);
+    assert_int_equal(ramify_schema_from_json(world->context, "m.ramify", json, &schema), RAMIFY_OK);
     json_decref(json);
     assert_true(schema->columns[0].low == 1 && schema->columns[0].high == 2);
     assert_true(schema->columns[0].missing);
@@ -283,7 +283,7 @@ static void test_json_of_whole_numbers(void **state) {
 #define COLUMN  "{\"name\":\"a\",\"low\":0,\"high\":1,\"missing\":false}"
 #define REGRESS "\"task\":\"regression\",\"named\":true,"
 #define REST    ",\"targets\":[\"y\"],\"classes\":[]"
-#define DAMAGED "the model's schema is damaged: "
+#define DAMAGED "m.ramify: the model's schema is damaged: "
 #define AGAIN   " (make or copy the model again)"
 
 static void test_json_that_is_refused(void **state) {
@@ -352,7 +352,7 @@ static void test_json_that_is_refused(void **state) {
         assert_non_null(json);
         ramify_schema *schema = NULL;
         ramify_clear(world->context);
-        ramify_status status = ramify_schema_from_json(world->context, json, &schema);
+        ramify_status status = ramify_schema_from_json(world->context, "m.ramify", json, &schema);
         json_decref(json);
         snprintf(message, sizeof message, DAMAGED "%s" AGAIN, cases[i].what);
         assert_string_equal(ramify_message(world->context), message);
@@ -368,7 +368,8 @@ static void test_json_caps(void **state) {
     for (int c = 0; c <= RAMIFY_COLUMNS_MAX; c++)
         json_array_append_new(columns, json_integer(c));
     ramify_schema *schema = NULL;
-    assert_int_equal(ramify_schema_from_json(world->context, json, &schema), RAMIFY_ERROR_FORMAT);
+    assert_int_equal(ramify_schema_from_json(world->context, "m.ramify", json, &schema),
+                     RAMIFY_ERROR_FORMAT);
     json_decref(json);
     json = json_loads("{" REGRESS
                       "\"columns\":[{\"name\":\"a\",\"categories\":[],\"missing\":true}]" REST "}",
@@ -381,12 +382,13 @@ static void test_json_caps(void **state) {
         json_array_append_new(categories, json_string(text));
     }
     ramify_clear(world->context);
-    assert_int_equal(ramify_schema_from_json(world->context, json, &schema), RAMIFY_ERROR_FORMAT);
+    assert_int_equal(ramify_schema_from_json(world->context, "m.ramify", json, &schema),
+                     RAMIFY_ERROR_FORMAT);
     assert_string_equal(ramify_message(world->context),
                         DAMAGED "a list of categories has too few or too many entries" AGAIN);
     json_array_remove(categories, 0);
     ramify_clear(world->context);
-    assert_int_equal(ramify_schema_from_json(world->context, json, &schema), RAMIFY_OK);
+    assert_int_equal(ramify_schema_from_json(world->context, "m.ramify", json, &schema), RAMIFY_OK);
     ramify_schema_destroy(world->context, &schema);
     json_decref(json);
 }
@@ -399,7 +401,7 @@ static ramify_status make_again(data_world *world, void *table) {
     if (status == RAMIFY_OK)
         status = ramify_schema_to_json(world->context, schema, &json);
     if (status == RAMIFY_OK)
-        status = ramify_schema_from_json(world->context, json, &again);
+        status = ramify_schema_from_json(world->context, "m.ramify", json, &again);
     json_decref(json);
     ramify_schema_destroy(world->context, &schema);
     ramify_schema_destroy(world->context, &again);

@@ -70,6 +70,30 @@ static ramify_problem *enlarge(school *s) {
     return enlarge_within(s, 0);
 }
 
+/* Longer training is estimated to take longer, and measuring ends with the first part that is too much. */
+static void test_estimate(void **state) {
+    (void)state;
+    school s = school_open(1, NULL, 10);
+    ramify_root_request root = {
+        .problem = s.t.problem,
+        .design = {.encoder = s.recipe.stem[0], .hidden_layers = 1},
+        .shape = {.layers = 2, .width = {0, 16, 1}, .members = 1},
+        .plan = s.recipe.root,
+    };
+    double some, more, part;
+    assert_int_equal(ramify_teachers_estimate(s.t.problem, &s.recipe, &root, INFINITY, &some),
+                     RAMIFY_OK);
+    assert_true(some > 0);
+    assert_int_equal(ramify_teachers_estimate(s.t.problem, &s.recipe, &root, 0, &part), RAMIFY_OK);
+    assert_true(part > 0);
+    s.recipe.root.epochs *= 1000;
+    s.recipe.teaching.epochs *= 1000;
+    assert_int_equal(ramify_teachers_estimate(s.t.problem, &s.recipe, &root, INFINITY, &more),
+                     RAMIFY_OK);
+    assert_true(more > 10 * some);
+    school_close(&s);
+}
+
 /* The table's rows keep their numbers, inputs and, where they do not train, targets. */
 static void check_kept(const ramify_problem *from, const ramify_problem *made) {
     assert_memory_equal(made->plain, from->plain, from->rows * from->plain_stride * sizeof(float));
@@ -214,7 +238,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regression),     cmocka_unit_test(test_inputs),
         cmocka_unit_test(test_classification), cmocka_unit_test(test_threads_change_nothing),
-        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_time),           cmocka_unit_test(test_estimate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
