@@ -116,17 +116,23 @@ static ramify_status plan_gradient(const ramify_problem *problem,
     }
 }
 
+/* Threads that have work and scratch. */
+static uint32_t workers_of(const ramify_problem *problem, const ramify_paraformer_shape *shape,
+                           const ramify_gradient_plan *gradient) {
+    uint32_t most = ramify_gradient_workers(shape, gradient);
+    uint32_t threads = ramify_threads(problem->context);
+    return threads < most ? threads : most;
+}
+
 ramify_status ramify_paraformer_need_of(const ramify_problem *problem,
                                         const ramify_paraformer_shape *shape,
                                         const ramify_paraformer_plan *plan, size_t train,
                                         size_t select, ramify_paraformer_need *need) {
     ramify_gradient_plan gradient;
     RAMIFY_TRY(plan_gradient(problem, shape, plan, train, select, &gradient));
-    uint32_t most = ramify_gradient_workers(shape, &gradient);
-    uint32_t threads = ramify_threads(problem->context);
     *need = (ramify_paraformer_need){
         .bytes = bytes_of(problem, shape, plan, train, select, &gradient,
-                          threads < most ? threads : most),
+                          workers_of(problem, shape, &gradient)),
         .shards = ramify_gradient_shards(shape->branches, gradient.tasks),
         .micro = gradient.micro,
     };
@@ -151,7 +157,7 @@ typedef struct fit {
     uint64_t prefix_steps, per_epoch; /* steps of pass A and of an epoch */
     uint64_t steps;
     uint64_t pass; /* that `order` is of; UINT64_MAX: none */
-    uint32_t fingerprint;
+    uint32_t fingerprint, workers;
     double started, written; /* seconds */
 
     /* Of the current step: */
@@ -337,7 +343,8 @@ static ramify_status check(fit *f) {
     const ramify_paraformer_weights weights = ramify_paraformer_weights_in(f->shape, vector);
     ramify_fit_score score = {0};
     if (f->select.count > 0) {
-        RAMIFY_TRY(ramify_paraformer_score(f->problem, f->shape, &weights, f->select, f->score));
+        RAMIFY_TRY(ramify_paraformer_score_on(f->problem, f->shape, &weights, f->select, f->workers,
+                                              f->score));
         score = f->score[f->shape->branches - 1];
     }
     double criterion = ramify_fit_criterion(f->problem, score);
@@ -544,6 +551,7 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
         .parts = ramify_paraformer_parts_of(shape),
         .batch = plan->batch < train.count ? plan->batch : train.count,
         .pass = UINT64_MAX,
+        .workers = workers_of(problem, shape, &gradient),
         .started = now,
         .written = now,
     };
@@ -564,7 +572,7 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
     result->steps = f.state.step;
     result->branch_passes = f.state.branch_passes;
     if (prefix && status == RAMIFY_OK && select.count > 0)
-        status = ramify_paraformer_score(problem, shape, weights, select, prefix);
+        status = ramify_paraformer_score_on(problem, shape, weights, select, f.workers, prefix);
     close_fit(&f);
     return status;
 }

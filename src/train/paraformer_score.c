@@ -61,9 +61,9 @@ static size_t carve_room(const ramify_problem *problem, const ramify_paraformer_
     return carver.used;
 }
 
-static size_t workers_for(const ramify_paraformer_shape *shape, size_t rows, uint32_t threads) {
+static size_t workers_for(const ramify_paraformer_shape *shape, size_t rows, uint32_t most) {
     size_t blocks = (rows + block_rows(shape) - 1) / block_rows(shape);
-    return blocks < threads ? blocks : threads;
+    return blocks < most ? blocks : most;
 }
 
 uint64_t ramify_paraformer_score_bytes(const ramify_problem *problem,
@@ -119,10 +119,10 @@ static ramify_status score_block(void *argument, size_t task, uint32_t worker) {
     return RAMIFY_OK;
 }
 
-static ramify_status run(scoring *s) {
+static ramify_status run(scoring *s, uint32_t most) {
     ramify_context *context = s->problem->context;
     s->block = block_rows(s->shape);
-    size_t workers = workers_for(s->shape, s->rows.count, ramify_threads(context));
+    size_t workers = workers_for(s->shape, s->rows.count, most);
     s->rooms = ramify_allocate_zeroed(context, workers, sizeof *s->rooms);
     ramify_status status = s->rooms ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     for (size_t i = 0; i < workers && status == RAMIFY_OK; i++) {
@@ -151,13 +151,21 @@ ramify_status ramify_paraformer_outputs(const ramify_problem *problem,
                  .rows = rows,
                  .branches = branches,
                  .outputs = outputs};
-    return run(&s);
+    return run(&s, ramify_threads(problem->context));
 }
 
 ramify_status ramify_paraformer_score(const ramify_problem *problem,
                                       const ramify_paraformer_shape *shape,
                                       const ramify_paraformer_weights *weights, ramify_rows rows,
                                       ramify_fit_score *score) {
+    return ramify_paraformer_score_on(problem, shape, weights, rows,
+                                      ramify_threads(problem->context), score);
+}
+
+ramify_status ramify_paraformer_score_on(const ramify_problem *problem,
+                                         const ramify_paraformer_shape *shape,
+                                         const ramify_paraformer_weights *weights, ramify_rows rows,
+                                         uint32_t workers, ramify_fit_score *score) {
     ramify_context *context = problem->context;
     size_t all = rows.count * shape->branches;
     float *loss = ramify_allocate(context, 2 * all, sizeof *loss);
@@ -170,7 +178,7 @@ ramify_status ramify_paraformer_score(const ramify_problem *problem,
                  .branches = shape->branches,
                  .loss = loss,
                  .error = loss + all};
-    ramify_status status = run(&s);
+    ramify_status status = run(&s, workers);
     for (uint32_t k = 0; k < shape->branches && status == RAMIFY_OK; k++)
         score[k] =
             ramify_expert_score(problem, rows, s.loss + k * rows.count, s.error + k * rows.count);
