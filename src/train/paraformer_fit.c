@@ -28,18 +28,30 @@
 /* What the context, names and the thread pool may take. */
 #define SMALL_BYTES ((uint64_t)1 << 16)
 
+/* Sources: "short fits" are some hundred CPU seconds on 54,000 images of Fashion-MNIST at 28 pixels,
+ * compared on 3,000 select rows (4 branches of 2 layers, 64 wide). */
 void ramify_paraformer_plan_init(ramify_paraformer_passes passes, ramify_paraformer_plan *plan) {
     *plan = (ramify_paraformer_plan){
-        .epochs = 20,
-        .batch = 128,
-        .rate = 1e-3,
+        /* Short fits are still gaining when they end; this is what 15 minutes of two processors allow
+         * with patches of 7 pixels. */
+        .epochs = 40,
+        /* Steps are what a short fit lacks: 64 rows still fill the products. */
+        .batch = 64,
+        /* Short fits: 0.003 is ahead of 0.001 by a point and a half after 600 steps; less for the
+         * deeper models that start worse. The released 1e-4 is for 300 epochs. */
+        .rate = 2e-3,
         .warm_up = 0.1,
         .cosine = true,
         .decay = 0.05,
         .smoothing = 0.1,
+        /* As released: pass A clips, pass B does not. Plain training clips, which costs nothing and
+         * saves fits from a bad batch. */
         .clip = passes == RAMIFY_PASSES_BOTH ? 0 : 1,
         .clip_prefix = 1,
         .average = 0.999,
+        /* For images, once their sides are set. A flip is the caller's to allow: digits do not bear
+         * it. */
+        .augmentation = {.crop = 2, .magnitude = 0.5},
         .passes = passes,
         .first_prefix = 1,
         .checks = 10,
