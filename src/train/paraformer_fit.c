@@ -389,9 +389,10 @@ static ramify_status run(fit *f, bool *late) {
     const ramify_paraformer_plan *plan = f->plan;
     ramify_context *context = f->problem->context;
     ramify_paraformer_state *s = &f->state;
-    /* What a fit took before it was interrupted counts. */
+    /* What a fit took before it was interrupted counts. The clock may be younger than that, and 0 is
+     * no deadline. */
     double started = plan->started - s->seconds;
-    double deadline = plan->deadline > 0 ? plan->deadline - s->seconds : 0;
+    double deadline = plan->deadline > 0 ? fmax(plan->deadline - s->seconds, 1e-9) : 0;
     while (s->step < f->steps && !*late) {
         const place at = place_of(f, s->step);
         double done = ramify_schedule_done(s->step, f->steps, started, deadline);

@@ -43,7 +43,7 @@ typedef struct ramify_paraformer_plan {
     bool keep_last;        /* the last weights are kept, and only they are scored; else the best */
     uint64_t seed;
     /* ramify_seconds(). With a deadline the schedule follows steps or time, whichever is further
-     * on. deadline 0: none. */
+     * on; what a resumed fit took before counts. deadline 0: none. */
     double started, deadline;
     uint64_t memory_bytes;   /* bound of what the fit allocates; 0: none */
     const char *checkpoint;  /* file that an interrupted fit can be resumed from; NULL: none */

@@ -492,6 +492,32 @@ static void write_bytes(const void *bytes, size_t size) {
     assert_int_equal(fclose(file), 0);
 }
 
+/* The time taken before counts, even if it is more than the clock shows. */
+static void test_resume_with_time_limit(void **state) {
+    (void)state;
+    subject s;
+    plan_resumed(&s, 1);
+    unlink(place);
+    told.stop_at = 5;
+    assert_int_equal(fit(&s), RAMIFY_STOPPED);
+    close_subject(&s);
+    size_t size;
+    unsigned char *bytes = read_bytes(&size);
+    const double taken = 1e7;
+    memcpy(bytes + 48, &taken, sizeof taken);
+    uint32_t crc = ramify_crc32c(0, bytes, size - 4);
+    memcpy(bytes + size - 4, &crc, 4);
+    write_bytes(bytes, size);
+    free(bytes);
+    plan_resumed(&s, 1);
+    s.plan.started = ramify_seconds();
+    s.plan.deadline = s.plan.started + 1e6;
+    assert_int_equal(fit(&s), RAMIFY_OK);
+    assert_true(s.result.late);
+    assert_int_equal(s.result.steps, 6);
+    close_subject(&s);
+}
+
 static void expect_refusal(const unsigned char *bytes, size_t size, const char *says) {
     subject s;
     plan_resumed(&s, 1);
@@ -700,6 +726,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_passes, make_place, remove_place),
         cmocka_unit_test(test_first_prefix),
         cmocka_unit_test_teardown(test_resume, remove_place),
+        cmocka_unit_test_teardown(test_resume_with_time_limit, remove_place),
         cmocka_unit_test_teardown(test_bad_checkpoints, remove_place),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_refused_memory),
