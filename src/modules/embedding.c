@@ -68,37 +68,42 @@ size_t ramify_embedding_floats(const ramify_embedding_shape *shape, size_t rows)
     return carve(shape, rows, NULL, &w);
 }
 
-/* patches[patch numbers x ld]: zeros in the columns of class tokens and after the last token. */
+/* turned[rows * tokens x pad(patch numbers)]: a patch a row, zeros for class tokens. */
 static void cut(const ramify_embedding_shape *shape, size_t rows, const float *plain, size_t ldp,
-                size_t ld, float *patches) {
-    size_t patch = shape->patch, channels = shape->channels, breadth = shape->breadth;
+                float *turned) {
+    size_t patch = shape->patch, breadth = shape->breadth, line = patch * shape->channels;
     size_t across = breadth / patch, down = shape->height / patch;
-    memset(patches, 0, ramify_embedding_patch_numbers(shape) * ld * sizeof *patches);
-    for (size_t i = 0; i < rows; i++)
+    size_t padded = ramify_pad(ramify_embedding_patch_numbers(shape));
+    for (size_t i = 0; i < rows; i++) {
+        float *to = turned + i * shape->tokens * padded;
+        memset(to, 0, padded * sizeof *to);
         for (size_t r = 0; r < down; r++)
             for (size_t c = 0; c < across; c++) {
-                const float *corner =
-                    plain + i * ldp + (r * patch * breadth + c * patch) * channels;
-                float *to = patches + i * shape->tokens + 1 + r * across + c;
+                const float *from =
+                    plain + i * ldp + r * patch * breadth * shape->channels + c * line;
+                to += padded;
                 for (size_t y = 0; y < patch; y++)
-                    for (size_t x = 0; x < patch * channels; x++) {
-                        *to = corner[y * breadth * channels + x];
-                        to += ld;
-                    }
+                    memcpy(to + y * line, from + y * breadth * shape->channels, line * sizeof *to);
+                memset(to + patch * line, 0, (padded - patch * line) * sizeof *to);
             }
+    }
 }
 
-/* x += pos, cls and b. */
-static void add_places(const ramify_embedding_shape *shape, const float *record,
-                       const ramify_embedding_layout *at, size_t rows, float *x, size_t ld) {
+/* x += pos, cls and b. places: width x tokens of room. */
+static void add_places(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
+                       const float *record, const ramify_embedding_layout *at, size_t rows,
+                       float *x, size_t ld, float *places) {
     size_t width = shape->width, tokens = shape->tokens;
-    for (size_t r = 0; r < width; r++)
-        for (size_t t = 0; t < tokens; t++) {
-            float place =
-                record[at->pos + t * width + r] + record[(t == 0 ? at->cls : at->bias) + r];
-            for (size_t i = 0; i < rows; i++)
-                x[r * ld + i * tokens + t] += place;
-        }
+    kernels->transpose(tokens, width, record + at->pos, width, places, tokens);
+    for (size_t r = 0; r < width; r++) {
+        float *place = places + r * tokens;
+        place[0] += record[at->cls + r];
+        for (size_t t = 1; t < tokens; t++)
+            place[t] += record[at->bias + r];
+        for (size_t i = 0; i < rows; i++)
+            for (size_t t = 0; t < tokens; t++)
+                x[r * ld + i * tokens + t] += place[t];
+    }
 }
 
 /* The tokens of one row of a table, token after token. */
@@ -125,10 +130,13 @@ void ramify_embedding_forward(const ramify_kernels *kernels, const ramify_embedd
     carve(shape, rows, scratch, &w);
     if (shape->patch > 0) {
         size_t numbers = ramify_embedding_patch_numbers(shape);
-        cut(shape, rows, plain, ldp, ld, w.patches);
+        cut(shape, rows, plain, ldp, w.turned);
+        kernels->transpose(used, numbers, w.turned, ramify_pad(numbers), w.patches, ld);
+        for (size_t k = 0; k < numbers; k++)
+            memset(w.patches + k * ld + used, 0, (ld - used) * sizeof *x);
         kernels->matmul(width, ld, numbers, record + at.weight, numbers, 1, w.patches, ld, x, ld,
                         false);
-        add_places(shape, record, &at, rows, x, ld);
+        add_places(kernels, shape, record, &at, rows, x, ld, w.row);
         return;
     }
     for (size_t i = 0; i < rows; i++) {
@@ -144,9 +152,7 @@ static void backward_patches(const ramify_kernels *kernels, const ramify_embeddi
                              size_t ldp, const float *dx, size_t ld, float *gradient, work *w) {
     size_t numbers = ramify_embedding_patch_numbers(shape), padded = ramify_pad(numbers);
     size_t width = shape->width, used = rows * shape->tokens;
-    cut(shape, rows, plain, ldp, ld, w->patches);
-    memset(w->turned, 0, ld * padded * sizeof *w->turned);
-    kernels->transpose(numbers, ld, w->patches, ld, w->turned, padded);
+    cut(shape, rows, plain, ldp, w->turned);
     kernels->matmul(width, padded, used, dx, ld, 1, w->turned, padded, w->weight, padded, false);
     for (size_t r = 0; r < width; r++)
         for (size_t k = 0; k < numbers; k++)
