@@ -320,15 +320,18 @@ static void scale_rows_backward(size_t d, size_t n, const float *g, size_t ldg, 
 
 static void softmax_columns(size_t keys, size_t n, float *x, size_t ldx, float scale) {
     for (size_t j = 0; j < n && keys > 0; j++) {
-        double most = x[j], sum = 0.0;
+        double sum = 0.0;
+        float most = x[j];
         for (size_t i = 1; i < keys; i++) {
-            most = fmax(most, x[i * ldx + j]);
+            if (x[i * ldx + j] > most) {
+                most = x[i * ldx + j];
+            }
         }
         for (size_t i = 0; i < keys; i++) {
-            sum += exp((x[i * ldx + j] - most) * scale);
+            sum += exp(((double)x[i * ldx + j] - most) * scale);
         }
         for (size_t i = 0; i < keys; i++) {
-            x[i * ldx + j] = (float)(exp((x[i * ldx + j] - most) * scale) / sum);
+            x[i * ldx + j] = (float)(exp(((double)x[i * ldx + j] - most) * scale) / sum);
         }
     }
 }
