@@ -66,12 +66,11 @@ static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
 /* Returns the seconds of what is before the branches. */
 static double run(ramify_context *context, pass *p, uint32_t threads) {
     const ramify_paraformer_shape *shape = &p->shape;
-    size_t width = shape->branch.width, ld = p->input.ld;
+    size_t width = shape->branch.width;
     double started = ramify_seconds();
-    ramify_embedding_forward(p->kernels, &shape->embedding, p->embedding, 1, p->plain,
-                             shape->embedding.plain, p->x, ld, p->shared);
-    p->kernels->normalise_columns(width, ld, p->x, ld, shape->branch.epsilon, p->normal, ld,
-                                  p->inverse);
+    p->input =
+        ramify_paraformer_embed(p->kernels, shape, p->embedding, 1, p->plain,
+                                shape->embedding.plain, p->x, p->normal, p->inverse, p->shared);
     double before = ramify_seconds() - started;
     ramify_parallel_on(context, threads, shape->branches, run_branch, p);
     for (uint32_t b = 1; b < shape->branches; b++)
@@ -102,7 +101,6 @@ static pass prepare(const ramify_paraformer_shape *shape, bool whole, uint32_t t
     p.shared = floats(shared > head ? shared : head);
     p.logits = floats(ramify_pad(shape->head.outputs));
     p.seconds = calloc(shape->branches, sizeof *p.seconds);
-    p.input = (ramify_branch_input){1, ld, p.x, p.normal, p.inverse};
     ramify_embedding_initialise(&shape->embedding, 1, p.embedding);
     ramify_head_initialise(&shape->head, 1, p.head);
     for (uint32_t b = 0; b < shape->branches; b++)

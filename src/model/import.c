@@ -322,19 +322,14 @@ static ramify_status take_weights(import *m) {
     const ramify_paraformer_shape *shape = &m->shape;
     const ramify_embedding_layout embedding = ramify_embedding_lay_out(&shape->embedding);
     const ramify_head_layout head = ramify_head_lay_out(&shape->head);
-    size_t branch = ramify_branch_record_bytes(&shape->branch) / sizeof(float);
-    size_t floats = embedding.floats + head.floats + shape->branches * branch;
-    if (floats * sizeof(float) > 2 * m->source.size + (1 << 20))
+    const ramify_paraformer_parts parts = ramify_paraformer_parts_of(shape);
+    if (parts.floats * sizeof(float) > 2 * m->source.size + (1 << 20))
         return ramify_fail(m->context, RAMIFY_ERROR_DATA,
                            "%s: shorter than a model of its shapes would be", m->source.name);
-    m->memory = ramify_allocate_zeroed(m->context, floats, sizeof *m->memory);
+    m->memory = ramify_allocate_zeroed(m->context, parts.floats, sizeof *m->memory);
     if (!m->memory)
         return RAMIFY_ERROR_MEMORY;
-    m->weights = (ramify_paraformer_weights){
-        .embedding = m->memory,
-        .head = m->memory + embedding.floats,
-        .branch = m->memory + embedding.floats + head.floats,
-    };
+    m->weights = ramify_paraformer_weights_in(shape, m->memory);
     uint64_t width = shape->embedding.width;
     float *to = m->weights.embedding;
     const naming *names = m->names;
@@ -352,7 +347,7 @@ static ramify_status take_weights(import *m) {
     RAMIFY_TRY(take(m, names->head, shape->head.outputs, width, to + head.weight));
     RAMIFY_TRY(take(m, names->head_bias, shape->head.outputs, 0, to + head.weight_bias));
     for (uint32_t i = 0; i < shape->branches; i++)
-        RAMIFY_TRY(take_branch(m, i, m->weights.branch + i * branch));
+        RAMIFY_TRY(take_branch(m, i, m->weights.branch + i * parts.branch));
     uint32_t left = 0, first = 0;
     for (uint32_t i = m->container->count; i-- > 0;)
         if (!m->used[i]) {

@@ -72,14 +72,12 @@ ramify_status ramify_paraformer_run(ramify_predictor *p, size_t rows) {
     const ramify_model *model = p->model;
     const ramify_paraformer_shape *shape = &model->paraformer;
     const ramify_paraformer_work *work = &p->paraformer;
-    size_t width = shape->branch.width, ld = ramify_branch_stride(&shape->branch, rows);
-    ramify_embedding_forward(p->kernels, &shape->embedding, model->embedding, rows, p->plain,
-                             p->ldp, work->x, ld, work->embedding);
-    p->kernels->normalise_columns(width, ld, work->x, ld, shape->branch.epsilon, work->normal, ld,
-                                  work->inverse);
+    size_t width = shape->branch.width;
     ramify_traffic traffic[RAMIFY_BRANCHES_MAX] = {{0}};
     pass q = {.predictor = p,
-              .input = {rows, ld, work->x, work->normal, work->inverse},
+              .input = ramify_paraformer_embed(p->kernels, shape, model->embedding, rows, p->plain,
+                                               p->ldp, work->x, work->normal, work->inverse,
+                                               work->embedding),
               .traffic = traffic};
     ramify_status status =
         ramify_parallel_on(p->context, work->workers, model->branches, run_branch, &q);

@@ -26,4 +26,29 @@ typedef struct ramify_paraformer_weights {
     float *branch;    /* branches x ramify_branch_record_bytes() / 4 */
 } ramify_paraformer_weights;
 
+/* Floats of the parts of all weights as one vector: embedding, head, branch after branch. Part 0 is
+ * embedding and head, which all prefixes share; part 1 + i is branch i. */
+typedef struct ramify_paraformer_parts {
+    size_t embedding, head; /* of part 0 */
+    size_t branch;          /* of a branch */
+    size_t floats;          /* of all */
+} ramify_paraformer_parts;
+
+ramify_paraformer_parts ramify_paraformer_parts_of(const ramify_paraformer_shape *shape);
+
+/* Where the weights of a vector lie. */
+ramify_paraformer_weights ramify_paraformer_weights_in(const ramify_paraformer_shape *shape,
+                                                       float *vector);
+
+/* Where a part begins, and how long it is. */
+size_t ramify_paraformer_part(const ramify_paraformer_parts *parts, uint32_t part, size_t *floats);
+
+/* What all branches read, made of plain[rows x ldp]: x and normal[width x ld] and inverse[ld] are set,
+ * ld = ramify_branch_stride. scratch: ramify_embedding_floats. */
+ramify_branch_input ramify_paraformer_embed(const ramify_kernels *kernels,
+                                            const ramify_paraformer_shape *shape,
+                                            const float *embedding, size_t rows, const float *plain,
+                                            size_t ldp, float *x, float *normal, float *inverse,
+                                            float *scratch);
+
 #endif

@@ -61,30 +61,6 @@ struct ramify_gradient {
     uint32_t shards_used;
 };
 
-ramify_paraformer_parts ramify_paraformer_parts_of(const ramify_paraformer_shape *shape) {
-    ramify_paraformer_parts parts = {
-        .embedding = ramify_embedding_lay_out(&shape->embedding).floats,
-        .head = ramify_head_lay_out(&shape->head).floats,
-        .branch = ramify_branch_record_bytes(&shape->branch) / sizeof(float),
-    };
-    parts.floats = parts.embedding + parts.head + shape->branches * parts.branch;
-    return parts;
-}
-
-ramify_paraformer_weights ramify_paraformer_weights_in(const ramify_paraformer_shape *shape,
-                                                       float *vector) {
-    const ramify_paraformer_parts parts = ramify_paraformer_parts_of(shape);
-    return (ramify_paraformer_weights){.embedding = vector,
-                                       .head = vector + parts.embedding,
-                                       .branch = vector + parts.embedding + parts.head};
-}
-
-size_t ramify_paraformer_part(const ramify_paraformer_parts *parts, uint32_t part, size_t *floats) {
-    size_t shared = parts->embedding + parts->head;
-    *floats = part == 0 ? shared : parts->branch;
-    return part == 0 ? 0 : shared + (part - 1) * parts->branch;
-}
-
 uint32_t ramify_gradient_shards(uint32_t branches, uint32_t tasks) {
     return tasks > branches ? tasks / branches : 1;
 }
@@ -255,7 +231,7 @@ static ramify_status embed(void *argument, size_t task, uint32_t worker) {
     const ramify_problem *problem = g->problem;
     const ramify_gradient_batch *batch = g->batch;
     shard *s = &g->shards[task];
-    size_t d = g->shape->branch.width, ld = s->input.ld, stride = problem->plain_stride;
+    size_t stride = problem->plain_stride;
     for (size_t i = 0; i < s->input.images; i++) {
         const float *from = problem->plain + s->rows[i] * stride;
         if (batch->augmentation)
@@ -264,10 +240,9 @@ static ramify_status embed(void *argument, size_t task, uint32_t worker) {
         else
             memcpy(s->plain + i * stride, from, stride * sizeof *from);
     }
-    ramify_embedding_forward(problem->kernels, &g->shape->embedding, g->weights.embedding,
-                             s->input.images, s->plain, stride, s->x, ld, s->scratch);
-    problem->kernels->normalise_columns(d, ld, s->x, ld, g->shape->branch.epsilon, s->normal, ld,
-                                        s->inverse);
+    s->input =
+        ramify_paraformer_embed(problem->kernels, g->shape, g->weights.embedding, s->input.images,
+                                s->plain, stride, s->x, s->normal, s->inverse, s->scratch);
     return RAMIFY_OK;
 }
 
@@ -354,11 +329,7 @@ static void deal_rows(ramify_gradient *g, size_t round, size_t rounds) {
         size_t rows = g->batch->count * (i + 1) / g->shards_used - first;
         size_t from = rows * round / rounds, images = rows * (round + 1) / rounds - from;
         s->rows = g->batch->rows + first + from;
-        s->input = (ramify_branch_input){.images = images,
-                                         .ld = ramify_branch_stride(&g->shape->branch, images),
-                                         .x = s->x,
-                                         .normal = s->normal,
-                                         .inverse = s->inverse};
+        s->input = (ramify_branch_input){.images = images};
     }
 }
 

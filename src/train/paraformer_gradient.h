@@ -1,28 +1,10 @@
 #ifndef RAMIFY_TRAIN_PARAFORMER_GRADIENT_H
 #define RAMIFY_TRAIN_PARAFORMER_GRADIENT_H
 /* The gradient of a batch's loss by the weights of a Para-Former's prefix.
- *
- * The weights are one vector: embedding, head, branch after branch. Part 0 is embedding and head,
- * which all prefixes share; part 1 + i is branch i. */
+ * Parts are those of paraformer.h. */
 
 #include "loss.h"
 #include "paraformer_fit.h"
-
-/* Floats of the parts. */
-typedef struct ramify_paraformer_parts {
-    size_t embedding, head; /* of part 0 */
-    size_t branch;          /* of a branch */
-    size_t floats;          /* of all */
-} ramify_paraformer_parts;
-
-ramify_paraformer_parts ramify_paraformer_parts_of(const ramify_paraformer_shape *shape);
-
-/* Where the weights of a vector lie. */
-ramify_paraformer_weights ramify_paraformer_weights_in(const ramify_paraformer_shape *shape,
-                                                       float *vector);
-
-/* Where a part begins, and how long it is. */
-size_t ramify_paraformer_part(const ramify_paraformer_parts *parts, uint32_t part, size_t *floats);
 
 /* Shards of a batch for a prefix of `branches` branches, where `tasks` tasks are aimed at. */
 uint32_t ramify_gradient_shards(uint32_t branches, uint32_t tasks);

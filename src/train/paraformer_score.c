@@ -3,7 +3,6 @@
 #include "paraformer_score.h"
 #include "branch_parts.h"
 #include "memory.h"
-#include "paraformer_gradient.h"
 #include "threads.h"
 
 #include <string.h>
@@ -85,15 +84,14 @@ static ramify_status score_block(void *argument, size_t task, uint32_t worker) {
     const room *r = &s->rooms[worker];
     size_t first = task * s->block, left = s->rows.count - first;
     size_t rows = left < s->block ? left : s->block;
-    size_t d = shape->branch.width, ld = ramify_branch_stride(&shape->branch, rows);
+    size_t d = shape->branch.width;
     size_t outputs = ramify_pad(problem->outputs), stride = problem->plain_stride;
     for (size_t i = 0; i < rows; i++)
         memcpy(r->plain + i * stride, problem->plain + s->rows.row[first + i] * stride,
                stride * sizeof *r->plain);
-    ramify_embedding_forward(kernels, &shape->embedding, s->weights->embedding, rows, r->plain,
-                             stride, r->x, ld, r->scratch);
-    kernels->normalise_columns(d, ld, r->x, ld, shape->branch.epsilon, r->normal, ld, r->inverse);
-    const ramify_branch_input input = {rows, ld, r->x, r->normal, r->inverse};
+    const ramify_branch_input input =
+        ramify_paraformer_embed(kernels, shape, s->weights->embedding, rows, r->plain, stride, r->x,
+                                r->normal, r->inverse, r->scratch);
     size_t record = ramify_branch_record_bytes(&shape->branch) / sizeof(float);
     memset(r->sum, 0, rows * d * sizeof *r->sum);
     for (uint32_t k = 1; k <= s->branches; k++) {

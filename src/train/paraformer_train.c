@@ -102,18 +102,12 @@ static ramify_status make_shape(const ramify_problem *problem, const ramify_trai
 }
 
 static ramify_status allocate_weights(ramify_context *context, ramify_paraformer_trained *t) {
-    size_t embedding = ramify_embedding_lay_out(&t->shape.embedding).floats;
-    size_t head = ramify_head_lay_out(&t->shape.head).floats, all;
-    size_t branch = ramify_branch_record_bytes(&t->shape.branch) / sizeof(float);
-    if (!ramify_size_multiply(branch, t->shape.branches, &all))
-        return ramify_fail(context, RAMIFY_ERROR_MEMORY, "the weights cannot be addressed");
-    t->memory = ramify_allocate_zeroed(context, embedding + head + all, sizeof *t->memory);
+    size_t floats = ramify_paraformer_parts_of(&t->shape).floats;
+    t->memory = ramify_allocate_zeroed(context, floats, sizeof *t->memory);
     t->prefix = ramify_allocate_zeroed(context, t->shape.branches, sizeof *t->prefix);
     if (!t->memory || !t->prefix)
         return RAMIFY_ERROR_MEMORY;
-    t->weights = (ramify_paraformer_weights){.embedding = t->memory,
-                                             .head = t->memory + embedding,
-                                             .branch = t->memory + embedding + head};
+    t->weights = ramify_paraformer_weights_in(&t->shape, t->memory);
     return RAMIFY_OK;
 }
 
