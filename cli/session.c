@@ -193,13 +193,13 @@ int session_check_output(session *run, const char *output, const char *const *in
 
 int session_check_writable(session *run, const char *output) {
     struct stat about;
-    if (stat(output, &about) == 0) {
-        if (S_ISDIR(about.st_mode))
-            return session_error(run, "%s: is a folder; name a file", output);
-        return access(output, W_OK) == 0
-                   ? EXIT_OK
-                   : session_error(run, "%s: cannot be written (%s)", output, strerror(errno));
-    }
+    bool there = stat(output, &about) == 0;
+    if (there && S_ISDIR(about.st_mode))
+        return session_error(run, "%s: is a folder; name a file", output);
+    if (there && access(output, W_OK) != 0)
+        return session_error(run, "%s: cannot be written (%s)", output, strerror(errno));
+    if (there && !S_ISREG(about.st_mode))
+        return EXIT_OK; /* written in place */
     const char *slash = strrchr(output, '/');
     char *folder = strdup(slash ? output : ".");
     if (!folder)

@@ -243,11 +243,6 @@ static void finish_options(train_request *request) {
     options->averaging = (ramify_choice)request->averaging;
     options->distillation = (ramify_choice)request->distillation;
     options->augment = (ramify_choice)request->augment;
-    ramify_train_options defaults;
-    ramify_train_options_init(&defaults);
-    if (strcmp(options->kind, "paraformer") == 0 &&
-        options->resident_bytes == defaults.resident_bytes)
-        options->resident_bytes = 0; /* the default is for experts */
 }
 
 static int check_request(const train_request *request) {
@@ -283,20 +278,7 @@ static int check_output(session *run, const train_request *request, const char *
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
         return session_error(run, "%s: is %s; name a file for the model", path,
                              S_ISDIR(about.st_mode) ? "a folder" : "not a regular file");
-    const char *slash = strrchr(path, '/');
-    char *folder = strdup(slash ? path : ".");
-    if (!folder)
-        return session_error(run, "out of memory");
-    if (slash)
-        folder[slash == path ? 1 : slash - path] = '\0';
-    int exit_status = EXIT_OK;
-    if (access(path, F_OK) == 0 && access(path, W_OK) != 0)
-        exit_status = session_error(run, "%s: cannot be written (%s)", path, strerror(errno));
-    else if (access(folder, W_OK | X_OK) != 0)
-        exit_status =
-            session_error(run, "%s: the folder cannot be written to (%s)", path, strerror(errno));
-    free(folder);
-    return exit_status;
+    return session_check_writable(run, path);
 }
 
 /* ------------------------------------------------------------------------------------------------

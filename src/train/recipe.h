@@ -58,6 +58,10 @@ typedef struct ramify_recipe {
     uint64_t resident_bytes; /* bound; 0: none */
 } ramify_recipe;
 
+/* The bound on the trained model's resident bytes, 0: none. The default is for experts: a Para-Former
+ * has none unless another is given. */
+uint64_t ramify_train_resident(const ramify_train_options *options);
+
 /* Parses "64,64,64" into widths; false when it is not a list of whole numbers in range. */
 bool ramify_hidden_parse(const char *text, uint32_t *widths /* RAMIFY_MLP_LAYERS_MAX - 1 */,
                          uint32_t *count);

@@ -390,13 +390,13 @@ static json_t *config_json(const session *s, double temperature, const ramify_sc
         json_decref(json);
         return NULL;
     }
-    if (json && s->problem->label)
+    if (s->problem->label)
         json_object_set_new(json, "temperature", json_real(temperature));
-    if (json && s->grown)
+    if (s->grown)
         json_object_set_new(json, "splits",
                             json_pack("{s:i, s:i}", "tested", (int)s->grown->tested, "accepted",
                                       (int)s->grown->accepted));
-    if (json && score)
+    if (score)
         json_object_set_new(json, "report", score_json(score));
     return json;
 }
@@ -450,13 +450,13 @@ static ramify_status make_model(session *s, ramify_model **model, ramify_score *
     RAMIFY_TRY(status);
     ramify_model_info info;
     ramify_model_get_info(*model, &info);
-    if (s->options->resident_bytes == 0 || info.resident_bytes <= s->options->resident_bytes)
+    uint64_t allowed = ramify_train_resident(s->options);
+    if (allowed == 0 || info.resident_bytes <= allowed)
         return RAMIFY_OK;
     status = ramify_fail(s->context, RAMIFY_ERROR_LIMIT,
                          "the trained model needs %llu resident bytes and %llu are allowed: allow "
                          "as much, or name smaller hidden widths",
-                         (unsigned long long)info.resident_bytes,
-                         (unsigned long long)s->options->resident_bytes);
+                         (unsigned long long)info.resident_bytes, (unsigned long long)allowed);
     ramify_close(model);
     return status;
 }

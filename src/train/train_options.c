@@ -22,6 +22,11 @@ void ramify_train_options_init(ramify_train_options *options) {
     };
 }
 
+uint64_t ramify_train_resident(const ramify_train_options *options) {
+    bool branches = strcmp(options->kind, "paraformer") == 0;
+    return branches && options->resident_bytes == RESIDENT_BYTES ? 0 : options->resident_bytes;
+}
+
 static bool one_of(const char *text, const char *const *names) {
     for (; *names; names++)
         if (strcmp(text, *names) == 0)

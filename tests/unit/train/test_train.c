@@ -322,6 +322,30 @@ static void test_cross_validation(void **state) {
     desk_close(d);
 }
 
+/* The default bound is for experts: a Para-Former trained by default is not refused by it. */
+static void test_default_bound(void **state) {
+    (void)state;
+    desk *d = desk_open(0);
+    toy t = toy_create(d->context, 200, 2, sides, 0, 1);
+    ramify_train_options options;
+    ramify_train_options_init(&options);
+    options.target = quick_options().target;
+    options.kind = "paraformer";
+    options.epochs = 1;
+    ramify_model *model = NULL;
+    assert_int_equal(ramify_train(d->context, t.table, &options, NULL, &model, NULL), RAMIFY_OK);
+    ramify_model_info info;
+    ramify_model_get_info(model, &info);
+    assert_true(info.resident_bytes > options.resident_bytes);
+    ramify_close(&model);
+    options.resident_bytes--;
+    assert_int_equal(ramify_train(d->context, t.table, &options, NULL, &model, NULL),
+                     RAMIFY_ERROR_LIMIT);
+    assert_null(model);
+    toy_destroy(&t);
+    desk_close(d);
+}
+
 static void refuse(desk *d, const toy *t, ramify_train_options options, const char *message) {
     ramify_model *model = NULL;
     ramify_status status = ramify_train(d->context, t->table, &options, NULL, &model, NULL);
@@ -386,6 +410,7 @@ int main(void) {
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_what_is_told),
         cmocka_unit_test(test_cross_validation),
+        cmocka_unit_test(test_default_bound),
         cmocka_unit_test(test_options_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
