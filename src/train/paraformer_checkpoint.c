@@ -4,6 +4,7 @@
 #include "paraformer_checkpoint.h"
 #include "crc32c.h"
 #include "memory.h"
+#include "residency.h"
 #include "save.h"
 #include "status.h"
 
@@ -30,8 +31,8 @@ typedef struct header {
 static const char magic[8] = {'r', 'a', 'm', 'i', 'f', 'y', 'P', 'F'};
 
 uint64_t ramify_paraformer_state_bytes(size_t floats, uint32_t branches, bool averaged) {
-    return (4 + (uint64_t)averaged) * (floats * sizeof(float) + (size_t)2 * RAMIFY_ALIGNMENT) +
-           (branches + (uint64_t)1) * sizeof(uint64_t) + (size_t)2 * RAMIFY_ALIGNMENT;
+    return (4 + (uint64_t)averaged) * ramify_block_bytes(floats * sizeof(float)) +
+           ramify_block_bytes((branches + (uint64_t)1) * sizeof(uint64_t));
 }
 
 ramify_status ramify_paraformer_state_create(ramify_context *context, size_t floats,

@@ -136,18 +136,25 @@ static uint32_t workers_of(const ramify_problem *problem, const ramify_paraforme
     return threads < most ? threads : most;
 }
 
+static ramify_paraformer_need need_of(const ramify_problem *problem,
+                                      const ramify_paraformer_shape *shape,
+                                      const ramify_paraformer_plan *plan, size_t train,
+                                      size_t select, const ramify_gradient_plan *gradient) {
+    return (ramify_paraformer_need){
+        .bytes = bytes_of(problem, shape, plan, train, select, gradient,
+                          workers_of(problem, shape, gradient)),
+        .shards = ramify_gradient_shards(shape->branches, gradient->tasks),
+        .micro = gradient->micro,
+    };
+}
+
 ramify_status ramify_paraformer_need_of(const ramify_problem *problem,
                                         const ramify_paraformer_shape *shape,
                                         const ramify_paraformer_plan *plan, size_t train,
                                         size_t select, ramify_paraformer_need *need) {
     ramify_gradient_plan gradient;
     RAMIFY_TRY(plan_gradient(problem, shape, plan, train, select, &gradient));
-    *need = (ramify_paraformer_need){
-        .bytes = bytes_of(problem, shape, plan, train, select, &gradient,
-                          workers_of(problem, shape, &gradient)),
-        .shards = ramify_gradient_shards(shape->branches, gradient.tasks),
-        .micro = gradient.micro,
-    };
+    *need = need_of(problem, shape, plan, train, select, &gradient);
     return RAMIFY_OK;
 }
 
@@ -549,8 +556,8 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
                            error);
     ramify_gradient_plan gradient;
     RAMIFY_TRY(plan_gradient(problem, shape, plan, train.count, select.count, &gradient));
-    ramify_paraformer_need need;
-    RAMIFY_TRY(ramify_paraformer_need_of(problem, shape, plan, train.count, select.count, &need));
+    const ramify_paraformer_need need =
+        need_of(problem, shape, plan, train.count, select.count, &gradient);
     ramify_log(problem->context, RAMIFY_LOG_INFO,
                "training takes %.1f MiB at most: %u shards, %u rows of each at a time",
                (double)need.bytes / 1048576, need.shards, need.micro);
@@ -573,7 +580,7 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
         f.prefix_steps = f.batches * (shape->branches - plan->first_prefix + 1);
     f.per_epoch = f.prefix_steps + (plan->passes != RAMIFY_PASSES_PREFIXES ? f.batches : 0);
     f.steps = f.per_epoch * plan->epochs;
-    *result = (ramify_paraformer_result){0};
+    *result = (ramify_paraformer_result){.need = need};
     ramify_status status = open_fit(&f, &gradient, weights);
     if (status == RAMIFY_OK)
         status = run(&f, &result->late);

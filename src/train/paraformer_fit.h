@@ -81,6 +81,7 @@ typedef struct ramify_paraformer_result {
     uint64_t steps;         /* optimiser steps */
     double branch_passes;   /* rows times branches that were run forward and backward */
     bool late;              /* the deadline ended it */
+    ramify_paraformer_need need;
 } ramify_paraformer_result;
 
 /* Fits the weights, which are the start, on rows `train`, and sets them to the best on rows `select`

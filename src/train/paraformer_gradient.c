@@ -12,6 +12,7 @@
 #include "paraformer_gradient.h"
 #include "branch_parts.h"
 #include "memory.h"
+#include "residency.h"
 #include "status.h"
 #include "threads.h"
 
@@ -124,25 +125,21 @@ static size_t carve_shard(const ramify_problem *problem, const ramify_paraformer
     return carver.used;
 }
 
-/* What a block of memory costs (memory.h). */
-static uint64_t block_bytes(uint64_t count, size_t size) {
-    return count * size + (size_t)2 * RAMIFY_ALIGNMENT;
-}
-
 uint64_t ramify_gradient_bytes(const ramify_problem *problem, const ramify_paraformer_shape *shape,
                                const ramify_gradient_plan *plan, uint32_t workers) {
     uint32_t shards, slots;
     count_tasks(shape, plan, &shards, &slots);
     slot a;
     shard b;
-    uint64_t of_slot = block_bytes(carve_slot(shape, plan->micro, NULL, &a), sizeof(float));
+    uint64_t of_slot = ramify_block_bytes(carve_slot(shape, plan->micro, NULL, &a) * sizeof(float));
     uint64_t of_shard =
-        block_bytes(carve_shard(problem, shape, plan->micro, NULL, &b), sizeof(float));
+        ramify_block_bytes(carve_shard(problem, shape, plan->micro, NULL, &b) * sizeof(float));
     uint64_t scratch =
-        block_bytes(ramify_branch_train_floats(&shape->branch, plan->micro), sizeof(float));
-    return block_bytes(1, sizeof(ramify_gradient)) + block_bytes(slots, sizeof(slot)) +
-           block_bytes(shards, sizeof(shard)) + block_bytes(workers, sizeof(float *)) +
-           slots * of_slot + shards * of_shard + workers * scratch;
+        ramify_block_bytes(ramify_branch_train_floats(&shape->branch, plan->micro) * sizeof(float));
+    return ramify_block_bytes(sizeof(ramify_gradient)) + ramify_block_bytes(slots * sizeof(slot)) +
+           ramify_block_bytes(shards * sizeof(shard)) +
+           ramify_block_bytes(workers * sizeof(float *)) + slots * of_slot + shards * of_shard +
+           workers * scratch;
 }
 
 void ramify_gradient_destroy(ramify_context *context, ramify_gradient **gradient) {

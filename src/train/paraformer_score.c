@@ -3,6 +3,7 @@
 #include "paraformer_score.h"
 #include "branch_parts.h"
 #include "memory.h"
+#include "residency.h"
 #include "threads.h"
 
 #include <string.h>
@@ -72,8 +73,8 @@ uint64_t ramify_paraformer_score_bytes(const ramify_problem *problem,
     uint64_t floats = carve_room(problem, shape, NULL, &r);
     uint64_t losses = (uint64_t)2 * rows * shape->branches * sizeof(float);
     uint64_t used = workers_for(shape, rows, workers);
-    return used * (floats * sizeof(float) + sizeof(room)) + losses +
-           (used + 2) * 2 * RAMIFY_ALIGNMENT;
+    return used * ramify_block_bytes(floats * sizeof(float)) +
+           ramify_block_bytes(used * sizeof(room)) + ramify_block_bytes(losses);
 }
 
 static ramify_status score_block(void *argument, size_t task, uint32_t worker) {

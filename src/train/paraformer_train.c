@@ -20,8 +20,6 @@
 #define EPSILON       1e-5f
 /* The default patch is the smallest that leaves an image at most so many. */
 #define PATCHES_MOST 64
-/* Fewer select rows than this say less about sureness than the training did (temperature.c). */
-#define TEMPERATURE_ROWS 100
 
 static uint32_t choose(uint32_t given, uint32_t otherwise) {
     return given > 0 ? given : otherwise;
@@ -199,44 +197,26 @@ static ramify_status make_plan(const ramify_problem *problem, const ramify_train
         plan->resume = true;
     }
     const char *error = ramify_paraformer_plan_error(plan);
-    if (error)
-        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "%s", error);
-    return ramify_paraformer_need_of(problem, &t->shape, plan, problem->train.count,
-                                     problem->select.count, &t->need);
+    return error ? ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "%s", error) : RAMIFY_OK;
 }
 
 /* One factor for the outputs makes the probabilities fit on select rows. */
 static ramify_status cool(const ramify_problem *problem, ramify_paraformer_trained *t) {
-    ramify_context *context = problem->context;
     ramify_rows select = problem->select;
-    size_t stride = ramify_pad(problem->outputs);
     const ramify_head_layout at = ramify_head_lay_out(&t->shape.head);
     t->temperature = 1;
-    if (!problem->label || select.count < TEMPERATURE_ROWS)
+    if (!ramify_temperature_wanted(problem))
         return RAMIFY_OK;
-    float *output = ramify_allocate(context, select.count * stride, sizeof *output);
-    uint32_t *label = ramify_allocate(context, select.count, sizeof *label);
-    float *weight = problem->weight ? ramify_allocate(context, select.count, sizeof *weight) : NULL;
-    ramify_status status =
-        output && label && (weight || !problem->weight) ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    float *output = ramify_allocate(problem->context, select.count * ramify_pad(problem->outputs),
+                                    sizeof *output);
+    ramify_status status = output ? ramify_paraformer_outputs(problem, &t->shape, &t->weights,
+                                                              select, t->shape.branches, output)
+                                  : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
-        status = ramify_paraformer_outputs(problem, &t->shape, &t->weights, select,
-                                           t->shape.branches, output);
-    if (status == RAMIFY_OK) {
-        for (size_t i = 0; i < select.count; i++) {
-            label[i] = problem->label[select.row[i]];
-            if (weight)
-                weight[i] = problem->weight[select.row[i]];
-        }
-        double factor = ramify_temperature_factor(output, stride, problem->outputs, label, weight,
-                                                  select.count);
-        t->temperature = 1 / factor;
-        for (size_t i = at.weight; i < at.floats; i++)
-            t->weights.head[i] *= (float)factor;
-    }
-    ramify_release(context, output);
-    ramify_release(context, label);
-    ramify_release(context, weight);
+        status = ramify_temperature_of(problem, select, output, &t->temperature);
+    for (size_t i = at.weight; status == RAMIFY_OK && i < at.floats; i++)
+        t->weights.head[i] *= (float)(1 / t->temperature);
+    ramify_release(problem->context, output);
     return status;
 }
 
@@ -281,10 +261,9 @@ ramify_status ramify_paraformer_train(const ramify_problem *problem,
     if (status == RAMIFY_OK)
         status = make_plan(problem, options, started, deadline, t, &b);
     if (status == RAMIFY_OK) {
-        ramify_log(context, RAMIFY_LOG_INFO,
-                   "%u branches of %u layers, width %u, %u tokens; training takes %llu bytes",
+        ramify_log(context, RAMIFY_LOG_INFO, "%u branches of %u layers, width %u, %u tokens",
                    t->shape.branches, t->shape.branch.depth, t->shape.branch.width,
-                   t->shape.branch.tokens, (unsigned long long)t->need.bytes);
+                   t->shape.branch.tokens);
         status = ramify_paraformer_fit(problem, &t->shape, &t->plan, problem->train,
                                        problem->select, &t->weights, NULL, &t->result);
     }

@@ -12,11 +12,10 @@ typedef struct ramify_paraformer_trained {
     ramify_paraformer_plan plan;
     ramify_paraformer_weights weights;
     ramify_paraformer_result result;
-    ramify_paraformer_need need; /* of memory, for training */
-    ramify_fit_score *prefix;    /* branches: how every prefix does on report rows */
-    double temperature;          /* that the head's outputs were divided by */
-    float *memory;               /* what weights point to; owned, as prefix and column are */
-    uint32_t *column;            /* plain features: what embedding.column points to, or NULL */
+    ramify_fit_score *prefix; /* branches: how every prefix does on report rows */
+    double temperature;       /* that the head's outputs were divided by */
+    float *memory;            /* what weights point to; owned, as prefix and column are */
+    uint32_t *column;         /* plain features: what embedding.column points to, or NULL */
 } ramify_paraformer_trained;
 
 /* image: height, width and channels of the table's images; zeros: a token per column. started and

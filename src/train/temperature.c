@@ -3,6 +3,7 @@
 #include "status.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Fewer select rows than this say less about sureness than the training did: the temperature's
  * standard error is then about 0.1. */
@@ -56,37 +57,46 @@ double ramify_temperature_factor(const float *z, size_t stride, uint32_t classes
     return factor;
 }
 
-typedef struct answers {
-    float *output; /* rows x stride */
-    uint32_t *label;
-    float *weight; /* NULL: all 1 */
-    size_t rows, stride;
-} answers;
-
-/* Adds the outputs of one expert on some select rows. */
-static ramify_status add_answers(const ramify_problem *problem, const ramify_root *root,
-                                 const float *record, ramify_rows rows, answers *a) {
-    RAMIFY_TRY(ramify_expert_outputs(problem, &root->shape, root->encoder, NULL, record, rows,
-                                     a->output + a->rows * a->stride));
-    for (size_t i = 0; i < rows.count; i++) {
-        a->label[a->rows + i] = problem->label[rows.row[i]];
-        if (a->weight)
-            a->weight[a->rows + i] = problem->weight[rows.row[i]];
-    }
-    a->rows += rows.count;
-    return RAMIFY_OK;
+bool ramify_temperature_wanted(const ramify_problem *problem) {
+    return problem->label && problem->select.count >= LEAST_ROWS;
 }
 
+ramify_status ramify_temperature_of(const ramify_problem *problem, ramify_rows rows,
+                                    const float *output, double *temperature) {
+    ramify_context *context = problem->context;
+    uint32_t *label = ramify_allocate(context, rows.count, sizeof *label);
+    float *weight = problem->weight ? ramify_allocate(context, rows.count, sizeof *weight) : NULL;
+    ramify_status status = label && (weight || !problem->weight) ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; status == RAMIFY_OK && i < rows.count; i++) {
+        label[i] = problem->label[rows.row[i]];
+        if (weight)
+            weight[i] = problem->weight[rows.row[i]];
+    }
+    if (status == RAMIFY_OK)
+        *temperature = 1 / ramify_temperature_factor(output, ramify_pad(problem->outputs),
+                                                     problem->outputs, label, weight, rows.count);
+    ramify_release(context, label);
+    ramify_release(context, weight);
+    return status;
+}
+
+/* Outputs of the experts on the select rows of their leaves, leaf after leaf: output[count x
+ * pad(outputs)] of row[count]. */
 static ramify_status gather_answers(const ramify_problem *problem, const ramify_root *root,
-                                    const ramify_grown *grown, answers *a) {
-    if (!grown)
-        return add_answers(problem, root, root->record, problem->select, a);
+                                    const ramify_grown *grown, uint32_t *row, float *output,
+                                    size_t *count) {
+    size_t stride = ramify_pad(problem->outputs);
+    *count = 0;
     for (uint32_t i = 0; i < grown->node_count; i++) {
         const ramify_grown_node *node = &grown->nodes[i];
         if (node->children > 0)
             continue;
         ramify_rows select = {node->rows + node->train_count, node->select_count};
-        RAMIFY_TRY(add_answers(problem, root, grown->modules[node->module], select, a));
+        RAMIFY_TRY(ramify_expert_outputs(problem, &root->shape, root->encoder, NULL,
+                                         grown->modules[node->module], select,
+                                         output + *count * stride));
+        memcpy(row + *count, select.row, select.count * sizeof *row);
+        *count += select.count;
     }
     return RAMIFY_OK;
 }
@@ -94,24 +104,24 @@ static ramify_status gather_answers(const ramify_problem *problem, const ramify_
 ramify_status ramify_temperature_fit(const ramify_problem *problem, const ramify_root *root,
                                      const ramify_grown *grown, double *temperature) {
     ramify_context *context = problem->context;
+    ramify_rows select = problem->select;
     *temperature = 1;
-    size_t rows = problem->select.count, stride = ramify_pad(problem->outputs);
-    if (!problem->label || rows < LEAST_ROWS)
+    if (!ramify_temperature_wanted(problem))
         return RAMIFY_OK;
-    answers a = {.output = ramify_allocate(context, rows * stride, sizeof *a.output),
-                 .label = ramify_allocate(context, rows, sizeof *a.label),
-                 .stride = stride};
-    if (problem->weight)
-        a.weight = ramify_allocate(context, rows, sizeof *a.weight);
-    ramify_status status =
-        a.output && a.label && (a.weight || !problem->weight) ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    float *output =
+        ramify_allocate(context, select.count * ramify_pad(problem->outputs), sizeof *output);
+    uint32_t *row = ramify_allocate(context, select.count, sizeof *row);
+    size_t count = select.count;
+    ramify_status status = output && row ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK && grown)
+        status = gather_answers(problem, root, grown, row, output, &count);
+    else if (status == RAMIFY_OK)
+        status = ramify_expert_outputs(problem, &root->shape, root->encoder, NULL, root->record,
+                                       select, output);
     if (status == RAMIFY_OK)
-        status = gather_answers(problem, root, grown, &a);
-    if (status == RAMIFY_OK)
-        *temperature = 1 / ramify_temperature_factor(a.output, stride, problem->outputs, a.label,
-                                                     a.weight, a.rows);
-    ramify_release(context, a.output);
-    ramify_release(context, a.label);
-    ramify_release(context, a.weight);
+        status = ramify_temperature_of(problem, (ramify_rows){grown ? row : select.row, count},
+                                       output, temperature);
+    ramify_release(context, output);
+    ramify_release(context, row);
     return status;
 }

@@ -11,6 +11,13 @@
 ramify_status ramify_temperature_fit(const ramify_problem *problem, const ramify_root *root,
                                      const ramify_grown *grown, double *temperature);
 
+/* Whether there are classes, and select rows enough to tell. */
+bool ramify_temperature_wanted(const ramify_problem *problem);
+
+/* The temperature of outputs[rows.count x pad(outputs)] of some rows. */
+ramify_status ramify_temperature_of(const ramify_problem *problem, ramify_rows rows,
+                                    const float *output, double *temperature);
+
 /* The factor a > 0 with the least mean of weight[i] * -log softmax(a z_i)[label_i]; the mean is
  * convex in a.
  *   z  rows x stride, classes numbers each; weight: rows, or NULL */

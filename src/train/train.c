@@ -542,7 +542,7 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
         training->report_rows = s.split->report_count;
         training->skipped_rows = s.skipped;
         training->seconds = ramify_seconds() - s.started;
-        training->training_bytes = s.paraformer ? s.paraformer->need.bytes : 0;
+        training->training_bytes = s.paraformer ? s.paraformer->result.need.bytes : 0;
         training->time_limit_struck = s.deadline > 0 && ramify_seconds() > s.deadline;
         if (options->controls && !s.stopped)
             status = run_controls(&s, *model, test, training->seconds, training);
