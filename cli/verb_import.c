@@ -4,13 +4,15 @@
 #include "verbs.h"
 
 #include <stdio.h>
-#include <string.h>
 
 typedef struct import_request {
-    const char *output, *image, *task;
+    const char *output, *image;
+    int task;
     ramify_import_options options;
     context_arguments context;
 } import_request;
+
+static const char *const task_names[] = {"classification", "regression", NULL};
 
 static void list_options(arguments *list, import_request *request) {
     ramify_import_options *options = &request->options;
@@ -63,13 +65,12 @@ static void list_options(arguments *list, import_request *request) {
                                           .value = &options->scale,
                                           .placeholder = "X",
                                           .help = "that pixels are then divided by"});
-    arguments_add(list,
-                  (argument_option){.name = "task",
-                                    .kind = ARGUMENT_TEXT,
-                                    .value = &request->task,
-                                    .placeholder = "NAME",
-                                    .unset = "classification",
-                                    .help = "classification, or regression: outputs as they are"});
+    request->task = options->task == RAMIFY_TASK_REGRESSION;
+    arguments_add(list, (argument_option){.name = "task",
+                                          .kind = ARGUMENT_NAME,
+                                          .value = &request->task,
+                                          .names = task_names,
+                                          .help = "what the outputs are; regression: as they are"});
     arguments_add(list, (argument_option){.name = "names",
                                           .kind = ARGUMENT_TEXT,
                                           .value = &options->names,
@@ -90,12 +91,7 @@ static int finish_options(import_request *request) {
                                 "--image HxWxC is missing or not of this form, such as 224x224x3");
     if (options->heads == 0)
         return arguments_refuse("import", "--heads H is missing: no shape in the file tells it");
-    if (!request->task || strcmp(request->task, "classification") == 0)
-        options->task = RAMIFY_TASK_CLASSIFICATION;
-    else if (strcmp(request->task, "regression") == 0)
-        options->task = RAMIFY_TASK_REGRESSION;
-    else
-        return arguments_refuse("import", "--task must be classification or regression");
+    options->task = request->task == 1 ? RAMIFY_TASK_REGRESSION : RAMIFY_TASK_CLASSIFICATION;
     return EXIT_OK;
 }
 

@@ -33,7 +33,7 @@ static ramify_status read_count(ramify_context *context, const ramify_source *so
     return RAMIFY_OK;
 }
 
-static ramify_status read_count32(ramify_context *context, const ramify_source *source,
+ramify_status ramify_config_count(ramify_context *context, const ramify_source *source,
                                   const json_t *object, const char *where, const char *key,
                                   uint32_t low, uint32_t high, uint32_t *count) {
     uint64_t number = 0;
@@ -57,20 +57,20 @@ static ramify_status read_stem(ramify_context *context, const ramify_source *sou
                                const json_t *json, uint32_t columns, ramify_stem *stem) {
     static const float mark;
     bool route = false;
-    RAMIFY_TRY(
-        read_count32(context, source, json, "stem", "columns", columns, columns, &stem->columns));
-    RAMIFY_TRY(read_count32(context, source, json, "stem", "plain", 1, RAMIFY_STEM_PLAIN_MAX,
-                            &stem->plain));
-    RAMIFY_TRY(read_count32(context, source, json, "stem", "features", 1, RAMIFY_MLP_WIDTH_MAX,
-                            &stem->features));
-    RAMIFY_TRY(read_count32(context, source, json, "stem", "frequencies", 0,
-                            RAMIFY_STEM_FREQUENCIES_MAX, &stem->frequencies));
-    RAMIFY_TRY(read_count32(context, source, json, "stem", "routes", 1, RAMIFY_STEM_PLAIN_MAX,
-                            &stem->routes));
-    RAMIFY_TRY(read_count32(context, source, json, "stem", "knots", 0,
-                            columns * RAMIFY_STEM_KNOTS_MAX, &stem->knot_count));
-    RAMIFY_TRY(read_count32(context, source, json, "stem", "entries", 0, RAMIFY_STEM_ENTRIES_MAX,
-                            &stem->entry_count));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "stem", "columns", columns, columns,
+                                   &stem->columns));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "stem", "plain", 1, RAMIFY_STEM_PLAIN_MAX,
+                                   &stem->plain));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "stem", "features", 1,
+                                   RAMIFY_MLP_WIDTH_MAX, &stem->features));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "stem", "frequencies", 0,
+                                   RAMIFY_STEM_FREQUENCIES_MAX, &stem->frequencies));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "stem", "routes", 1,
+                                   RAMIFY_STEM_PLAIN_MAX, &stem->routes));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "stem", "knots", 0,
+                                   columns * RAMIFY_STEM_KNOTS_MAX, &stem->knot_count));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "stem", "entries", 0,
+                                   RAMIFY_STEM_ENTRIES_MAX, &stem->entry_count));
     RAMIFY_TRY(read_flag(context, source, json, "stem", "bins", &stem->bins));
     RAMIFY_TRY(read_flag(context, source, json, "stem", "route", &route));
     if (!route && stem->routes != stem->plain)
@@ -124,10 +124,10 @@ static ramify_status read_tree(ramify_context *context, ramify_model *model, con
     RAMIFY_TRY(read_count(context, source, json, "tree", "nodes", 0, UINT32_MAX, &limits->nodes));
     RAMIFY_TRY(read_count(context, source, json, "tree", "leaves", 1, UINT32_MAX, &limits->leaves));
     bool inner = limits->nodes > 0;
-    RAMIFY_TRY(read_count32(context, source, json, "tree", "depth", inner ? 1 : 0,
-                            inner ? RAMIFY_TREE_DEPTH_MAX : 0, &limits->depth));
-    RAMIFY_TRY(read_count32(context, source, json, "tree", "arity", inner ? 2 : 0,
-                            inner ? RAMIFY_ARITY_MAX : 0, &limits->arity));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "tree", "depth", inner ? 1 : 0,
+                                   inner ? RAMIFY_TREE_DEPTH_MAX : 0, &limits->depth));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "tree", "arity", inner ? 2 : 0,
+                                   inner ? RAMIFY_ARITY_MAX : 0, &limits->arity));
     limits->dims = model->stem.routes;
     if (limits->depth > limits->nodes)
         return ramify_damaged(context, source, "config: tree.depth is %u with %llu nodes",
@@ -155,11 +155,13 @@ static ramify_status read_notes(ramify_context *context, ramify_model *model, co
     ramify_notes_shape *notes = &model->notes;
     if (!json)
         return RAMIFY_OK;
-    RAMIFY_TRY(read_count32(context, source, json, "notes", "residuals", 0,
-                            model->targets > 0 ? RAMIFY_NOTES_ENTRIES_MAX : 0, &notes->residuals));
-    RAMIFY_TRY(read_count32(context, source, json, "notes", "distances", 1,
-                            RAMIFY_NOTES_ENTRIES_MAX, &notes->distances));
-    RAMIFY_TRY(read_count32(context, source, json, "notes", "rows", 0, UINT32_MAX, &notes->rows));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "notes", "residuals", 0,
+                                   model->targets > 0 ? RAMIFY_NOTES_ENTRIES_MAX : 0,
+                                   &notes->residuals));
+    RAMIFY_TRY(ramify_config_count(context, source, json, "notes", "distances", 1,
+                                   RAMIFY_NOTES_ENTRIES_MAX, &notes->distances));
+    RAMIFY_TRY(
+        ramify_config_count(context, source, json, "notes", "rows", 0, UINT32_MAX, &notes->rows));
     const char *crc = json_string_value(json_object_get(json, "crc32c"));
     if (!crc || strlen(crc) != 8 || strspn(crc, "0123456789abcdef") != 8)
         return ramify_damaged(context, source, "config: notes.crc32c is not 8 hexadecimal digits");

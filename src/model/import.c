@@ -11,28 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Parts of a layer, in the order of a branch's record. */
-enum {
-    NORM1,
-    BIAS1,
-    QKV,
-    QKV_BIAS,
-    OUT,
-    OUT_BIAS,
-    NORM2,
-    BIAS2,
-    FC1,
-    FC1_BIAS,
-    FC2,
-    FC2_BIAS,
-    PARTS
-};
-
 /* How a tool names things. */
 typedef struct naming {
     const char *tool;
     const char *pos, *cls, *patch, *patch_bias, *norm, *norm_bias, *head, *head_bias;
-    const char *part[PARTS];
     bool convolution; /* patches are channels x rows x columns */
     bool plain_skip;
     double epsilon;
@@ -48,18 +30,6 @@ static const naming paraformer_names = {
     .norm_bias = "mlp_head.0.bias",
     .head = "mlp_head.1.weight",
     .head_bias = "mlp_head.1.bias",
-    .part = {[NORM1] = "norm.weight",
-             [BIAS1] = "norm.bias",
-             [QKV] = "fn.to_qkv.weight",
-             [QKV_BIAS] = "fn.to_qkv.bias",
-             [OUT] = "fn.to_out.0.weight",
-             [OUT_BIAS] = "fn.to_out.0.bias",
-             [NORM2] = "norm.weight",
-             [BIAS2] = "norm.bias",
-             [FC1] = "fn.net.0.weight",
-             [FC1_BIAS] = "fn.net.0.bias",
-             [FC2] = "fn.net.3.weight",
-             [FC2_BIAS] = "fn.net.3.bias"},
     .epsilon = 1e-5,
 };
 
@@ -73,18 +43,6 @@ static const naming timm_names = {
     .norm_bias = "norm.bias",
     .head = "head.weight",
     .head_bias = "head.bias",
-    .part = {[NORM1] = "norm1.weight",
-             [BIAS1] = "norm1.bias",
-             [QKV] = "attn.qkv.weight",
-             [QKV_BIAS] = "attn.qkv.bias",
-             [OUT] = "attn.proj.weight",
-             [OUT_BIAS] = "attn.proj.bias",
-             [NORM2] = "norm2.weight",
-             [BIAS2] = "norm2.bias",
-             [FC1] = "mlp.fc1.weight",
-             [FC1_BIAS] = "mlp.fc1.bias",
-             [FC2] = "mlp.fc2.weight",
-             [FC2_BIAS] = "mlp.fc2.bias"},
     .convolution = true,
     .plain_skip = true,
     .epsilon = 1e-6,
@@ -120,21 +78,28 @@ static ramify_status missing(const import *m, const char *name) {
 }
 
 /* The name of a part of layer `layer` of branch `branch`; timm's layers are numbered throughout. */
-static void name_part(const import *m, uint32_t branch, uint32_t layer, int part,
-                      char name[RAMIFY_TENSOR_NAME_MAX + 1]) {
-    size_t size = RAMIFY_TENSOR_NAME_MAX + 1;
+static void name_part(const import *m, uint32_t branch, uint32_t layer,
+                      const ramify_layer_part *part, char name[RAMIFY_TENSOR_NAME_MAX + 1]) {
     if (m->names->convolution)
-        snprintf(name, size, "blocks.%u.%s", branch * m->shape.branch.depth + layer,
-                 m->names->part[part]);
+        snprintf(name, RAMIFY_TENSOR_NAME_MAX + 1, "blocks.%u.%s",
+                 branch * m->shape.branch.depth + layer, part->timm);
     else
-        snprintf(name, size, "paraformerbranches.branches.%u.%u.%s", branch,
-                 2 * layer + (part >= NORM2), m->names->part[part]);
+        ramify_paraformer_part_name(part, branch, layer, name);
+}
+
+/* The part of this place in the list of all, of a layer whose sizes are not known yet. */
+static const ramify_tensor *find_part(const import *m, uint32_t branch, uint32_t layer,
+                                      size_t place, char name[RAMIFY_TENSOR_NAME_MAX + 1]) {
+    const ramify_branch_shape any = {.qkv_bias = true};
+    ramify_layer_part parts[RAMIFY_LAYER_PARTS];
+    ramify_paraformer_layer_parts(&any, parts);
+    name_part(m, branch, layer, &parts[place], name);
+    return find(m, name);
 }
 
 static bool has_layer(const import *m, uint32_t branch, uint32_t layer) {
     char name[RAMIFY_TENSOR_NAME_MAX + 1];
-    name_part(m, branch, layer, QKV, name);
-    return find(m, name) != NULL;
+    return find_part(m, branch, layer, RAMIFY_LAYER_QKV, name) != NULL;
 }
 
 /* How many branches of how many layers. */
@@ -148,7 +113,7 @@ static ramify_status count_layers(import *m) {
     m->shape.branches = layers > 0;
     if (layers == 0) {
         char name[RAMIFY_TENSOR_NAME_MAX + 1];
-        name_part(m, 0, 0, QKV, name);
+        find_part(m, 0, 0, RAMIFY_LAYER_QKV, name);
         return missing(m, name);
     }
     if (!m->names->convolution) {
@@ -179,12 +144,10 @@ static ramify_status find_sizes(import *m) {
     char name[RAMIFY_TENSOR_NAME_MAX + 1];
     RAMIFY_TRY(count_layers(m));
     const ramify_tensor *patch = find(m, m->names->patch), *head = find(m, m->names->head);
-    name_part(m, 0, 0, FC1, name);
-    const ramify_tensor *fc1 = find(m, name);
-    name_part(m, 0, 0, QKV_BIAS, name);
-    branch->qkv_bias = find(m, name) != NULL;
+    branch->qkv_bias = find_part(m, 0, 0, RAMIFY_LAYER_QKV_BIAS, name) != NULL;
+    const ramify_tensor *fc1 = find_part(m, 0, 0, RAMIFY_LAYER_FC1, name);
     if (!patch || !head || !fc1)
-        return missing(m, !patch ? m->names->patch : !head ? m->names->head : "fc1");
+        return missing(m, !patch ? m->names->patch : !head ? m->names->head : name);
     if (patch->rank != (m->names->convolution ? 4 : 2) || head->rank != 2 || fc1->rank != 2)
         return ramify_fail(m->context, RAMIFY_ERROR_DATA,
                            "%s: tensors \"%s\" and \"%s\" are not of the ranks that %s has",
@@ -293,27 +256,15 @@ static ramify_status take_convolution(import *m, float *to) {
 
 static ramify_status take_branch(import *m, uint32_t index, float *record) {
     const ramify_branch_shape *shape = &m->shape.branch;
-    const ramify_branch_layer at = ramify_branch_layout(shape);
-    uint64_t d = shape->width, hidden = shape->hidden;
-    const struct {
-        size_t at;
-        uint64_t rows, columns;
-    } parts[PARTS] = {
-        [NORM1] = {at.gain1, d, 0},  [BIAS1] = {at.bias1, d, 0},
-        [QKV] = {at.qkv, 3 * d, d},  [QKV_BIAS] = {at.qkv_bias, 3 * d, 0},
-        [OUT] = {at.out, d, d},      [OUT_BIAS] = {at.out_bias, d, 0},
-        [NORM2] = {at.gain2, d, 0},  [BIAS2] = {at.bias2, d, 0},
-        [FC1] = {at.fc1, hidden, d}, [FC1_BIAS] = {at.fc1_bias, hidden, 0},
-        [FC2] = {at.fc2, d, hidden}, [FC2_BIAS] = {at.fc2_bias, d, 0},
-    };
+    size_t floats = ramify_branch_layout(shape).floats;
+    ramify_layer_part parts[RAMIFY_LAYER_PARTS];
+    size_t count = ramify_paraformer_layer_parts(shape, parts);
     for (uint32_t l = 0; l < shape->depth; l++)
-        for (int part = 0; part < PARTS; part++) {
+        for (size_t p = 0; p < count; p++) {
             char name[RAMIFY_TENSOR_NAME_MAX + 1];
-            name_part(m, index, l, part, name);
-            if (part == QKV_BIAS && !shape->qkv_bias)
-                continue;
-            RAMIFY_TRY(take(m, name, parts[part].rows, parts[part].columns,
-                            record + l * at.floats + parts[part].at));
+            name_part(m, index, l, &parts[p], name);
+            RAMIFY_TRY(
+                take(m, name, parts[p].rows, parts[p].columns, record + l * floats + parts[p].at));
         }
     return RAMIFY_OK;
 }

@@ -110,6 +110,11 @@ typedef struct ramify_predictor_of {
     uint32_t workers; /* of a Para-Former: branches that are run side by side */
 } ramify_predictor_of;
 
+/* Reads the whole number object[key] in [low, high]; where: what messages call the object. */
+ramify_status ramify_config_count(ramify_context *context, const ramify_source *source,
+                                  const json_t *object, const char *where, const char *key,
+                                  uint32_t low, uint32_t high, uint32_t *count);
+
 /* Bytes of a predictor for pieces of `rows` rows, block header included. */
 uint64_t ramify_predictor_bytes(const ramify_predictor_of *of, size_t rows);
 

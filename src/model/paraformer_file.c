@@ -1,6 +1,5 @@
 #include "paraformer_file.h"
-#include "module.h"
-#include "tree.h"
+#include "model.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,48 +25,51 @@ void ramify_paraformer_layout_shared(const ramify_paraformer_shape *shape, ramif
                       sizeof(ramify_reference));
 }
 
-/* One tensor of a layer: block 2l is attention, 2l + 1 the network. */
-static void add_part(ramify_layout *layout, uint32_t branch, uint32_t block, const char *part,
-                     uint64_t rows, uint64_t columns) {
-    char name[RAMIFY_TENSOR_NAME_MAX + 1];
-    snprintf(name, sizeof name, "paraformerbranches.branches.%u.%u.%s", branch, block, part);
-    ramify_layout_add(layout, name, RAMIFY_DTYPE_F32, columns > 0 ? 2 : 1, rows, columns);
+size_t ramify_paraformer_layer_parts(const ramify_branch_shape *shape,
+                                     ramify_layer_part parts[RAMIFY_LAYER_PARTS]) {
+    const ramify_branch_layer at = ramify_branch_layout(shape);
+    uint64_t d = shape->width, hidden = shape->hidden;
+    const ramify_layer_part all[RAMIFY_LAYER_PARTS] = {
+        {"norm.weight", "norm1.weight", 0, at.gain1, d, 0},
+        {"norm.bias", "norm1.bias", 0, at.bias1, d, 0},
+        {"fn.to_qkv.weight", "attn.qkv.weight", 0, at.qkv, 3 * d, d},
+        {"fn.to_qkv.bias", "attn.qkv.bias", 0, at.qkv_bias, 3 * d, 0},
+        {"fn.to_out.0.weight", "attn.proj.weight", 0, at.out, d, d},
+        {"fn.to_out.0.bias", "attn.proj.bias", 0, at.out_bias, d, 0},
+        {"norm.weight", "norm2.weight", 1, at.gain2, d, 0},
+        {"norm.bias", "norm2.bias", 1, at.bias2, d, 0},
+        {"fn.net.0.weight", "mlp.fc1.weight", 1, at.fc1, hidden, d},
+        {"fn.net.0.bias", "mlp.fc1.bias", 1, at.fc1_bias, hidden, 0},
+        {"fn.net.3.weight", "mlp.fc2.weight", 1, at.fc2, d, hidden},
+        {"fn.net.3.bias", "mlp.fc2.bias", 1, at.fc2_bias, d, 0},
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < RAMIFY_LAYER_PARTS; i++)
+        if (i != RAMIFY_LAYER_QKV_BIAS || shape->qkv_bias)
+            parts[count++] = all[i];
+    return count;
+}
+
+void ramify_paraformer_part_name(const ramify_layer_part *part, uint32_t branch, uint32_t layer,
+                                 char name[RAMIFY_TENSOR_NAME_MAX + 1]) {
+    snprintf(name, RAMIFY_TENSOR_NAME_MAX + 1, "paraformerbranches.branches.%u.%u.%s", branch,
+             2 * layer + part->block, part->released);
 }
 
 uint64_t ramify_paraformer_layout_branches(const ramify_paraformer_shape *shape,
                                            ramify_layout *layout) {
-    const ramify_branch_shape *branch = &shape->branch;
-    uint64_t begin = layout->bytes, d = branch->width, hidden = branch->hidden;
+    uint64_t begin = layout->bytes;
+    ramify_layer_part parts[RAMIFY_LAYER_PARTS];
+    size_t count = ramify_paraformer_layer_parts(&shape->branch, parts);
     for (uint32_t i = 0; i < shape->branches; i++)
-        for (uint32_t l = 0; l < branch->depth; l++) {
-            uint32_t attention = 2 * l, network = 2 * l + 1;
-            add_part(layout, i, attention, "norm.weight", d, 0);
-            add_part(layout, i, attention, "norm.bias", d, 0);
-            add_part(layout, i, attention, "fn.to_qkv.weight", 3 * d, d);
-            if (branch->qkv_bias)
-                add_part(layout, i, attention, "fn.to_qkv.bias", 3 * d, 0);
-            add_part(layout, i, attention, "fn.to_out.0.weight", d, d);
-            add_part(layout, i, attention, "fn.to_out.0.bias", d, 0);
-            add_part(layout, i, network, "norm.weight", d, 0);
-            add_part(layout, i, network, "norm.bias", d, 0);
-            add_part(layout, i, network, "fn.net.0.weight", hidden, d);
-            add_part(layout, i, network, "fn.net.0.bias", hidden, 0);
-            add_part(layout, i, network, "fn.net.3.weight", d, hidden);
-            add_part(layout, i, network, "fn.net.3.bias", d, 0);
-        }
+        for (uint32_t l = 0; l < shape->branch.depth; l++)
+            for (size_t p = 0; p < count; p++) {
+                char name[RAMIFY_TENSOR_NAME_MAX + 1];
+                ramify_paraformer_part_name(&parts[p], i, l, name);
+                ramify_layout_add(layout, name, RAMIFY_DTYPE_F32, parts[p].columns > 0 ? 2 : 1,
+                                  parts[p].rows, parts[p].columns);
+            }
     return begin;
-}
-
-static ramify_status read_count(ramify_context *context, const ramify_source *source,
-                                const json_t *object, const char *where, const char *key,
-                                uint32_t low, uint32_t high, uint32_t *count) {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_integer(value) || json_integer_value(value) < (json_int_t)low ||
-        json_integer_value(value) > (json_int_t)high)
-        return ramify_damaged(context, source, "config: %s.%s is not a whole number from %u to %u",
-                              where, key, low, high);
-    *count = (uint32_t)json_integer_value(value);
-    return RAMIFY_OK;
 }
 
 static ramify_status read_embedding(ramify_context *context, const ramify_source *source,
@@ -75,18 +77,18 @@ static ramify_status read_embedding(ramify_context *context, const ramify_source
                                     ramify_embedding_shape *shape) {
     const char *where = "embedding";
     shape->plain = stem->plain;
-    RAMIFY_TRY(
-        read_count(context, source, json, where, "patch", 0, RAMIFY_IMAGE_SIDE_MAX, &shape->patch));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "patch", 0, RAMIFY_IMAGE_SIDE_MAX,
+                                   &shape->patch));
     if (shape->patch == 0) {
         shape->tokens = stem->columns + 1;
         return RAMIFY_OK;
     }
-    RAMIFY_TRY(read_count(context, source, json, where, "height", shape->patch,
-                          RAMIFY_IMAGE_SIDE_MAX, &shape->height));
-    RAMIFY_TRY(read_count(context, source, json, where, "width", shape->patch,
-                          RAMIFY_IMAGE_SIDE_MAX, &shape->breadth));
-    RAMIFY_TRY(read_count(context, source, json, where, "channels", 1, RAMIFY_IMAGE_CHANNELS_MAX,
-                          &shape->channels));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "height", shape->patch,
+                                   RAMIFY_IMAGE_SIDE_MAX, &shape->height));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "width", shape->patch,
+                                   RAMIFY_IMAGE_SIDE_MAX, &shape->breadth));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "channels", 1,
+                                   RAMIFY_IMAGE_CHANNELS_MAX, &shape->channels));
     uint64_t numbers = (uint64_t)shape->height * shape->breadth * shape->channels;
     if (shape->height % shape->patch != 0 || shape->breadth % shape->patch != 0)
         return ramify_damaged(context, source,
@@ -112,16 +114,16 @@ ramify_status ramify_paraformer_from_json(ramify_context *context, const ramify_
     *shape = (ramify_paraformer_shape){.head.outputs = outputs};
     RAMIFY_TRY(read_embedding(context, source, json_object_get(config, "embedding"), stem,
                               &shape->embedding));
-    RAMIFY_TRY(read_count(context, source, json, where, "count", 1, RAMIFY_BRANCHES_MAX,
-                          &shape->branches));
-    RAMIFY_TRY(read_count(context, source, json, where, "depth", 1, RAMIFY_BRANCH_DEPTH_MAX,
-                          &branch->depth));
-    RAMIFY_TRY(read_count(context, source, json, where, "width", 1, RAMIFY_BRANCH_WIDTH_MAX,
-                          &branch->width));
-    RAMIFY_TRY(read_count(context, source, json, where, "heads", 1, RAMIFY_BRANCH_WIDTH_MAX,
-                          &branch->heads));
-    RAMIFY_TRY(read_count(context, source, json, where, "hidden", 1, RAMIFY_BRANCH_HIDDEN_MAX,
-                          &branch->hidden));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "count", 1, RAMIFY_BRANCHES_MAX,
+                                   &shape->branches));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "depth", 1,
+                                   RAMIFY_BRANCH_DEPTH_MAX, &branch->depth));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "width", 1,
+                                   RAMIFY_BRANCH_WIDTH_MAX, &branch->width));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "heads", 1,
+                                   RAMIFY_BRANCH_WIDTH_MAX, &branch->heads));
+    RAMIFY_TRY(ramify_config_count(context, source, json, where, "hidden", 1,
+                                   RAMIFY_BRANCH_HIDDEN_MAX, &branch->hidden));
     if (!skip_name || (strcmp(skip_name, "plain") != 0 && strcmp(skip_name, "normalised") != 0))
         return ramify_damaged(context, source,
                               "config: branches.skip is neither \"normalised\" nor \"plain\"");

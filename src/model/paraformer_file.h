@@ -17,6 +17,28 @@
 #include "source.h"
 #include "stem.h"
 
+/* One tensor of a layer. */
+typedef struct ramify_layer_part {
+    const char *released, *timm; /* its name in the authors' code, and in timm's */
+    uint32_t block; /* released: 0 attention, 1 the network; layer l has blocks 2l, 2l + 1 */
+    size_t at;      /* in floats from the start of a layer's record */
+    uint64_t rows, columns; /* columns 0: a vector */
+} ramify_layer_part;
+
+/* Places in the list of parts of a layer with qkv_bias. */
+#define RAMIFY_LAYER_QKV      2
+#define RAMIFY_LAYER_QKV_BIAS 3
+#define RAMIFY_LAYER_FC1      8
+#define RAMIFY_LAYER_PARTS    12
+
+/* The parts that a layer of this shape has, in the order of the record. Returns how many. */
+size_t ramify_paraformer_layer_parts(const ramify_branch_shape *shape,
+                                     ramify_layer_part parts[RAMIFY_LAYER_PARTS]);
+
+/* The released name of a part. */
+void ramify_paraformer_part_name(const ramify_layer_part *part, uint32_t branch, uint32_t layer,
+                                 char name[RAMIFY_TENSOR_NAME_MAX + 1]);
+
 /* Adds the tensors from pos_embedding to branches, and those of the branches. */
 void ramify_paraformer_layout_shared(const ramify_paraformer_shape *shape, ramify_layout *layout);
 /* Returns where the first branch begins, counted from the start of the data. */

@@ -97,3 +97,12 @@ void branch_twin(const ramify_branch_shape *shape, const double *record, const d
     free(inner);
     free(next);
 }
+
+float *unset_floats(size_t count) {
+    float *memory = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64 + 64);
+    if (!memory)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        memory[i] = NAN;
+    return memory;
+}

@@ -9,4 +9,8 @@
 void branch_twin(const ramify_branch_shape *shape, const double *record, const double *x,
                  double *y);
 
+/* Memory as the library wants it, not numbers: what is not written shows where it is used. Free with
+ * free(). */
+float *unset_floats(size_t count);
+
 #endif

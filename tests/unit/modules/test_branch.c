@@ -23,15 +23,6 @@ static const ramify_branch_shape shapes[] = {
 #define SHAPES (sizeof shapes / sizeof *shapes)
 static const size_t image_counts[] = {1, 3, 16};
 
-static float *floats(size_t count) {
-    float *memory = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64 + 64);
-    assert_non_null(memory);
-    /* What is not written shows where it is used. */
-    for (size_t i = 0; i < count; i++)
-        memory[i] = NAN;
-    return memory;
-}
-
 typedef struct subject {
     const ramify_kernels *kernels;
     const ramify_branch_shape *shape;
@@ -56,7 +47,7 @@ static subject open_subject(const ramify_kernels *kernels, const ramify_branch_s
     s.tokens = shape->tokens;
     s.ld = ramify_branch_stride(shape, images);
     s.weights = ramify_branch_record_bytes(shape) / sizeof(float);
-    s.record = floats(s.weights);
+    s.record = unset_floats(s.weights);
     s.exact = calloc(s.weights, sizeof *s.exact);
     ramify_branch_initialise(shape, 5, 2, s.record);
     ramify_random random = ramify_random_stream(7, RAMIFY_PURPOSE_SHUFFLE, 1, 0);
@@ -65,18 +56,18 @@ static subject open_subject(const ramify_kernels *kernels, const ramify_branch_s
         s.record[i] = 2.0F * s.record[i] + 0.2F * (float)ramify_random_normal(&random);
         s.exact[i] = (double)s.record[i];
     }
-    s.x = floats(s.d * s.ld);
+    s.x = unset_floats(s.d * s.ld);
     memset(s.x, 0, s.d * s.ld * sizeof *s.x);
     for (size_t r = 0; r < s.d; r++)
         for (size_t t = 0; t < images * s.tokens; t++)
             s.x[r * s.ld + t] = (float)ramify_random_normal(&random);
-    s.normal = floats(s.d * s.ld);
-    s.inverse = floats(s.ld);
-    s.y = floats(images * s.d);
-    s.memory = floats(ramify_branch_memory_floats(shape, images));
+    s.normal = unset_floats(s.d * s.ld);
+    s.inverse = unset_floats(s.ld);
+    s.y = unset_floats(images * s.d);
+    s.memory = unset_floats(ramify_branch_memory_floats(shape, images));
     size_t run = ramify_branch_run_floats(shape, images, true);
     size_t train = ramify_branch_train_floats(shape, images);
-    s.scratch = floats(run > train ? run : train);
+    s.scratch = unset_floats(run > train ? run : train);
     s.image = calloc(s.d * s.tokens, sizeof *s.image);
     normalise(&s);
     return s;
@@ -127,7 +118,7 @@ static void check_forward(const ramify_kernels *kernels, const ramify_branch_sha
     check_answer(&s, "whole");
     ramify_branch_run(kernels, shape, s.record, &s.input, false, s.y, s.d, s.scratch);
     check_answer(&s, "class token alone");
-    float *kept = floats(images * s.d);
+    float *kept = unset_floats(images * s.d);
     ramify_branch_forward(kernels, shape, s.record, &s.input, kept, s.d, s.memory, s.scratch);
     assert_memory_equal(kept, s.y, images * s.d * sizeof *kept);
 
@@ -176,7 +167,8 @@ static void check_close(double got, double want, double size, const char *what, 
 static void check_backward(const ramify_kernels *kernels, const ramify_branch_shape *shape,
                            size_t images) {
     subject s = open_subject(kernels, shape, images);
-    float *slope = floats(images * s.d), *gradient = floats(s.weights), *dx = floats(s.d * s.ld);
+    float *slope = unset_floats(images * s.d), *gradient = unset_floats(s.weights),
+          *dx = unset_floats(s.d * s.ld);
     ramify_random random = ramify_random_stream(11, RAMIFY_PURPOSE_SHUFFLE, 1, 0);
     for (size_t i = 0; i < images * s.d; i++)
         slope[i] = (float)ramify_random_normal(&random);
@@ -221,7 +213,7 @@ static void check_backward(const ramify_kernels *kernels, const ramify_branch_sh
             assert_true(dx[r * s.ld + t] == 0.0F);
 
     /* Gradients are added to what is there. */
-    float *twice = floats(s.weights);
+    float *twice = unset_floats(s.weights);
     memcpy(twice, gradient, s.weights * sizeof *twice);
     ramify_branch_backward(kernels, shape, s.record, &s.input, slope, s.d, s.memory, twice, dx,
                            s.scratch);

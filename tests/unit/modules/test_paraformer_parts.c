@@ -1,6 +1,7 @@
 /* Embedding and head of a Para-Former against plain loops in double and their finite differences, for
  * every instruction set. */
 
+#include "branch_twin.h"
 #include "embedding.h"
 #include "head.h"
 #include "random.h"
@@ -29,17 +30,8 @@ static const ramify_head_shape heads[] = {{16, 1, 1e-5F}, {48, 3, 1e-5F}, {32, 2
 static const size_t row_counts[] = {1, 3, 7, 16};
 #define ROW_COUNTS (sizeof row_counts / sizeof *row_counts)
 
-static float *floats(size_t count) {
-    float *memory = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64 + 64);
-    assert_non_null(memory);
-    /* What is not written shows where it is used. */
-    for (size_t i = 0; i < count; i++)
-        memory[i] = NAN;
-    return memory;
-}
-
 static float *normals(size_t count, uint64_t seed) {
-    float *memory = floats(count);
+    float *memory = unset_floats(count);
     ramify_random random = ramify_random_stream(seed, RAMIFY_PURPOSE_SHUFFLE, 3, 0);
     for (size_t i = 0; i < count; i++)
         memory[i] = (float)ramify_random_normal(&random);
@@ -87,7 +79,7 @@ static void check_embedding(const ramify_kernels *kernels, const ramify_embeddin
                             size_t rows) {
     const ramify_embedding_layout at = ramify_embedding_lay_out(e);
     size_t ld = ramify_pad(rows * e->tokens) + 16, ldp = ramify_pad(e->plain), width = e->width;
-    float *record = floats(at.floats), *plain = normals(rows * ldp, 5);
+    float *record = unset_floats(at.floats), *plain = normals(rows * ldp, 5);
     ramify_embedding_initialise(e, 9, record);
     check_embedding_pads(e, record);
     plain[e->plain - 1] = 0; /* a column's feature that is not there */
@@ -95,8 +87,9 @@ static void check_embedding(const ramify_kernels *kernels, const ramify_embeddin
     assert_non_null(exact);
     for (size_t i = 0; i < at.floats; i++)
         exact[i] = (double)record[i];
-    float *x = floats(width * ld), *dx = normals(width * ld, 6), *gradient = floats(at.floats);
-    float *scratch = floats(ramify_embedding_floats(e, rows));
+    float *x = unset_floats(width * ld), *dx = normals(width * ld, 6),
+          *gradient = unset_floats(at.floats);
+    float *scratch = unset_floats(ramify_embedding_floats(e, rows));
     ramify_embedding_forward(kernels, e, record, rows, plain, ldp, x, ld, scratch);
     for (size_t r = 0; r < width; r++)
         for (size_t c = 0; c < ld; c++) {
@@ -205,11 +198,12 @@ static double head_difference(const ramify_head_shape *h, const double *record, 
 static void check_head(const ramify_kernels *kernels, const ramify_head_shape *h, size_t rows) {
     const ramify_head_layout at = ramify_head_lay_out(h);
     size_t width = h->width, ldy = ramify_pad(h->outputs);
-    float *record = floats(at.floats), *s = normals(rows * width, 2), *y = floats(rows * ldy);
+    float *record = unset_floats(at.floats), *s = normals(rows * width, 2),
+          *y = unset_floats(rows * ldy);
     float *noise = normals(at.floats, 4), *slope = normals(rows * ldy, 3);
-    float *normal = floats(rows * width), *inverse = floats(ramify_pad(rows));
-    float *gradient = floats(at.floats), *ds = floats(rows * width);
-    float *scratch = floats(ramify_head_floats(h, rows));
+    float *normal = unset_floats(rows * width), *inverse = unset_floats(ramify_pad(rows));
+    float *gradient = unset_floats(at.floats), *ds = unset_floats(rows * width);
+    float *scratch = unset_floats(ramify_head_floats(h, rows));
     ramify_head_initialise(h, 1, record);
     check_zeros(record, at.weight_bias + h->outputs);
     double *exact = calloc(at.floats, sizeof *exact), *sums = calloc(rows * width, sizeof *sums);
@@ -230,7 +224,7 @@ static void check_head(const ramify_kernels *kernels, const ramify_head_shape *h
             assert_true(fabs((double)y[i * ldy + j] - want[j]) < 2e-5 * (1 + fabs(want[j])));
     }
     /* Without what backward needs, and alone: the same bits. */
-    float *alone = floats(ldy);
+    float *alone = unset_floats(ldy);
     ramify_head_forward(kernels, h, record, 1, s + (rows - 1) * width, alone, ldy, NULL, NULL,
                         scratch);
     assert_memory_equal(alone, y + (rows - 1) * ldy, h->outputs * sizeof *y);
@@ -256,7 +250,7 @@ static void check_head(const ramify_kernels *kernels, const ramify_head_shape *h
         assert_true(fabs((double)ds[number] - want) < 1e-4 * (1 + fabs(want)));
     }
     /* Gradients are added to what is there. */
-    float *twice = floats(at.floats);
+    float *twice = unset_floats(at.floats);
     memcpy(twice, gradient, at.floats * sizeof *twice);
     ramify_head_backward(kernels, h, record, rows, normal, inverse, slope, ldy, twice, ds, scratch);
     for (size_t i = 0; i < at.floats; i++)
