@@ -6,6 +6,12 @@
 #include "status.h"
 #include "text.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Names that are looked at for duplicates together with those of the columns, or alone. */
+#define NAMES_BESIDE (RAMIFY_TARGETS_MAX + RAMIFY_CLASSES_MAX + RAMIFY_CATEGORIES)
+
 /* ---- one block: measured first, then carved ---- */
 
 /* Walks over the block in the order in which it is carved. With `base` NULL it only counts. The
@@ -116,6 +122,57 @@ uint32_t ramify_schema_class(const ramify_schema *schema, const char *text) {
     return index < schema->class_count ? index : UINT32_MAX;
 }
 
+/* ---- numbered names, as pixels have them: what comes before the number, and the number ---- */
+
+#define NUMBER_DIGITS 9
+/* Longer names are written one by one: a short file must not become a large table of names. */
+#define NUMBERED_BYTES 64
+
+/* Bytes before the number that a name ends with, which has no leading zeros and at most
+ * NUMBER_DIGITS digits; all of them where it ends with none. */
+static size_t split_number(const char *name, uint64_t *number) {
+    size_t length = strlen(name), first = length;
+    while (first > 0 && length - first < NUMBER_DIGITS && name[first - 1] >= '0' &&
+           name[first - 1] <= '9')
+        first--;
+    while (first + 1 < length && name[first] == '0')
+        first++;
+    *number = 0;
+    for (size_t i = first; i < length; i++)
+        *number = *number * 10 + (uint64_t)(name[i] - '0');
+    return first;
+}
+
+/* The name `step` numbers after `name`, of at most NUMBERED_BYTES; returns its length. */
+#define NUMBERED_ROOM (NUMBERED_BYTES + 20)
+static size_t number_name(const char *name, size_t prefix, uint64_t number, size_t step,
+                          char text[NUMBERED_ROOM]) {
+    int length = snprintf(text, NUMBERED_ROOM, "%.*s%" PRIu64, (int)prefix, name, number + step);
+    return length > 0 ? (size_t)length : 0;
+}
+
+/* Columns from `first` on that can be written as one: numbers in the same range, with names that
+ * count up. */
+static uint32_t count_run(const ramify_schema *schema, uint32_t first) {
+    const ramify_schema_column *column = &schema->columns[first];
+    uint64_t number;
+    size_t prefix = split_number(column->name, &number);
+    uint32_t count = 1;
+    if (column->categorical || column->name[prefix] == '\0' ||
+        strlen(column->name) > NUMBERED_BYTES)
+        return count;
+    for (; first + count < schema->column_count; count++) {
+        const ramify_schema_column *next = column + count;
+        char name[NUMBERED_ROOM];
+        number_name(column->name, prefix, number, count, name);
+        if (next->categorical || next->missing != column->missing || next->low < column->low ||
+            next->low > column->low || next->high < column->high || next->high > column->high ||
+            strcmp(next->name, name) != 0)
+            break;
+    }
+    return count;
+}
+
 /* ---- writing JSON ---- */
 
 static json_t *texts_to_json(char *const *texts, uint32_t count) {
@@ -128,21 +185,28 @@ static json_t *texts_to_json(char *const *texts, uint32_t count) {
     return array;
 }
 
-static json_t *column_to_json(const ramify_schema_column *column) {
+static json_t *column_to_json(const ramify_schema_column *column, uint32_t count) {
     if (column->categorical)
         return json_pack("{s:s, s:o, s:b}", "name", column->name, "categories",
                          texts_to_json(column->categories, column->category_count), "missing",
                          (int)column->missing);
-    return json_pack("{s:s, s:f, s:f, s:b}", "name", column->name, "low", column->low, "high",
-                     column->high, "missing", (int)column->missing);
+    json_t *json = json_pack("{s:s, s:f, s:f, s:b}", "name", column->name, "low", column->low,
+                             "high", column->high, "missing", (int)column->missing);
+    if (json && count > 1 && json_object_set_new(json, "count", json_integer(count)) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    return json;
 }
 
-ramify_status ramify_schema_to_json(ramify_context *context, const ramify_schema *schema,
+ramify_status ramify_schema_to_json(ramify_context *context, const ramify_schema *schema, bool runs,
                                     json_t **json) {
     json_t *columns = json_array();
     bool made = columns != NULL;
-    for (uint32_t c = 0; c < schema->column_count && made; c++)
-        made = json_array_append_new(columns, column_to_json(&schema->columns[c])) == 0;
+    for (uint32_t c = 0, count; c < schema->column_count && made; c += count) {
+        count = runs ? count_run(schema, c) : 1;
+        made = json_array_append_new(columns, column_to_json(&schema->columns[c], count)) == 0;
+    }
     if (!made) {
         json_decref(columns);
         columns = NULL; /* json_pack refuses it and frees the others */
@@ -161,11 +225,12 @@ ramify_status ramify_schema_to_json(ramify_context *context, const ramify_schema
 
 /* ---- reading JSON ---- */
 
-/* Arrays of a schema that is being read; the texts stay in the JSON. */
+/* Arrays of a schema that is being read; the texts stay in the JSON, but for numbered names. */
 typedef struct schema_reader {
     ramify_context *context;
     const char *source; /* the file, for messages */
     ramify_schema schema;
+    char *numbered;     /* names of columns that are written as one, each with its end; owned */
     ramify_name *names; /* scratch for finding duplicates */
 } schema_reader;
 
@@ -227,11 +292,11 @@ static ramify_status read_column(schema_reader *r, const json_t *json,
     const char *where = "an entry of \"columns\"";
     const json_t *missing = json_object_get(json, "missing");
     const json_t *categories = json_object_get(json, "categories");
-    if (!json_is_object(json) || json_object_size(json) != (categories ? 3 : 4) ||
-        !json_is_boolean(missing))
+    size_t keys = categories ? 3 : 4 + (json_object_get(json, "count") != NULL);
+    if (!json_is_object(json) || json_object_size(json) != keys || !json_is_boolean(missing))
         return fail_schema(r, where,
-                           "has other keys than name, missing, and categories or low and "
-                           "high");
+                           "has other keys than name, missing, and categories or low, high and "
+                           "count");
     column->missing = json_is_true(missing);
     column->categorical = categories != NULL;
     RAMIFY_TRY(read_text(r, json_object_get(json, "name"), "a column's name", &column->name));
@@ -245,18 +310,63 @@ static ramify_status read_column(schema_reader *r, const json_t *json,
     return RAMIFY_OK;
 }
 
+/* Columns that an entry stands for. */
+static ramify_status count_columns(schema_reader *r, const json_t *json, size_t *columns,
+                                   size_t *numbered) {
+    const json_t *count = json_object_get(json, "count");
+    json_int_t value = json_integer_value(count);
+    *columns += 1;
+    if (!count)
+        return RAMIFY_OK;
+    if (value < 2 || value > RAMIFY_COLUMNS_MAX)
+        return fail_schema(r, "a column's count", "is not a number of columns");
+    const char *name = json_string_value(json_object_get(json, "name"));
+    size_t length = name ? strlen(name) : 0;
+    if (length == 0 || length > NUMBERED_BYTES || name[length - 1] < '0' || name[length - 1] > '9')
+        return fail_schema(r, "a name with a count", "is too long or ends without a number");
+    *columns += (size_t)value - 1;
+    *numbered += (size_t)value * (length + 7); /* 5 digits more at most, and the end */
+    return *columns > RAMIFY_COLUMNS_MAX ? fail_schema(r, "\"columns\"", "has too many columns")
+                                         : RAMIFY_OK;
+}
+
+/* The columns after the first of an entry with a count: its copies, with the names that follow. */
+static void repeat_column(ramify_schema_column *column, size_t count, char **text) {
+    uint64_t number;
+    size_t prefix = split_number(column->name, &number);
+    for (size_t i = 1; i < count; i++) {
+        char name[NUMBERED_ROOM];
+        size_t bytes = number_name(column->name, prefix, number, i, name) + 1;
+        memcpy(*text, name, bytes);
+        column[i] = *column;
+        column[i].name = *text;
+        *text += bytes;
+    }
+}
+
 static ramify_status read_columns(schema_reader *r, const json_t *json) {
     if (!json_is_array(json))
         return fail_schema(r, "\"columns\"", "is not a list");
-    size_t size = json_array_size(json);
-    if (size < 1 || size > RAMIFY_COLUMNS_MAX)
+    size_t entries = json_array_size(json), columns = 0, numbered = 0;
+    if (entries < 1 || entries > RAMIFY_COLUMNS_MAX)
         return fail_schema(r, "\"columns\"", "has too few or too many entries");
-    r->schema.columns = ramify_allocate_zeroed(r->context, size, sizeof *r->schema.columns);
-    if (!r->schema.columns)
+    for (size_t i = 0; i < entries; i++)
+        RAMIFY_TRY(count_columns(r, json_array_get(json, i), &columns, &numbered));
+    r->schema.columns = ramify_allocate_zeroed(r->context, columns, sizeof *r->schema.columns);
+    r->names = ramify_allocate(r->context, columns + NAMES_BESIDE, sizeof *r->names);
+    r->numbered = ramify_allocate(r->context, numbered, 1);
+    if (!r->schema.columns || !r->names || !r->numbered)
         return RAMIFY_ERROR_MEMORY;
-    r->schema.column_count = (uint32_t)size;
-    for (size_t c = 0; c < size; c++)
-        RAMIFY_TRY(read_column(r, json_array_get(json, c), &r->schema.columns[c]));
+    r->schema.column_count = (uint32_t)columns;
+    ramify_schema_column *column = r->schema.columns;
+    char *text = r->numbered;
+    for (size_t i = 0; i < entries; i++) {
+        const json_t *entry = json_array_get(json, i), *count = json_object_get(entry, "count");
+        RAMIFY_TRY(read_column(r, entry, column));
+        size_t stands_for = count ? (size_t)json_integer_value(count) : 1;
+        repeat_column(column, stands_for, &text);
+        column += stands_for;
+    }
     return RAMIFY_OK;
 }
 
@@ -298,21 +408,10 @@ static ramify_status read_schema(schema_reader *r, const json_t *json) {
     return check_names(r);
 }
 
-/* Entries of a list, at most `most`. */
-static size_t capped_size(const json_t *json, const char *key, size_t most) {
-    size_t size = json_array_size(json_object_get(json, key));
-    return size < most ? size : most;
-}
-
 ramify_status ramify_schema_from_json(ramify_context *context, const char *source,
                                       const json_t *json, ramify_schema **schema) {
     schema_reader r = {.context = context, .source = source};
-    /* Room for whatever is checked for duplicates, capped before anything is read. */
-    size_t room = capped_size(json, "columns", RAMIFY_COLUMNS_MAX) +
-                  capped_size(json, "targets", RAMIFY_TARGETS_MAX) +
-                  capped_size(json, "classes", RAMIFY_CLASSES_MAX) + RAMIFY_CATEGORIES;
-    r.names = ramify_allocate(context, room, sizeof *r.names);
-    ramify_status status = r.names ? read_schema(&r, json) : RAMIFY_ERROR_MEMORY;
+    ramify_status status = read_schema(&r, json);
     if (status == RAMIFY_OK)
         status = ramify_schema_pack(context, &r.schema, schema);
     for (uint32_t c = 0; c < r.schema.column_count; c++)
@@ -320,6 +419,7 @@ ramify_status ramify_schema_from_json(ramify_context *context, const char *sourc
     ramify_release(context, r.schema.columns);
     ramify_release(context, r.schema.targets);
     ramify_release(context, r.schema.classes);
+    ramify_release(context, r.numbered);
     ramify_release(context, r.names);
     return status;
 }

@@ -66,9 +66,12 @@ ramify_status ramify_schema_pack(ramify_context *context, const ramify_schema *l
 /* JSON form, as it stands in ramify.config under "schema"; the reader trusts nothing:
  *   {"task": "regression", "named": true,
  *    "columns": [{"name": "temp", "low": -8, "high": 39.5, "missing": false},
- *                {"name": "city", "categories": ["Rome", "Oslo"], "missing": true}],
- *    "targets": ["bikes"], "classes": []} */
-ramify_status ramify_schema_to_json(ramify_context *context, const ramify_schema *schema,
+ *                {"name": "city", "categories": ["Rome", "Oslo"], "missing": true},
+ *                {"name": "c1", "low": 0, "high": 1, "missing": false, "count": 784}],
+ *    "targets": ["bikes"], "classes": []}
+ * The last entry stands for the 784 columns c1 to c784, which are alike; without `runs` each is
+ * written. */
+ramify_status ramify_schema_to_json(ramify_context *context, const ramify_schema *schema, bool runs,
                                     json_t **json);
 ramify_status ramify_schema_from_json(ramify_context *context,
                                       const char *source /* for messages */, const json_t *json,

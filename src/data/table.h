@@ -14,7 +14,7 @@
 
 /* Caps that hold for files from strangers too. Rows are counted in 32 bits everywhere. */
 #define RAMIFY_ROWS_MAX    UINT32_MAX
-#define RAMIFY_COLUMNS_MAX 65536
+#define RAMIFY_COLUMNS_MAX 262144
 
 /* How the numbers of a column are stored. They keep the type they were read with. */
 typedef enum ramify_number {

@@ -224,7 +224,7 @@ static json_t *make_config(plan *p, json_t *schema) {
 
 static ramify_status make_config_text(plan *p, char **text) {
     json_t *schema = NULL;
-    RAMIFY_TRY(ramify_schema_to_json(p->context, p->draft->schema, &schema));
+    RAMIFY_TRY(ramify_schema_to_json(p->context, p->draft->schema, true, &schema));
     json_t *config = make_config(p, schema);
     json_decref(schema);
     *text = config ? json_dumps(config, JSON_COMPACT) : NULL;

@@ -119,7 +119,7 @@ static ramify_status export_graph(ramify_onnx *g, const char *schema, const char
 /* The schema's JSON as a text; free with free, as it is jansson's. */
 static ramify_status schema_text(ramify_context *context, const ramify_model *model, char **text) {
     json_t *json;
-    RAMIFY_TRY(ramify_schema_to_json(context, model->schema, &json));
+    RAMIFY_TRY(ramify_schema_to_json(context, model->schema, false, &json));
     *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     if (!*text)

@@ -17,7 +17,7 @@ size_t ramify_mlp_layout(const ramify_mlp_shape *shape, ramify_mlp_layer *layer)
     size_t members = shape->members;
     size_t floats = 0;
     for (uint32_t l = 0; l < shape->layers; l++) {
-        /* With widths and members capped each term is below 2^33, and the sum is checked per layer.
+        /* With widths and members capped each term is below 2^37, and the sum is checked per layer.
          */
         ramify_mlp_layer *at = &layer[l];
         *at = (ramify_mlp_layer){.k = shape->width[l], .n = shape->width[l + 1]};

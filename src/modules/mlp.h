@@ -24,7 +24,7 @@
 
 /* Caps; they hold for files from strangers. */
 #define RAMIFY_MLP_LAYERS_MAX  16
-#define RAMIFY_MLP_WIDTH_MAX   65536
+#define RAMIFY_MLP_WIDTH_MAX   262144
 #define RAMIFY_MLP_MEMBERS_MAX 64
 /* Size of a stored weight: far above what training makes. A module of such weights can still overflow,
  * which predicting notices. */

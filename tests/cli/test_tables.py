@@ -149,7 +149,7 @@ CASES = {
         "--target y --hidden 8,x",
         2,
         'hidden widths "8,x" are not a list such as 64,64: '
-        "use 1 to 15 whole numbers from 1 to 65536",
+        "use 1 to 15 whole numbers from 1 to 262144",
     ),
     "too many folds": (
         GOOD,

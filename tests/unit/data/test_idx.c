@@ -119,7 +119,7 @@ static void test_files_that_are_refused(void **state) {
          3,
          {1, 65536, 65536},
          RAMIFY_ERROR_LIMIT,
-         "t.csv: a row has more numbers than the 65536 columns allowed"},
+         "t.csv: a row has more numbers than the 262144 columns allowed"},
         {0x0E,
          2,
          {UINT32_MAX, 65536},

@@ -195,10 +195,10 @@ static void test_headers_that_are_refused(void **state) {
          "numpy.save)"},
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (4294967296,)}", RAMIFY_ERROR_LIMIT,
          "t.csv: 4294967296 rows are more than the 4294967295 allowed"},
-        {"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 65537)}", RAMIFY_ERROR_LIMIT,
-         "t.csv: a row has more numbers than the 65536 columns allowed"},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 262145)}", RAMIFY_ERROR_LIMIT,
+         "t.csv: a row has more numbers than the 262144 columns allowed"},
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 4294967296, 4294967296)}",
-         RAMIFY_ERROR_LIMIT, "t.csv: a row has more numbers than the 65536 columns allowed"},
+         RAMIFY_ERROR_LIMIT, "t.csv: a row has more numbers than the 262144 columns allowed"},
         {"{'descr': '<f8', 'fortran_order': False, 'shape': (4000000000, 60000)}",
          RAMIFY_ERROR_LIMIT,
          "t.csv: the table needs about 1.7 PiB of memory and the limit is 1.0 GiB (raise the "

@@ -233,7 +233,7 @@ static void check_equal(const ramify_schema *a, const ramify_schema *b) {
 
 static ramify_schema *through_json(data_world *world, const ramify_schema *schema) {
     json_t *json = NULL;
-    assert_int_equal(ramify_schema_to_json(world->context, schema, &json), RAMIFY_OK);
+    assert_int_equal(ramify_schema_to_json(world->context, schema, true, &json), RAMIFY_OK);
     char *text = json_dumps(json, 0);
     assert_non_null(text);
     json_decref(json);
@@ -280,7 +280,10 @@ static void test_json_of_whole_numbers(void **state) {
     ramify_schema_destroy(world->context, &schema);
 }
 
-#define COLUMN  "{\"name\":\"a\",\"low\":0,\"high\":1,\"missing\":false}"
+#define COLUMN "{\"name\":\"a\",\"low\":0,\"high\":1,\"missing\":false}"
+#define RUN(name, count)                                                                           \
+    "{\"name\":\"" name "\",\"low\":0,\"high\":1,\"missing\":false,\"count\":" count "}"
+#define LONG    "01234567890123456789"
 #define REGRESS "\"task\":\"regression\",\"named\":true,"
 #define REST    ",\"targets\":[\"y\"],\"classes\":[]"
 #define DAMAGED "m.ramify: the model's schema is damaged: "
@@ -301,15 +304,15 @@ static void test_json_that_is_refused(void **state) {
         {"{" REGRESS "\"columns\":{}" REST "}", "\"columns\" is not a list"},
         {"{" REGRESS "\"columns\":[]" REST "}", "\"columns\" has too few or too many entries"},
         {"{" REGRESS "\"columns\":[7]" REST "}",
-         "an entry of \"columns\" has other keys than name, missing, and categories or low and "
-         "high"},
+         "an entry of \"columns\" has other keys than name, missing, and categories or low, high "
+         "and count"},
         {"{" REGRESS "\"columns\":[{\"name\":\"a\",\"low\":0,\"high\":1,\"missing\":0}]" REST "}",
-         "an entry of \"columns\" has other keys than name, missing, and categories or low and "
-         "high"},
+         "an entry of \"columns\" has other keys than name, missing, and categories or low, high "
+         "and count"},
         {"{" REGRESS "\"columns\":[{\"name\":\"a\",\"low\":0,\"categories\":[\"x\"],"
          "\"missing\":true}]" REST "}",
-         "an entry of \"columns\" has other keys than name, missing, and categories or low and "
-         "high"},
+         "an entry of \"columns\" has other keys than name, missing, and categories or low, high "
+         "and count"},
         {"{" REGRESS "\"columns\":[{\"name\":\"a\",\"low\":2,\"high\":1,\"missing\":true}]" REST
          "}",
          "an entry of \"columns\" has low above high"},
@@ -345,6 +348,22 @@ static void test_json_that_is_refused(void **state) {
         {"{\"task\":\"classification\",\"named\":true,\"columns\":[" COLUMN
          "],\"targets\":[\"y\"],\"classes\":[\"u\",3]}",
          "\"classes\" is not a text"},
+        {"{" REGRESS "\"columns\":[" RUN("c1", "1") "]" REST "}",
+         "a column's count is not a number of columns"},
+        {"{" REGRESS "\"columns\":[" RUN("c1", "2.5") "]" REST "}",
+         "a column's count is not a number of columns"},
+        {"{" REGRESS "\"columns\":[" RUN("c1", "262145") "]" REST "}",
+         "a column's count is not a number of columns"},
+        {"{" REGRESS "\"columns\":[" RUN("c1", "262144") "," RUN("d1", "262144") "]" REST "}",
+         "\"columns\" has too many columns"},
+        {"{" REGRESS "\"columns\":[" RUN("a", "2") "]" REST "}",
+         "a name with a count is too long or ends without a number"},
+        {"{" REGRESS "\"columns\":[" RUN("", "2") "]" REST "}",
+         "a name with a count is too long or ends without a number"},
+        {"{" REGRESS "\"columns\":[" RUN(LONG LONG LONG "abcde", "2") "]" REST "}",
+         "a name with a count is too long or ends without a number"},
+        {"{" REGRESS "\"columns\":[" RUN("c1", "3") "," RUN("c3", "2") "]" REST "}",
+         "a name stands for two columns or targets"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char message[400];
@@ -359,6 +378,65 @@ static void test_json_that_is_refused(void **state) {
         assert_int_equal(status, RAMIFY_ERROR_FORMAT);
         assert_null(schema);
     }
+}
+
+/* Columns that are alike but for the number in their name are one entry. */
+static void test_json_of_numbered_columns(void **state) {
+    data_world *world = *state;
+    static const struct {
+        const char *text;   /* a table whose target is y */
+        const char *counts; /* per entry: its first name and how many columns it stands for */
+    } cases[] = {
+        {"c1,c2,c3,y\n0,0,0,1\n1,1,1,2\n", "c1:3"},
+        {"c1,c2,c4,y\n0,0,0,1\n1,1,1,2\n", "c1:2 c4:1"},
+        {"c1,c2,d3,y\n0,0,0,1\n1,1,1,2\n", "c1:2 d3:1"},
+        {"p8,p9,p10,p11,y\n0,0,0,0,1\n1,1,1,1,2\n", "p8:4"},
+        {"p08,p09,p10,y\n0,0,0,1\n1,1,1,2\n", "p08:2 p10:1"},
+        {"p07,p08,p10,y\n0,0,0,1\n1,1,1,2\n", "p07:2 p10:1"},
+        {"c1,c2,c3,y\n0,0,0,1\n1,1,2,2\n", "c1:2 c3:1"},
+        {"c1,c2,c3,y\n0,0,0,1\n1,1,1,2\n,1,1,2\n", "c1:1 c2:2"},
+        {"c1,c2,c3,y\n0,a,0,1\n1,b,1,2\n", "c1:1 c2:1 c3:1"},
+        {"a,b,y\n0,0,1\n1,1,2\n", "a:1 b:1"},
+        {"99,100,y\n0,0,1\n1,1,2\n", "99:2"},
+        {"x123456789012,x123456789013,y\n0,0,1\n1,1,2\n", "x123456789012:2"},
+        {"x999999999,x1000000000,y\n0,0,1\n1,1,2\n", "x999999999:2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const ramify_table_options options = {.header = RAMIFY_HEADER_YES};
+        ramify_table *table = data_parse_text(world, cases[i].text, &options);
+        ramify_schema *schema = infer(world, table, &(ramify_schema_request){.target = "y"});
+        ramify_table_destroy(&table);
+        json_t *json = NULL;
+        assert_int_equal(ramify_schema_to_json(world->context, schema, true, &json), RAMIFY_OK);
+        char counts[200] = "";
+        size_t index;
+        json_t *entry;
+        json_array_foreach(json_object_get(json, "columns"), index, entry) {
+            const json_t *count = json_object_get(entry, "count");
+            snprintf(counts + strlen(counts), sizeof counts - strlen(counts), "%s%s:%d",
+                     index > 0 ? " " : "", json_string_value(json_object_get(entry, "name")),
+                     count ? (int)json_integer_value(count) : 1);
+        }
+        json_decref(json);
+        assert_string_equal(counts, cases[i].counts);
+        ramify_schema *again = through_json(world, schema);
+        check_equal(schema, again);
+        ramify_schema_destroy(world->context, &schema);
+        ramify_schema_destroy(world->context, &again);
+    }
+}
+
+/* The pixels of an image have the range of all of them; other columns keep theirs. */
+static void test_ranges_of_images(void **state) {
+    data_world *world = *state;
+    const ramify_table_options options = {.header = RAMIFY_HEADER_YES, .image = "1x3"};
+    ramify_table *table = data_parse_text(world, "a,b,c,d,y\n0,3,0,-9,1\n0,-2,7,9,2\n", &options);
+    ramify_schema *schema = infer(world, table, &(ramify_schema_request){.target = "y"});
+    ramify_table_destroy(&table);
+    for (uint32_t c = 0; c < 3; c++)
+        assert_true(schema->columns[c].low == -2 && schema->columns[c].high == 7);
+    assert_true(schema->columns[3].low == -9 && schema->columns[3].high == 9);
+    ramify_schema_destroy(world->context, &schema);
 }
 
 static void test_json_caps(void **state) {
@@ -399,7 +477,7 @@ static ramify_status make_again(data_world *world, void *table) {
     ramify_status status = ramify_schema_infer(world->context, table,
                                                &(ramify_schema_request){.target = "y"}, &schema);
     if (status == RAMIFY_OK)
-        status = ramify_schema_to_json(world->context, schema, &json);
+        status = ramify_schema_to_json(world->context, schema, true, &json);
     if (status == RAMIFY_OK)
         status = ramify_schema_from_json(world->context, "m.ramify", json, &again);
     json_decref(json);
@@ -435,6 +513,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_json_of_whole_numbers, data_world_setup,
                                         data_world_teardown),
         cmocka_unit_test_setup_teardown(test_json_that_is_refused, data_world_setup,
+                                        data_world_teardown),
+        cmocka_unit_test_setup_teardown(test_json_of_numbered_columns, data_world_setup,
+                                        data_world_teardown),
+        cmocka_unit_test_setup_teardown(test_ranges_of_images, data_world_setup,
                                         data_world_teardown),
         cmocka_unit_test_setup_teardown(test_json_caps, data_world_setup, data_world_teardown),
         cmocka_unit_test_setup_teardown(test_each_allocation_refused, data_world_setup,

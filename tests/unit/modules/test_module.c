@@ -71,12 +71,12 @@ static void test_layout_caps(void **state) {
         bad.width[l] = RAMIFY_MLP_WIDTH_MAX + 1;
         assert_int_equal(ramify_mlp_layout(&bad, layer), 0);
     }
-    /* Each width is allowed, the record of 16 GiB is not. */
+    /* Each width is allowed, the record of 256 GiB is not. */
     const ramify_mlp_shape huge = {1, 1, {RAMIFY_MLP_WIDTH_MAX, RAMIFY_MLP_WIDTH_MAX}};
     assert_int_equal(ramify_mlp_record_bytes(&huge), 0);
-    const ramify_mlp_shape largest = {1, 1, {4095, RAMIFY_MLP_WIDTH_MAX}};
+    const ramify_mlp_shape largest = {1, 1, {1023, RAMIFY_MLP_WIDTH_MAX}};
     assert_int_equal(ramify_mlp_record_bytes(&largest), RAMIFY_MLP_BYTES_MAX);
-    const ramify_mlp_shape beyond = {1, 1, {4096, RAMIFY_MLP_WIDTH_MAX}};
+    const ramify_mlp_shape beyond = {1, 1, {1024, RAMIFY_MLP_WIDTH_MAX}};
     assert_int_equal(ramify_mlp_record_bytes(&beyond), 0);
 }
 
@@ -173,7 +173,7 @@ static void test_json_refusals(void **state) {
          "m: an mlp module's \"widths\" must be"},
         {"{\"members\":1,\"widths\":[3,0,1]}",
          "m: width 1 of an mlp module must be a whole number"},
-        {"{\"members\":1,\"widths\":[3,65537]}", "m: width 1 of an mlp module must be"},
+        {"{\"members\":1,\"widths\":[3,262145]}", "m: width 1 of an mlp module must be"},
         {"{\"members\":1,\"widths\":[-3,1]}", "m: width 0 of an mlp module must be"},
         {"{\"members\":1,\"widths\":[4294967297,1]}", "m: width 0 of an mlp module must be"},
         {"{\"members\":1,\"widths\":[2.5,1]}", "m: width 0 of an mlp module must be"},

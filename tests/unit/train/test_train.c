@@ -385,7 +385,7 @@ static void test_options_are_checked(void **state) {
     REFUSE(hidden = "64,", "hidden widths \"64,\"");
     REFUSE(hidden = "64,0", "hidden widths \"64,0\"");
     REFUSE(hidden = "64;32", "hidden widths \"64;32\"");
-    REFUSE(hidden = "65537", "hidden widths \"65537\"");
+    REFUSE(hidden = "262145", "hidden widths \"262145\"");
     REFUSE(hidden = "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1", "hidden widths");
     REFUSE(activation = (ramify_activation)7, "activation 7 is not known");
     REFUSE(members = 65, "members is 65");
