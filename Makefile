@@ -3,7 +3,7 @@
 #     make                    build the release in build/
 #     make demo               train, evaluate and predict on a real data set
 #     make test               unit tests (also under sanitizers), format, tool, install: minutes
-#     make test-all           the long ones too: sweeps, fuzzing, cross compilation
+#     make test-all           the long ones too: sweeps, fuzzing, cross compilation, path analysis
 #     make lint               clang-format, clang-tidy, cppcheck, ruff
 #     make format             let clang-format and ruff rewrite the sources
 #     make bench              build and run the benchmark programs
@@ -22,7 +22,7 @@ configure = $(if $(wildcard $(2)/CMakeCache.txt),,CMAKE_GENERATOR=Ninja) \
     cmake --preset $(1) -DRAMIFY_WERROR=$(WERROR) --log-level=NOTICE >/dev/null
 ctest = ctest --output-on-failure -j 2
 
-.PHONY: build demo test test-all lint format bench install cross fuzz clean
+.PHONY: build demo test test-all lint lint-deep format bench install cross fuzz clean
 
 build:
 	@tools/setup.sh build
@@ -42,7 +42,7 @@ test:
 	@cmake --build build
 	@$(ctest) --test-dir build -LE long
 
-test-all: cross fuzz
+test-all: cross fuzz lint-deep
 	@tools/setup.sh test
 	@$(call configure,sanitize,build-sanitize)
 	@cmake --build build-sanitize
@@ -55,6 +55,12 @@ lint:
 	@tools/setup.sh lint
 	@$(call configure,release,build)
 	@tools/lint.sh
+
+# With clang's analysis of paths, which takes minutes.
+lint-deep:
+	@tools/setup.sh lint
+	@$(call configure,release,build)
+	@tools/lint.sh --deep
 
 format:
 	@tools/setup.sh lint

@@ -334,8 +334,9 @@ static void test_image(void **state) {
                      "t.csv: an image of 2x2x2 has 8 numbers, but there are 7 columns");
     data_refuse_text(world, text, &(ramify_table_options){.image = "2x3", .labels = "none"},
                      "t.csv: an image of 2x3x1 has 6 numbers, but there are 7 columns");
-    static const char *const wrong[] = {"",    "7",    "x7",   "7x",      "1x2x3x1",
-                                        "0x7", "-1x7", "7x1 ", "1x262145", "1x99999999999999999999"};
+    static const char *const wrong[] = {
+        "",    "7",    "x7",   "7x",       "1x2x3x1",
+        "0x7", "-1x7", "7x1 ", "1x262145", "1x99999999999999999999"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         char message[200];
         snprintf(message, sizeof message,
