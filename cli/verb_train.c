@@ -15,7 +15,7 @@ typedef struct train_request {
     ramify_train_options options;
     char *target, *drop; /* lists, ours */
     int task, activation, split_test, periodic, bins, gradient_routing, borrow, averaging, tree,
-        distillation, augment;
+        distillation;
     int kind;
     uint32_t folds;     /* 0: no cross-validation */
     const char *output; /* NULL: only with folds */
@@ -120,7 +120,6 @@ static void list_options(arguments *list, train_request *request) {
     request->borrow = (int)options->borrow;
     request->averaging = (int)options->averaging;
     request->distillation = (int)options->distillation;
-    request->augment = (int)options->augment;
 
     add_section(list, "What is learned");
     add_list(list, "target", &request->target, "required",
@@ -190,8 +189,8 @@ static void list_options(arguments *list, train_request *request) {
     add_flag(list, "progressive", &options->progressive, "teach every prefix, then all branches");
     add_flag(list, "prefixes-only", &options->prefixes_only, "teach the prefixes alone");
     add_flag(list, "freeze", &options->freeze, "a prefix's step changes its last branch only");
-    add_names(list, "augment", &request->augment, choice_names,
-              "change images at random; on: mirrored too");
+    add_text(list, "augment", &options->augment, "NAME,..", "chosen",
+             "change images: crop, flip, randaugment, erase; or off");
     arguments_add(list, (argument_option){.name = "training-memory",
                                           .kind = ARGUMENT_SIZE,
                                           .value = &options->training_bytes,
@@ -242,7 +241,6 @@ static void finish_options(train_request *request) {
     options->borrow = (ramify_choice)request->borrow;
     options->averaging = (ramify_choice)request->averaging;
     options->distillation = (ramify_choice)request->distillation;
-    options->augment = (ramify_choice)request->augment;
 }
 
 static int check_request(const train_request *request) {

@@ -477,16 +477,18 @@ typedef struct ramify_train_options {
     /* A Para-Former (kind "paraformer"): a token per patch of an image, where the table has images
      * (IDX, or ramify_table_options.image), else per column. Of the options above it takes those of
      * rows, time, epochs, batch, rate and decay, and of resident_bytes what is not the default. */
-    uint32_t branches;  /* side by side; 0: 4 */
-    uint32_t depth;     /* layers of a branch; 0: 2 */
-    uint32_t width;     /* of a token, a multiple of 16; 0: 64 */
-    uint32_t heads;     /* of attention; 0: 4 */
-    uint32_t patch;     /* pixels on a side; 0: the smallest that gives at most 64 patches */
-    const char *skip;   /* "normalised", as released, or "plain"; NULL: normalised */
-    bool progressive;   /* every prefix of branches is taught, then all together, in every epoch */
-    bool prefixes_only; /* the first of these two passes alone */
-    bool freeze;        /* in that pass, the step for a prefix changes its last branch only */
-    ramify_choice augment;    /* images are changed at random in training: AUTO; mirrored too: ON */
+    uint32_t branches;   /* side by side; 0: 4 */
+    uint32_t depth;      /* layers of a branch; 0: 2 */
+    uint32_t width;      /* of a token, a multiple of 16; 0: 64 */
+    uint32_t heads;      /* of attention; 0: 4 */
+    uint32_t patch;      /* pixels on a side; 0: the smallest that gives at most 64 patches */
+    const char *skip;    /* "normalised", as released, or "plain"; NULL: normalised */
+    bool progressive;    /* every prefix of branches is taught, then all together, in every epoch */
+    bool prefixes_only;  /* the first of these two passes alone */
+    bool freeze;         /* in that pass, the step for a prefix changes its last branch only */
+    const char *augment; /* how images are changed at random in training: "off", or names of "crop",
+                            "flip", "randaugment" and "erase", separated by commas; NULL: by what
+                            proved good on as many rows */
     uint64_t training_bytes;  /* bound on what the fit allocates; 0: none */
     const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
                                  branches in their order; NULL: a fresh start. Sizes that are not

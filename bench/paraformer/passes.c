@@ -52,6 +52,23 @@ static double median(double *values, size_t count) {
     return values[count / 2];
 }
 
+/* Task: a share of the tokens, as ramify_paraformer_run deals them. */
+#define EMBED_COLUMNS 64
+
+static size_t columns_of(const pass *p) {
+    return ramify_pad(p->shape.branch.tokens);
+}
+
+static ramify_status embed(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    const pass *p = argument;
+    size_t first = task * EMBED_COLUMNS, left = columns_of(p) - first;
+    ramify_paraformer_embed(
+        p->kernels, &p->shape, p->embedding, 1, p->plain, p->shape.embedding.plain, first,
+        left < EMBED_COLUMNS ? left : EMBED_COLUMNS, p->x, p->normal, p->inverse, p->shared);
+    return RAMIFY_OK;
+}
+
 /* Task */
 static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
     const pass *p = argument;
@@ -68,9 +85,9 @@ static double run(ramify_context *context, pass *p, uint32_t threads) {
     const ramify_paraformer_shape *shape = &p->shape;
     size_t width = shape->branch.width;
     double started = ramify_seconds();
-    p->input =
-        ramify_paraformer_embed(p->kernels, shape, p->embedding, 1, p->plain,
-                                shape->embedding.plain, p->x, p->normal, p->inverse, p->shared);
+    p->input = ramify_paraformer_input(shape, 1, p->x, p->normal, p->inverse);
+    ramify_parallel_on(context, threads, (columns_of(p) + EMBED_COLUMNS - 1) / EMBED_COLUMNS, embed,
+                       p);
     double before = ramify_seconds() - started;
     ramify_parallel_on(context, threads, shape->branches, run_branch, p);
     for (uint32_t b = 1; b < shape->branches; b++)

@@ -192,8 +192,36 @@ STRIPE(4)
                      [ACTIVE] = stripe_##vectors##_active,                                         \
                      [ACTIVE_FROM_0] = stripe_##vectors##_active_from_0}
 
+typedef void stripe_function(const problem *q, size_t m, size_t column);
+
+/* Rows of A that stay in the first cache, with a stripe of B beside them, while all stripes of C pass
+ * by: A is read from memory once. */
+#define CHUNK_FLOATS 4608
+
+/* Asks for part `part` of `parts` of the next rows, which begin at `next` and lie side by side. */
+RAMIFY_INLINE void prefetch_rows(const float *next, size_t floats, size_t part, size_t parts) {
+    for (size_t i = floats * part / parts / 16 * 16; i < floats * (part + 1) / parts; i += 16) {
+        __builtin_prefetch(next + i, 0, 2);
+    }
+}
+
+static void chunk(stripe_function *const table[MOST_VECTORS][KINDS], size_t kind, const problem *q,
+                  size_t m, size_t n, size_t next) {
+    bool ahead = next > 0 && q->a_col == 1 && q->a_row == q->k;
+    const size_t stripes = (n / LANES + MOST_VECTORS - 1) / MOST_VECTORS;
+    size_t left = n / LANES;
+    for (size_t column = 0, i = 0; left > 0; i++) {
+        size_t vectors = left < MOST_VECTORS ? left : MOST_VECTORS;
+        if (ahead) {
+            prefetch_rows(q->a + m * q->a_row, next * q->k, i, stripes);
+        }
+        table[vectors - 1][kind](q, m, column);
+        column += vectors * LANES;
+        left -= vectors;
+    }
+}
+
 static void product(const problem *q, size_t m, size_t n) {
-    typedef void stripe_function(const problem *q, size_t m, size_t column);
     static stripe_function *const table[MOST_VECTORS][KINDS] = {
         STRIPES(1),
         STRIPES(2),
@@ -205,12 +233,21 @@ static void product(const problem *q, size_t m, size_t n) {
     bool transposed = q->a_row == 1 && q->a_col != 1;
     size_t kind = q->slope ? (q->start ? ACTIVE : ACTIVE_FROM_0)
                            : (q->start ? FROM_START : FROM_0) + transposed;
-    size_t left = n / LANES;
-    for (size_t column = 0; left > 0;) {
-        size_t vectors = left < MOST_VECTORS ? left : MOST_VECTORS;
-        table[vectors - 1][kind](q, m, column);
-        column += vectors * LANES;
-        left -= vectors;
+    if (m * q->k <= CHUNK_FLOATS || n <= MOST_VECTORS * LANES) {
+        chunk(table, kind, q, m, n, 0);
+        return;
+    }
+    const size_t most = MOST_ROWS(MOST_VECTORS);
+    size_t rows = CHUNK_FLOATS / q->k / most * most;
+    rows = rows > 0 ? rows : most;
+    problem part = *q;
+    while (m > 0) {
+        rows = m < rows ? m : rows;
+        m -= rows;
+        chunk(table, kind, &part, rows, n, m < rows ? m : rows);
+        part.a += rows * q->a_row;
+        part.c += rows * q->ldc;
+        part.start = q->start ? part.start + rows * q->start_row : NULL;
     }
 }
 

@@ -43,12 +43,31 @@ uint64_t ramify_paraformer_carve(const ramify_paraformer_shape *shape, size_t ro
     return used;
 }
 
+/* Tokens that are embedded together: fewer would lose more to starting than they gain in sharing. */
+#define EMBED_COLUMNS 64
+
 /* What the tasks of one pass share. */
 typedef struct pass {
     ramify_predictor *predictor;
     ramify_branch_input input;
     ramify_traffic *traffic; /* workers */
 } pass;
+
+/* Task: a share of the tokens. */
+static ramify_status embed(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    const pass *q = argument;
+    const ramify_predictor *p = q->predictor;
+    const ramify_model *model = p->model;
+    const ramify_paraformer_shape *shape = &model->paraformer;
+    const ramify_paraformer_work *work = &p->paraformer;
+    size_t columns = ramify_pad(q->input.images * shape->branch.tokens);
+    size_t first = task * EMBED_COLUMNS, left = columns - first;
+    ramify_paraformer_embed(p->kernels, shape, model->embedding, q->input.images, p->plain, p->ldp,
+                            first, left < EMBED_COLUMNS ? left : EMBED_COLUMNS, work->x,
+                            work->normal, work->inverse, work->embedding);
+    return RAMIFY_OK;
+}
 
 /* Task: one branch. */
 static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
@@ -75,10 +94,11 @@ ramify_status ramify_paraformer_run(ramify_predictor *p, size_t rows) {
     size_t width = shape->branch.width;
     ramify_traffic traffic[RAMIFY_BRANCHES_MAX] = {{0}};
     pass q = {.predictor = p,
-              .input = ramify_paraformer_embed(p->kernels, shape, model->embedding, rows, p->plain,
-                                               p->ldp, work->x, work->normal, work->inverse,
-                                               work->embedding),
+              .input = ramify_paraformer_input(shape, rows, work->x, work->normal, work->inverse),
               .traffic = traffic};
+    size_t columns = ramify_pad(rows * shape->branch.tokens);
+    RAMIFY_TRY(ramify_parallel_on(p->context, work->workers,
+                                  (columns + EMBED_COLUMNS - 1) / EMBED_COLUMNS, embed, &q));
     ramify_status status =
         ramify_parallel_on(p->context, work->workers, model->branches, run_branch, &q);
     for (uint32_t i = 0; i < work->workers; i++) {

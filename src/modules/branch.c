@@ -133,8 +133,10 @@ const float *ramify_branch_image(const ramify_branch_shape *shape, size_t image,
         *stride = ld;
         return x + first;
     }
-    for (size_t i = 0; i < shape->width; i++)
-        memcpy(copy + i * padded, x + i * ld + first, padded * sizeof *copy);
+    for (size_t i = 0; i < shape->width; i++) {
+        memcpy(copy + i * padded, x + i * ld + first, shape->tokens * sizeof *copy);
+        memset(copy + i * padded + shape->tokens, 0, (padded - shape->tokens) * sizeof *copy);
+    }
     *stride = padded;
     return copy;
 }
@@ -358,7 +360,7 @@ static void run(const ramify_kernels *kernels, const ramify_branch_shape *shape,
               .shape = shape,
               .input = input,
               .at = ramify_branch_layout(shape),
-              .n = input->ld,
+              .n = ramify_pad(input->images * shape->tokens),
               .keep = keep};
     carve_work(&(ramify_carver){.base = scratch}, shape, input->images, whole || shape->depth > 1,
                &p.work);

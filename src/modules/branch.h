@@ -69,16 +69,20 @@ size_t ramify_branch_record_bytes(const ramify_branch_shape *shape);
 void ramify_branch_initialise(const ramify_branch_shape *shape, uint64_t seed, uint64_t branch,
                               float *record);
 
-/* Floats of a row of tokens, a multiple of 16: whole lines, and one more, as images that do not
- * begin on a line are read to the end of theirs. */
+/* Floats from a row of as many tokens to the next: whole lines, and an odd number of them. Products
+ * walk down columns, and powers of two would put these into a few sets of the first cache. */
+static inline size_t ramify_token_stride(size_t tokens) {
+    return (ramify_pad(tokens) / 16 | 1) * 16;
+}
+
 static inline size_t ramify_branch_stride(const ramify_branch_shape *shape, size_t images) {
-    return ramify_pad(images * shape->tokens) + 16;
+    return ramify_token_stride(images * shape->tokens);
 }
 
 /* A batch of images as every branch reads them. */
 typedef struct ramify_branch_input {
     size_t images, ld;    /* ld: ramify_branch_stride */
-    const float *x;       /* width x ld; zeros in the columns after the last token */
+    const float *x;       /* width x ld; zeros from the last token to the end of its line */
     const float *normal;  /* width x ld: x normalised, without gain and bias */
     const float *inverse; /* ld: the factors of that; for ramify_branch_backward */
 } ramify_branch_input;
@@ -104,8 +108,8 @@ void ramify_branch_forward(const ramify_kernels *kernels, const ramify_branch_sh
                            size_t ldy, float *memory, float *scratch);
 
 /* After ramify_branch_forward with the same arguments, dy[images x lddy] the loss's gradient by y:
- * gradient[record floats] receives += ..., and dx[width x ld] = the gradient by x (zeros after the
- * last token). */
+ * gradient[record floats] receives += ..., and dx[width x ld] = the gradient by x (zeros from the last
+ * token to the end of its line). */
 void ramify_branch_backward(const ramify_kernels *kernels, const ramify_branch_shape *shape,
                             const float *record, const ramify_branch_input *input, const float *dy,
                             size_t lddy, float *memory, float *gradient, float *dx, float *scratch);

@@ -86,6 +86,7 @@ typedef struct pass {
     const ramify_branch_shape *shape;
     const ramify_branch_input *input;
     ramify_branch_layer at;
+    size_t n; /* columns that are computed: all tokens, padded */
     work work;
 } pass;
 
@@ -122,7 +123,7 @@ static void backward_weight(const pass *p, size_t outputs, size_t inputs, const 
     k->matmul(outputs, inputs, tokens, dy, ld, 1, turned, turned_stride(inputs), dweight, stride,
               true);
     if (dbias)
-        k->scale_rows_backward(outputs, ld, dy, ld, NULL, 0, NULL, NULL, dbias, NULL, 0, false);
+        k->scale_rows_backward(outputs, p->n, dy, ld, NULL, 0, NULL, NULL, dbias, NULL, 0, false);
 }
 
 void ramify_branch_denormalise_rows(const ramify_kernels *kernels, size_t rows, size_t d,
@@ -264,7 +265,7 @@ static void backward_last(const pass *p, const float *layer, float *gradient,
     size_t d = p->shape->width, ld = p->input->ld;
     backward_end_network(p, layer, gradient, last, dy, lddy);
     backward_end_attention(p, layer, gradient, last);
-    p->kernels->normalise_columns_backward(d, ld, w->du, ld, last->normal1.at, ld,
+    p->kernels->normalise_columns_backward(d, p->n, w->du, ld, last->normal1.at, ld,
                                            last->normal1.inverse, w->z, ld, false);
     for (size_t i = 0; i < p->input->images && p->shape->plain_skip; i++)
         for (size_t r = 0; r < d; r++)
@@ -276,9 +277,9 @@ static void backward_normal(const pass *p, const float *normal, const float *inv
                             const float *gain, float *dgain, float *dbias) {
     const work *w = &p->work;
     size_t d = p->shape->width, ld = p->input->ld;
-    p->kernels->scale_rows_backward(d, ld, w->du, ld, normal, ld, gain, dgain, dbias, w->du, ld,
+    p->kernels->scale_rows_backward(d, p->n, w->du, ld, normal, ld, gain, dgain, dbias, w->du, ld,
                                     false);
-    p->kernels->normalise_columns_backward(d, ld, w->du, ld, normal, ld, inverse, w->z, ld,
+    p->kernels->normalise_columns_backward(d, p->n, w->du, ld, normal, ld, inverse, w->z, ld,
                                            p->shape->plain_skip);
 }
 
@@ -289,8 +290,9 @@ static void backward_network(const pass *p, const float *layer, float *gradient,
     const ramify_branch_layer *at = &p->at;
     const work *w = &p->work;
     size_t d = p->shape->width, hidden = p->shape->hidden, ld = p->input->ld;
-    k->scale_rows(d, ld, full->normal2, ld, layer + at->gain2, layer + at->bias2, w->u, ld);
-    k->scale_rows_backward(d, ld, w->z, ld, NULL, 0, NULL, NULL, gradient + at->fc2_bias, NULL, 0,
+    size_t n = p->n;
+    k->scale_rows(d, n, full->normal2, ld, layer + at->gain2, layer + at->bias2, w->u, ld);
+    k->scale_rows_backward(d, n, w->z, ld, NULL, 0, NULL, NULL, gradient + at->fc2_bias, NULL, 0,
                            false);
     if (p->shape->plain_skip)
         memset(w->du, 0, d * ld * sizeof(float));
@@ -299,15 +301,15 @@ static void backward_network(const pass *p, const float *layer, float *gradient,
     for (size_t row = 0, rows; row < hidden; row += rows) {
         rows = hidden - row < RAMIFY_BRANCH_HIDDEN_ROWS ? hidden - row : RAMIFY_BRANCH_HIDDEN_ROWS;
         const float *before = full->hidden + row * ld;
-        k->gelu(rows, ld, before, ld, w->active, ld);
-        k->transpose(rows, ld, w->active, ld, w->turned, turned_stride(rows));
+        k->gelu(rows, n, before, ld, w->active, ld);
+        k->transpose(rows, n, w->active, ld, w->turned, turned_stride(rows));
         backward_weight(p, d, rows, w->z, w->turned, gradient + at->fc2 + row, hidden, NULL);
-        k->matmul(rows, ld, d, layer + at->fc2 + row, 1, hidden, w->z, ld, w->dhidden, ld, false);
-        k->gelu_backward(rows, ld, w->dhidden, ld, before, ld, w->dhidden, ld);
-        k->transpose(d, ld, w->u, ld, w->turned, turned_stride(d));
+        k->matmul(rows, n, d, layer + at->fc2 + row, 1, hidden, w->z, ld, w->dhidden, ld, false);
+        k->gelu_backward(rows, n, w->dhidden, ld, before, ld, w->dhidden, ld);
+        k->transpose(d, n, w->u, ld, w->turned, turned_stride(d));
         backward_weight(p, rows, d, w->dhidden, w->turned, gradient + at->fc1 + row * d, d,
                         gradient + at->fc1_bias + row);
-        k->matmul(d, ld, rows, layer + at->fc1 + row * d, 1, d, w->dhidden, ld, w->du, ld, true);
+        k->matmul(d, n, rows, layer + at->fc1 + row * d, 1, d, w->dhidden, ld, w->du, ld, true);
     }
     backward_normal(p, full->normal2, full->inverse2, layer + at->gain2, gradient + at->gain2,
                     gradient + at->bias2);
@@ -352,23 +354,23 @@ static void backward_attention(const pass *p, const float *layer, float *gradien
     const ramify_kernels *k = p->kernels;
     const ramify_branch_layer *at = &p->at;
     const work *w = &p->work;
-    size_t d = p->shape->width, ld = p->input->ld, images = p->input->images;
+    size_t d = p->shape->width, ld = p->input->ld, n = p->n, images = p->input->images;
     size_t used = images * p->shape->tokens;
-    k->transpose(d, ld, full->mixed, ld, w->turned, turned_stride(d));
+    k->transpose(d, n, full->mixed, ld, w->turned, turned_stride(d));
     backward_weight(p, d, d, w->z, w->turned, gradient + at->out, d, gradient + at->out_bias);
-    k->matmul(d, ld, d, layer + at->out, 1, d, w->z, ld, w->dmixed, ld, false);
+    k->matmul(d, n, d, layer + at->out, 1, d, w->z, ld, w->dmixed, ld, false);
     for (size_t h = 0; h < p->shape->heads; h++)
         for (size_t i = 0; i < images; i++)
             backward_head(p, full, h, i);
     for (size_t r = 0; r < 3 * d; r++)
         memset(w->dqkv + r * ld + used, 0, (ld - used) * sizeof(float));
-    k->scale_rows(d, ld, full->normal1.at, ld, layer + at->gain1, layer + at->bias1, w->u, ld);
-    k->transpose(d, ld, w->u, ld, w->turned, turned_stride(d));
+    k->scale_rows(d, n, full->normal1.at, ld, layer + at->gain1, layer + at->bias1, w->u, ld);
+    k->transpose(d, n, w->u, ld, w->turned, turned_stride(d));
     backward_weight(p, 3 * d, d, w->dqkv, w->turned, gradient + at->qkv, d,
                     at->qkv_bias > 0 ? gradient + at->qkv_bias : NULL);
     if (!p->shape->plain_skip)
         memcpy(w->du, w->z, d * ld * sizeof(float));
-    k->matmul(d, ld, 3 * d, layer + at->qkv, 1, d, w->dqkv, ld, w->du, ld, !p->shape->plain_skip);
+    k->matmul(d, n, 3 * d, layer + at->qkv, 1, d, w->dqkv, ld, w->du, ld, !p->shape->plain_skip);
     backward_normal(p, full->normal1.at, full->normal1.inverse, layer + at->gain1,
                     gradient + at->gain1, gradient + at->bias1);
 }
@@ -377,8 +379,11 @@ void ramify_branch_backward(const ramify_kernels *kernels, const ramify_branch_s
                             const float *record, const ramify_branch_input *input, const float *dy,
                             size_t lddy, float *memory, float *gradient, float *dx,
                             float *scratch) {
-    pass p = {
-        .kernels = kernels, .shape = shape, .input = input, .at = ramify_branch_layout(shape)};
+    pass p = {.kernels = kernels,
+              .shape = shape,
+              .input = input,
+              .at = ramify_branch_layout(shape),
+              .n = ramify_pad(input->images * shape->tokens)};
     carve_work(&(ramify_carver){.base = scratch}, shape, input->images, &p.work);
     ramify_branch_last last;
     ramify_branch_full full[RAMIFY_BRANCH_DEPTH_MAX];

@@ -41,19 +41,20 @@ void ramify_embedding_initialise(const ramify_embedding_shape *shape, uint64_t s
         record[at.bias + i] = (float)(reach * (2 * ramify_random_uniform(&random) - 1));
 }
 
-/* Scratch: patches with tokens in columns, and in rows. */
+/* Scratch. */
 typedef struct work {
-    float *patches; /* patch numbers x ld */
-    float *turned;  /* ld x pad(patch numbers) */
-    float *weight;  /* width x pad(patch numbers) */
-    float *row;     /* tokens x width */
+    float *patches; /* patch numbers x ld: tokens in columns, forward */
+    float *turned;  /* ld x pad(patch numbers): tokens in rows, backward */
+    float *weight;  /* width x pad(patch numbers): backward */
+    float *row;     /* ld x width: tokens of a table */
 } work;
 
 static size_t carve(const ramify_embedding_shape *shape, size_t rows, float *from, work *w) {
-    size_t ld = ramify_pad(rows * shape->tokens) + 16;
+    size_t ld = ramify_token_stride(rows * shape->tokens);
     size_t numbers = ramify_embedding_patch_numbers(shape), padded = ramify_pad(numbers);
+    bool table = shape->patch == 0;
     const size_t floats[] = {numbers * ld, ld * padded, shape->width * padded,
-                             (size_t)shape->tokens * shape->width};
+                             table ? ld * shape->width : 0};
     float **const parts[] = {&w->patches, &w->turned, &w->weight, &w->row};
     size_t used = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -89,62 +90,96 @@ static void cut(const ramify_embedding_shape *shape, size_t rows, const float *p
     }
 }
 
-/* x += pos, cls and b. places: width x tokens of room. */
-static void add_places(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
-                       const float *record, const ramify_embedding_layout *at, size_t rows,
-                       float *x, size_t ld, float *places) {
-    size_t width = shape->width, tokens = shape->tokens;
-    kernels->transpose(tokens, width, record + at->pos, width, places, tokens);
-    for (size_t r = 0; r < width; r++) {
-        float *place = places + r * tokens;
-        place[0] += record[at->cls + r];
-        for (size_t t = 1; t < tokens; t++)
-            place[t] += record[at->bias + r];
-        for (size_t i = 0; i < rows; i++)
-            for (size_t t = 0; t < tokens; t++)
-                x[r * ld + i * tokens + t] += place[t];
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* Tokens first .. end-1 of one image, in columns of `patches`, the first at `to`; zeros for the class
+ * token. Pixels of a line of patches lie side by side in the image: they are turned from there. */
+static void cut_columns(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
+                        const float *image, size_t first, size_t end, float *to, size_t ld) {
+    size_t patch = shape->patch, line = patch * shape->channels, across = shape->breadth / patch;
+    if (first == 0) {
+        for (size_t k = 0; k < ramify_embedding_patch_numbers(shape); k++)
+            to[k * ld] = 0;
+        first++;
+        to++;
+    }
+    for (size_t count; first < end; first += count, to += count) {
+        size_t r = (first - 1) / across, c = (first - 1) % across;
+        count = smaller(across - c, end - first);
+        const float *from = image + (r * patch * across + c) * line;
+        for (size_t y = 0; y < patch; y++)
+            kernels->transpose(count, line, from + y * across * line, line, to + y * line * ld, ld);
     }
 }
 
-/* The tokens of one row of a table, token after token. */
-static void embed_row(const ramify_embedding_shape *shape, const float *record,
-                      const ramify_embedding_layout *at, const float *plain, float *token) {
+/* The tokens first .. end-1 of one row of a table, token after token. */
+static void embed_tokens(const ramify_embedding_shape *shape, const float *record,
+                         const ramify_embedding_layout *at, const float *plain, size_t first,
+                         size_t end, float *token) {
     size_t width = shape->width;
-    memcpy(token, record + at->pos, shape->tokens * width * sizeof *token);
-    for (size_t r = 0; r < width; r++)
-        token[r] += record[at->cls + r];
+    memset(token, 0, (end - first) * width * sizeof *token);
     for (size_t f = 0; f < shape->plain; f++) {
         const float *direction = record + at->weight + f * width;
-        float *to = token + (1 + (size_t)shape->column[f]) * width;
-        for (size_t r = 0; plain[f] != 0 && r < width; r++)
+        size_t of = 1 + (size_t)shape->column[f];
+        if (plain[f] == 0 || of < first || of >= end)
+            continue;
+        float *to = token + (of - first) * width;
+        for (size_t r = 0; r < width; r++)
             to[r] += plain[f] * direction[r];
     }
 }
 
-void ramify_embedding_forward(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
+/* x[width x count] = what tokens first .. of an image have wherever they come from. */
+static void put_places(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
+                       const float *record, const ramify_embedding_layout *at, size_t first,
+                       size_t count, float *x, size_t ld) {
+    size_t width = shape->width;
+    kernels->transpose(count, width, record + at->pos + first * width, width, x, ld);
+    for (size_t r = 0; r < width; r++) {
+        float bias = shape->patch > 0 ? record[at->bias + r] : 0.0F;
+        float *place = x + r * ld;
+        place[0] += first == 0 ? record[at->cls + r] : bias;
+        for (size_t t = 1; t < count; t++)
+            place[t] += bias;
+    }
+}
+
+void ramify_embedding_columns(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
                               const float *record, size_t rows, const float *plain, size_t ldp,
-                              float *x, size_t ld, float *scratch) {
+                              size_t first, size_t count, float *x, size_t ld, float *scratch) {
     const ramify_embedding_layout at = ramify_embedding_lay_out(shape);
     size_t width = shape->width, tokens = shape->tokens, used = rows * tokens;
+    size_t numbers = ramify_embedding_patch_numbers(shape), end = first + count;
     work w;
     carve(shape, rows, scratch, &w);
-    if (shape->patch > 0) {
-        size_t numbers = ramify_embedding_patch_numbers(shape);
-        cut(shape, rows, plain, ldp, w.turned);
-        kernels->transpose(used, numbers, w.turned, ramify_pad(numbers), w.patches, ld);
-        for (size_t k = 0; k < numbers; k++)
-            memset(w.patches + k * ld + used, 0, (ld - used) * sizeof *x);
-        kernels->matmul(width, ld, numbers, record + at.weight, numbers, 1, w.patches, ld, x, ld,
-                        false);
-        add_places(kernels, shape, record, &at, rows, x, ld, w.row);
-        return;
+    for (size_t column = first, part; column < end; column += part) {
+        size_t i = column / tokens, token = column % tokens;
+        if (column >= used) { /* to the end of the line */
+            part = end - column;
+            for (size_t r = 0; r < width; r++)
+                memset(x + r * ld + column, 0, part * sizeof *x);
+            for (size_t k = 0; k < numbers; k++)
+                memset(w.patches + k * ld + column, 0, part * sizeof *x);
+            continue;
+        }
+        part = smaller(tokens - token, end - column);
+        const float *from = plain + i * ldp;
+        put_places(kernels, shape, record, &at, token, part, x + column, ld);
+        if (shape->patch > 0) {
+            cut_columns(kernels, shape, from, token, token + part, w.patches + column, ld);
+            continue;
+        }
+        float *row = w.row + column * width;
+        embed_tokens(shape, record, &at, from, token, token + part, row);
+        for (size_t t = 0; t < part; t++)
+            for (size_t r = 0; r < width; r++)
+                x[r * ld + column + t] += row[t * width + r];
     }
-    for (size_t i = 0; i < rows; i++) {
-        embed_row(shape, record, &at, plain + i * ldp, w.row);
-        kernels->transpose(tokens, width, w.row, width, x + i * tokens, ld);
-    }
-    for (size_t r = 0; r < width; r++)
-        memset(x + r * ld + used, 0, (ld - used) * sizeof *x);
+    if (shape->patch > 0)
+        kernels->matmul(width, count, numbers, record + at.weight, numbers, 1, w.patches + first,
+                        ld, x + first, ld, true);
 }
 
 static void backward_patches(const ramify_kernels *kernels, const ramify_embedding_shape *shape,

@@ -52,11 +52,13 @@ void ramify_embedding_initialise(const ramify_embedding_shape *shape, uint64_t s
 /* Floats of scratch for forward and for backward. */
 size_t ramify_embedding_floats(const ramify_embedding_shape *shape, size_t rows);
 
-/* x[width x ld], zeros after the last token, ld = pad(rows * tokens) + 16, from
- * plain[rows x ldp]. */
-void ramify_embedding_forward(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
+/* Columns first .. first + count - 1 of x[width x ld], multiples of 16, from plain[rows x ldp]: the
+ * tokens of all rows side by side, and zeros after the last; ld = ramify_token_stride. A column does
+ * not depend on which are computed together, and disjoint ones may be computed at once, with the same
+ * scratch. */
+void ramify_embedding_columns(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
                               const float *record, size_t rows, const float *plain, size_t ldp,
-                              float *x, size_t ld, float *scratch);
+                              size_t first, size_t count, float *x, size_t ld, float *scratch);
 
 /* gradient[record floats] += what dx[width x ld] makes of it; zeros after the last token. */
 void ramify_embedding_backward(const ramify_kernels *kernels, const ramify_embedding_shape *shape,

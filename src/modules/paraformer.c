@@ -24,16 +24,23 @@ size_t ramify_paraformer_part(const ramify_paraformer_parts *parts, uint32_t par
     return part == 0 ? 0 : shared + (part - 1) * parts->branch;
 }
 
-ramify_branch_input ramify_paraformer_embed(const ramify_kernels *kernels,
-                                            const ramify_paraformer_shape *shape,
-                                            const float *embedding, size_t rows, const float *plain,
-                                            size_t ldp, float *x, float *normal, float *inverse,
-                                            float *scratch) {
+ramify_branch_input ramify_paraformer_input(const ramify_paraformer_shape *shape, size_t rows,
+                                            const float *x, const float *normal,
+                                            const float *inverse) {
+    return (ramify_branch_input){.images = rows,
+                                 .ld = ramify_branch_stride(&shape->branch, rows),
+                                 .x = x,
+                                 .normal = normal,
+                                 .inverse = inverse};
+}
+
+void ramify_paraformer_embed(const ramify_kernels *kernels, const ramify_paraformer_shape *shape,
+                             const float *embedding, size_t rows, const float *plain, size_t ldp,
+                             size_t first, size_t count, float *x, float *normal, float *inverse,
+                             float *scratch) {
     size_t ld = ramify_branch_stride(&shape->branch, rows);
-    ramify_embedding_forward(kernels, &shape->embedding, embedding, rows, plain, ldp, x, ld,
-                             scratch);
-    kernels->normalise_columns(shape->branch.width, ld, x, ld, shape->branch.epsilon, normal, ld,
-                               inverse);
-    return (ramify_branch_input){
-        .images = rows, .ld = ld, .x = x, .normal = normal, .inverse = inverse};
+    ramify_embedding_columns(kernels, &shape->embedding, embedding, rows, plain, ldp, first, count,
+                             x, ld, scratch);
+    kernels->normalise_columns(shape->branch.width, count, x + first, ld, shape->branch.epsilon,
+                               normal + first, ld, inverse + first);
 }

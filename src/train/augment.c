@@ -3,6 +3,7 @@
 
 #include "augment.h"
 #include "random.h"
+#include "text.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,17 +20,31 @@ typedef struct change {
     bool whole;             /* pixels go to pixels: only moves and flips */
 } change;
 
-ramify_augmentation ramify_augmentation_usual(uint32_t height, uint32_t breadth, uint32_t channels,
-                                              bool flip, const float *black) {
-    return (ramify_augmentation){.height = height,
-                                 .breadth = breadth,
-                                 .channels = channels,
-                                 .crop = (height < breadth ? height : breadth) / 8,
-                                 .flip = flip,
-                                 .operations = 2,
-                                 .magnitude = 0.5,
-                                 .erase = 0.1,
-                                 .black = black};
+bool ramify_augmentation_read(const char *names, ramify_augmentation *augmentation) {
+    static const char *const known[] = {"crop", "flip", "randaugment", "erase"};
+    enum { CROP, FLIP, RANDAUGMENT, ERASE, KNOWN };
+    ramify_augmentation *a = augmentation;
+    const char *name;
+    size_t length;
+    bool any = false;
+    while (ramify_list_next(&names, &name, &length)) {
+        size_t i = 0;
+        while (i < KNOWN && (strlen(known[i]) != length || memcmp(known[i], name, length) != 0))
+            i++;
+        if (i == KNOWN)
+            return false;
+        any = true;
+        if (i == CROP)
+            a->crop = (a->height < a->breadth ? a->height : a->breadth) / 8;
+        a->flip = a->flip || i == FLIP;
+        if (i == RANDAUGMENT) {
+            a->operations = 2;
+            a->magnitude = 0.5;
+        }
+        if (i == ERASE)
+            a->erase = 0.1;
+    }
+    return any;
 }
 
 const char *ramify_augmentation_error(const ramify_augmentation *augmentation) {

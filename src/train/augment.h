@@ -37,11 +37,10 @@ typedef struct ramify_augmentation {
     const float *black;  /* channels: plain feature of the pixel value 0; NULL: 0 */
 } ramify_augmentation;
 
-/* What training does by default to images of these sizes: a crop of an eighth of the shorter side at
- * most, two operations of half the ranges, and a small chance of erasing; `flip` where left and right
- * mean the same. */
-ramify_augmentation ramify_augmentation_usual(uint32_t height, uint32_t breadth, uint32_t channels,
-                                              bool flip, const float *black);
+/* Names that users give, separated by commas, of what is done to images: "crop" by an eighth of the
+ * shorter side at most, "flip", "randaugment" for two operations of half the ranges, "erase" one image
+ * in ten. Sizes and black are left as they are; false where a name is none of these. */
+bool ramify_augmentation_read(const char *names, ramify_augmentation *augmentation);
 
 /* NULL, or what is wrong, as the end of a sentence. */
 const char *ramify_augmentation_error(const ramify_augmentation *augmentation);

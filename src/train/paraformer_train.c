@@ -180,12 +180,19 @@ static ramify_status make_plan(const ramify_problem *problem, const ramify_train
     plan->deadline = deadline;
     plan->memory_bytes = options->training_bytes;
     const ramify_embedding_shape *image = &t->shape.embedding;
-    if (image->patch > 0 && options->augment != RAMIFY_CHOICE_OFF) {
+    if (image->patch > 0) {
         for (uint32_t c = 0; c < image->channels; c++)
             b->black[c] = (float)(-problem->center[0] / problem->scale[0]);
-        plan->augmentation =
-            ramify_augmentation_usual(image->height, image->breadth, image->channels,
-                                      options->augment == RAMIFY_CHOICE_ON, b->black);
+        plan->augmentation = (ramify_augmentation){.height = image->height,
+                                                   .breadth = image->breadth,
+                                                   .channels = image->channels,
+                                                   .black = b->black};
+        if (!ramify_augmentation_read(options->augment, &plan->augmentation))
+            plan->augmentation.height = 0;
+    } else if (options->augment) {
+        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT,
+                           "the table has no images to change (--augment; give --image HxWxC if "
+                           "its rows are images)");
     }
     if (options->resume) {
         int length = snprintf(b->checkpoint, sizeof b->checkpoint, "%s/paraformer.checkpoint",

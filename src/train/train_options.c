@@ -1,5 +1,6 @@
 /* Defaults and checks of the options of training. */
 
+#include "augment.h"
 #include "recipe.h"
 #include "status.h"
 #include "tree.h"
@@ -99,19 +100,27 @@ ramify_status ramify_train_options_check(ramify_context *context,
         return ramify_fail(context, bad,
                            "there are no controls of a paraformer: compare it with a serial one "
                            "(1 branch), or with kind mlp");
-    if (!branches && (options->branches > 0 || options->depth > 0 || options->width > 0 ||
-                      options->heads > 0 || options->patch > 0 || options->skip ||
-                      options->progressive || options->prefixes_only || options->freeze ||
-                      options->training_bytes > 0 || options->weights_from || options->resume))
+    if (!branches &&
+        (options->branches > 0 || options->depth > 0 || options->width > 0 || options->heads > 0 ||
+         options->patch > 0 || options->skip || options->progressive || options->prefixes_only ||
+         options->freeze || options->augment || options->training_bytes > 0 ||
+         options->weights_from || options->resume))
         return ramify_fail(
             context, bad,
             "branches, depth, width, heads, patch, skip, progressive, prefixes only, "
-            "freeze, a bound on training, weights to start from and a folder to "
+            "freeze, augment, a bound on training, weights to start from and a folder to "
             "resume from are options of kind paraformer, and the kind is %s",
             options->kind);
+    ramify_augmentation augmentation = {0};
+    if (options->augment && strcmp(options->augment, "off") != 0 &&
+        !ramify_augmentation_read(options->augment, &augmentation))
+        return ramify_fail(context, bad,
+                           "augment \"%s\" is not known: use off, or some of crop, flip, "
+                           "randaugment and erase, separated by commas",
+                           options->augment);
     const ramify_choice choices[] = {
-        options->split_test, options->periodic,  options->bins,         options->gradient_routing,
-        options->borrow,     options->averaging, options->distillation, options->augment};
+        options->split_test, options->periodic,  options->bins,        options->gradient_routing,
+        options->borrow,     options->averaging, options->distillation};
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
         if (!choice_known(choices[i]))
             return ramify_fail(context, bad, "choice %d is neither auto, on nor off",

@@ -209,7 +209,7 @@ static void check_backward(const ramify_kernels *kernels, const ramify_branch_sh
         assert_true(fabs((double)dx[index] - want) < 2e-3 * (1 + fabs(want)));
     }
     for (size_t r = 0; r < s.d; r++)
-        for (size_t t = images * s.tokens; t < s.ld; t++)
+        for (size_t t = images * s.tokens; t < ramify_pad(images * s.tokens); t++)
             assert_true(dx[r * s.ld + t] == 0.0F);
 
     /* Gradients are added to what is there. */

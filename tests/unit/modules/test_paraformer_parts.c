@@ -78,7 +78,7 @@ static void check_embedding_pads(const ramify_embedding_shape *e, const float *r
 static void check_embedding(const ramify_kernels *kernels, const ramify_embedding_shape *e,
                             size_t rows) {
     const ramify_embedding_layout at = ramify_embedding_lay_out(e);
-    size_t ld = ramify_pad(rows * e->tokens) + 16, ldp = ramify_pad(e->plain), width = e->width;
+    size_t ld = ramify_token_stride(rows * e->tokens), ldp = ramify_pad(e->plain), width = e->width;
     float *record = unset_floats(at.floats), *plain = normals(rows * ldp, 5);
     ramify_embedding_initialise(e, 9, record);
     check_embedding_pads(e, record);
@@ -90,9 +90,18 @@ static void check_embedding(const ramify_kernels *kernels, const ramify_embeddin
     float *x = unset_floats(width * ld), *dx = normals(width * ld, 6),
           *gradient = unset_floats(at.floats);
     float *scratch = unset_floats(ramify_embedding_floats(e, rows));
-    ramify_embedding_forward(kernels, e, record, rows, plain, ldp, x, ld, scratch);
+    size_t used = ramify_pad(rows * e->tokens);
+    ramify_embedding_columns(kernels, e, record, rows, plain, ldp, 0, used, x, ld, scratch);
+    /* A line at a time, from the last to the first: the same bits. */
+    float *again = unset_floats(width * ld);
+    for (size_t c = used; c > 0; c -= 16)
+        ramify_embedding_columns(kernels, e, record, rows, plain, ldp, c - 16, 16, again, ld,
+                                 scratch);
     for (size_t r = 0; r < width; r++)
-        for (size_t c = 0; c < ld; c++) {
+        assert_memory_equal(x + r * ld, again + r * ld, used * sizeof *x);
+    free(again);
+    for (size_t r = 0; r < width; r++)
+        for (size_t c = 0; c < used; c++) {
             size_t row = c / e->tokens;
             double want =
                 row < rows ? token_twin(e, exact, plain + row * ldp, c % e->tokens, r) : 0;
