@@ -4,8 +4,8 @@
  *     bench_paraformer SIDE PATCH WIDTH HEADS CLASSES WEIGHTS
  *
  * Reads lines "BRANCHES DEPTH WHOLE THREADS PASSES" and answers each with the median milliseconds of
- * a pass, those of one branch alone (the slowest of a pass, in the median), and those of what is
- * before and after the branches. WHOLE 1: the last layer is computed for all tokens. The weights of
+ * a pass, those of one branch alone (the slowest of a pass, in the median), and those of what comes
+ * before and after the branches, one after the other. WHOLE 1: the last layer is computed for all tokens. The weights of
  * the first line are written to the file WEIGHTS, with the image and its logits: embedding, head and
  * branches as records, so that peers can run the same. */
 
@@ -80,22 +80,28 @@ static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
     return RAMIFY_OK;
 }
 
-/* Returns the seconds of what is before the branches. */
-static double run(ramify_context *context, pass *p, uint32_t threads) {
+/* Seconds of a pass. */
+typedef struct seconds {
+    double all, before, after; /* before and after the branches */
+} seconds;
+
+static seconds run(ramify_context *context, pass *p, uint32_t threads) {
     const ramify_paraformer_shape *shape = &p->shape;
     size_t width = shape->branch.width;
     double started = ramify_seconds();
     p->input = ramify_paraformer_input(shape, 1, p->x, p->normal, p->inverse);
     ramify_parallel_on(context, threads, (columns_of(p) + EMBED_COLUMNS - 1) / EMBED_COLUMNS, embed,
                        p);
-    double before = ramify_seconds() - started;
+    double before = ramify_seconds();
     ramify_parallel_on(context, threads, shape->branches, run_branch, p);
+    double joined = ramify_seconds();
     for (uint32_t b = 1; b < shape->branches; b++)
         for (size_t i = 0; i < width; i++)
             p->made[i] += p->made[b * width + i];
     ramify_head_forward(p->kernels, &shape->head, p->head, 1, p->made, p->logits,
                         ramify_pad(shape->head.outputs), NULL, NULL, p->shared);
-    return before;
+    double ended = ramify_seconds();
+    return (seconds){ended - started, before - started, ended - joined};
 }
 
 static pass prepare(const ramify_paraformer_shape *shape, bool whole, uint32_t threads) {
@@ -162,7 +168,7 @@ static void write_weights(const pass *p, const char *path) {
 
 static void measure(const ramify_paraformer_shape *shape, bool whole, uint32_t threads,
                     uint32_t passes, const char *weights) {
-    static double all[PASSES_MOST], slowest[PASSES_MOST], rest[PASSES_MOST];
+    static double all[PASSES_MOST], slowest[PASSES_MOST], before[PASSES_MOST], after[PASSES_MOST];
     ramify_context_options options;
     ramify_context *context = NULL;
     ramify_context_options_init(&options);
@@ -174,15 +180,16 @@ static void measure(const ramify_paraformer_shape *shape, bool whole, uint32_t t
     if (weights)
         write_weights(&p, weights);
     for (uint32_t i = 0; i < passes; i++) {
-        double started = ramify_seconds();
-        rest[i] = run(context, &p, threads);
-        all[i] = ramify_seconds() - started;
+        seconds took = run(context, &p, threads);
+        all[i] = took.all;
+        before[i] = took.before;
+        after[i] = took.after;
         slowest[i] = 0;
         for (uint32_t b = 0; b < shape->branches; b++)
             slowest[i] = p.seconds[b] > slowest[i] ? p.seconds[b] : slowest[i];
     }
-    printf("%.6f %.6f %.6f\n", 1e3 * median(all, passes), 1e3 * median(slowest, passes),
-           1e3 * median(rest, passes));
+    printf("%.6f %.6f %.6f %.6f\n", 1e3 * median(all, passes), 1e3 * median(slowest, passes),
+           1e3 * median(before, passes), 1e3 * median(after, passes));
     fflush(stdout);
     release(&p);
     ramify_context_destroy(&context);

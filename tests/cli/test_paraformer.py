@@ -240,6 +240,9 @@ def test_what_does_not_fit_is_refused(tool, tmp_path, trained):
         (["--kind", "paraformer", "--width", "20"], "width must be a multiple of 16"),
         (["--kind", "paraformer", "--heads", "5"], "heads must divide the width"),
         (["--kind", "paraformer", "--skip", "odd"], 'skip "odd" is not known'),
+        (["--kind", "paraformer", "--augment", "spin"], 'augment "spin" is not known'),
+        (["--kind", "paraformer", "--augment", "flip"], "no images to change"),
+        (["--augment", "flip"], "options of kind paraformer, and the kind is pathways"),
         (["--kind", "paraformer", "--branches", "300"], "up to 256 branches"),
         (
             ["--kind", "paraformer", "--training-memory", "100KiB"],

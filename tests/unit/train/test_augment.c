@@ -52,6 +52,23 @@ static void test_nothing_and_keys(void **state) {
     }
 }
 
+static void test_names(void **state) {
+    (void)state;
+    ramify_augmentation a = nothing;
+    assert_true(ramify_augmentation_read("flip", &a));
+    assert_true(a.flip && a.crop == 0 && a.operations == 0 && a.erase == 0);
+    assert_true(ramify_augmentation_read("erase, crop,randaugment", &a));
+    /* An eighth of 6 pixels is none; of 16 it is 2. */
+    assert_true(a.flip && a.crop == 0 && a.operations == 2 && a.magnitude > 0 && a.erase > 0);
+    ramify_augmentation larger = {.height = 24, .breadth = 16, .channels = 1};
+    assert_true(ramify_augmentation_read("crop", &larger));
+    assert_int_equal(larger.crop, 2);
+    assert_null(ramify_augmentation_error(&larger));
+    static const char *const bad[] = {"", ",", "spin", "flips", "flip crop", "off"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(ramify_augmentation_read(bad[i], &a));
+}
+
 /* Crops and flips move pixels whole, by no more than told, every way of it; what enters is black. */
 static void test_crop_and_flip(void **state) {
     (void)state;
@@ -204,6 +221,7 @@ static void test_errors(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_and_keys),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_crop_and_flip),
         cmocka_unit_test(test_geometry_stays_in_range),
         cmocka_unit_test(test_light),

@@ -1,0 +1,420 @@
+"""How good Para-Formers are on Fashion-MNIST and letter, beside their relatives.
+
+    accuracy.py [--part compare|peers|ablations|pretrained|table ...] [--tool build/ramify]
+                [--epochs 24] [--seeds 0 1 2] [--jobs 1] [--threads 2] --keep FOLDER
+
+Trains with the tool and prints Markdown tables. FOLDER keeps every run's model and summary, and a run
+that is there is not made again. A model has the same bits on any number of threads, so that --jobs 2
+--threads 1 gives the same accuracies sooner.
+
+Compute is counted in multiply-adds of products, three times those of a forward pass, of every row and
+step. Plain training of 4 branches for --epochs passes sets the amount; the others get as many passes
+as it pays for, or as many as make as many optimiser steps as progressive training.
+
+Settings were chosen on rows held out of the training images. Test images are looked at once, by the
+tables.
+"""
+
+import argparse
+import concurrent.futures
+import gzip
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "accuracy"))
+import datasets  # noqa: E402
+import report  # noqa: E402
+
+SIDE, PATCH, WIDTH, CLASSES = 28, 7, 64, 10
+BRANCHES, DEPTH = 4, 2
+TOKENS = (SIDE // PATCH) ** 2 + 1
+COMMON = ["--patch", str(PATCH), "--width", str(WIDTH), "--heads", "4"]
+COMMON += ["--augment", "flip", "--rate", "0.004", "--validation", "0.05"]
+
+
+def branch_cost(depth: int) -> float:
+    """Multiply-adds of a forward pass of a branch over one image; the last layer is for one token."""
+    full = TOKENS * (12 * WIDTH**2 + 2 * TOKENS * WIDTH)
+    last = 12 * WIDTH**2 + 2 * 4 * TOKENS * WIDTH
+    return (depth - 1) * full + last
+
+
+def pass_cost(kind: str, branches: int, depth: int) -> float:
+    """Of one epoch, for one image."""
+    embed = TOKENS * PATCH**2 * WIDTH
+    prefixes = sum(k * branch_cost(depth) + embed for k in range(1, branches + 1))
+    whole = branches * branch_cost(depth) + embed
+    return {
+        "plain": whole,
+        "progressive": prefixes + whole,
+        "prefixes": prefixes,
+    }[kind]
+
+
+class Runs:
+    """Runs of the tool, of which each is made once."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self.chosen = chosen
+        self.folder = chosen.keep
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.waiting: list[tuple[str, list[str]]] = []
+
+    def ask(self, name: str, words: list[str]) -> str:
+        if not any(name == other for other, _ in self.waiting):
+            self.waiting.append((name, words))
+        return name
+
+    def make(self, name: str, words: list[str]) -> None:
+        summary = self.folder / f"{name}.json"
+        if summary.exists():
+            return
+        model = self.folder / f"{name}.ramify"
+        words = [self.chosen.tool, "train", *words, "-o", str(model), "--json"]
+        words += ["--threads", str(self.chosen.threads)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"{name}: {done.stderr}")
+        summary.write_text(done.stdout)
+        print(f"{name}: {json.loads(done.stdout)['test']}", file=sys.stderr, flush=True)
+
+    def make_all(self) -> None:
+        with concurrent.futures.ThreadPoolExecutor(self.chosen.jobs) as pool:
+            for made in [pool.submit(self.make, *one) for one in self.waiting]:
+                made.result()
+        self.waiting = []
+
+    def result(self, name: str) -> dict:
+        return json.loads((self.folder / f"{name}.json").read_text())
+
+    def prefixes(self, name: str, test: list[str]) -> list[float]:
+        """Test accuracy of every prefix."""
+        kept = self.folder / f"{name}.prefixes.json"
+        if not kept.exists():
+            found = []
+            for k in range(1, BRANCHES + 1):
+                words = [self.chosen.tool, "evaluate"]
+                words += [str(self.folder / f"{name}.ramify"), *test]
+                words += ["--branches", str(k), "--json"]
+                done = subprocess.run(words, capture_output=True, text=True, check=True)
+                found.append(json.loads(done.stdout)["accuracy"])
+            kept.write_text(json.dumps(found))
+        return json.loads(kept.read_text())
+
+
+def fashion(part: str) -> list[str]:
+    """The table and the option of its labels."""
+    images, labels = (
+        str(datasets.data_path(f"images/fashion-{part}-{what}-ubyte"))
+        for what in ("images-idx3", "labels-idx1")
+    )
+    return [images, "--labels", labels]
+
+
+def fashion_words(seed: int, *more: str) -> list[str]:
+    images, labels = fashion("t10k")[::2]
+    words = [*fashion("train"), "--task", "classification", "--seed", str(seed)]
+    return [*words, "--test", images, "--test-labels", labels, *more]
+
+
+def shape_words(branches: int, depth: int, skip: str = "normalised") -> list[str]:
+    words = ["--kind", "paraformer", "--branches", str(branches), "--depth", str(depth)]
+    return [*words, "--skip", skip, *COMMON]
+
+
+def percent(values: list[float]) -> str:
+    mean, spread = 100 * np.mean(values), 100 * np.std(values, ddof=len(values) > 1)
+    return f"{mean:.2f} ± {spread:.2f}" if len(values) > 1 else f"{mean:.2f}"
+
+
+def accuracies(runs: Runs, names: list[str]) -> list[float]:
+    return [runs.result(name)["test"]["accuracy"] for name in names]
+
+
+def compare(runs: Runs, chosen: argparse.Namespace) -> None:
+    """Progressive, plain and serial at equal compute and at equal steps; mlp and LightGBM."""
+    plain = pass_cost("plain", BRANCHES, DEPTH)
+    progressive = pass_cost("progressive", BRANCHES, DEPTH)
+    serial = pass_cost("plain", 1, BRANCHES * DEPTH)
+    budget = chosen.epochs * plain
+    passes = max(1, round(budget / progressive))
+    steps = passes * (BRANCHES + 1)
+    kinds = [
+        ("Para-Former, progressive", "progressive", BRANCHES, DEPTH, progressive),
+        ("Para-Former, plain", "plain", BRANCHES, DEPTH, plain),
+        ("serial, normalised skip", "serial", 1, BRANCHES * DEPTH, serial),
+        ("serial, plain skip", "serial-plain", 1, BRANCHES * DEPTH, serial),
+    ]
+    lines = []
+    for title, kind, branches, depth, cost in kinds:
+        skip = "plain" if kind == "serial-plain" else "normalised"
+        for what, epochs in (
+            ("compute", max(1, round(budget / cost))),
+            ("steps", passes if kind == "progressive" else steps),
+        ):
+            words = shape_words(branches, depth, skip) + ["--epochs", str(epochs)]
+            words += ["--progressive"] if kind == "progressive" else []
+            names = [
+                runs.ask(f"{kind}-{epochs}-{seed}", fashion_words(seed, *words))
+                for seed in chosen.seeds
+            ]
+            lines.append((title, what, epochs, epochs * cost / budget, names))
+    runs.make_all()
+    table = []
+    for title, what, epochs, share, names in lines:
+        made = runs.result(names[0])
+        table.append(
+            [
+                title,
+                what,
+                str(epochs),
+                f"{share:.2f}",
+                f"{made['parameters']:,}",
+                percent(accuracies(runs, names)),
+            ]
+        )
+    report.print_rows(
+        ["", "equal", "epochs", "compute", "weights", "test accuracy, %"], table
+    )
+    print("\nTest accuracy of the first K branches, %:\n")
+    rows = []
+    for title, what, _, _, names in lines:
+        if title.startswith("Para-Former"):
+            found = [runs.prefixes(name, fashion("t10k")) for name in names]
+            cells = [percent(list(column)) for column in zip(*found, strict=True)]
+            rows.append([title, what, *cells])
+    report.print_rows(["", "equal", *map(str, range(1, BRANCHES + 1))], rows)
+
+
+def ablations(runs: Runs, chosen: argparse.Namespace) -> None:
+    """Skip, passes and freezing, at equal compute."""
+    budget = chosen.epochs * pass_cost("plain", BRANCHES, DEPTH)
+    lines = []
+    for title, kind, skip, more in (
+        ("A and B", "progressive", "normalised", ["--progressive"]),
+        ("A and B", "progressive", "plain", ["--progressive"]),
+        ("A and B, earlier frozen", "progressive", "normalised", ["--freeze"]),
+        ("A alone", "prefixes", "normalised", ["--prefixes-only"]),
+        ("B alone (plain training)", "plain", "normalised", []),
+        ("B alone (plain training)", "plain", "plain", []),
+    ):
+        words = list(more)
+        if more == ["--freeze"]:
+            words = ["--progressive", "--freeze"]
+        epochs = max(1, round(budget / pass_cost(kind, BRANCHES, DEPTH)))
+        words = shape_words(BRANCHES, DEPTH, skip) + ["--epochs", str(epochs), *words]
+        tag = kind if skip == "normalised" else f"{kind}-{skip}"
+        tag += "-freeze" if more == ["--freeze"] else ""
+        names = [
+            runs.ask(f"{tag}-{epochs}-{seed}", fashion_words(seed, *words))
+            for seed in chosen.seeds
+        ]
+        lines.append((title, skip, epochs, names))
+    runs.make_all()
+    rows = []
+    for title, skip, epochs, names in lines:
+        found = [runs.prefixes(name, fashion("t10k")) for name in names]
+        cells = [percent(list(column)) for column in zip(*found, strict=True)]
+        rows.append([title, skip, str(epochs), *cells])
+    report.print_rows(
+        ["passes", "skip", "epochs", *(f"K = {k + 1}" for k in range(BRANCHES))], rows
+    )
+
+
+def write_idx(path: pathlib.Path, array: np.ndarray) -> None:
+    header = bytes([0, 0, 8, array.ndim])
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(header + sizes + array.tobytes())
+
+
+def read_idx(path: str) -> np.ndarray:
+    data = gzip.open(path).read()
+    sizes = [int.from_bytes(data[4 + 4 * d : 8 + 4 * d], "big") for d in range(data[3])]
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(sizes)
+
+
+def pretrained(runs: Runs, chosen: argparse.Namespace) -> None:
+    """From a serial transformer of 50,000 images: branches of its layers, tuned on few others."""
+    images, labels = (read_idx(path) for path in fashion("train")[::2])
+    parts = {"pre": slice(0, 50000)}
+    for count in (1000, 5000):
+        parts[f"{count}"] = slice(50000, 50000 + count)
+    words = {}
+    for part, rows in parts.items():
+        paths = [runs.folder / f"{part}-{what}.idx" for what in ("images", "labels")]
+        write_idx(paths[0], images[rows])
+        write_idx(paths[1], labels[rows])
+        words[part] = [str(paths[0]), "--labels", str(paths[1])]
+        words[part] += ["--task", "classification"]
+    test_images, test_labels = fashion("t10k")[::2]
+    test = ["--test", test_images, "--test-labels", test_labels]
+    serial = shape_words(1, BRANCHES * DEPTH)
+    cost = pass_cost("plain", 1, BRANCHES * DEPTH)
+    epochs = round(chosen.epochs * pass_cost("plain", BRANCHES, DEPTH) / cost)
+    start = runs.ask(
+        "pretrained", [*words["pre"], *test, *serial, "--epochs", str(epochs)]
+    )
+    runs.make_all()
+    lines = []
+    for count in (1000, 5000):
+        few = ["--validation", "0.2"]
+        for title, shape, more in (
+            (
+                "branches of its layers",
+                shape_words(BRANCHES, DEPTH),
+                ["--weights-from", str(runs.folder / f"{start}.ramify")],
+            ),
+            ("branches from scratch", shape_words(BRANCHES, DEPTH), []),
+            (
+                "the serial one itself, tuned",
+                serial,
+                ["--weights-from", str(runs.folder / f"{start}.ramify")],
+            ),
+            ("serial from scratch", serial, []),
+        ):
+            tag = f"few-{count}-{title.replace(' ', '-').replace(',', '')}"
+            # What starts from trained weights is tuned gently: a tenth of the rate.
+            rate = ["--rate", "0.0004"] if more else []
+            names = [
+                runs.ask(
+                    f"{tag}-{seed}",
+                    [*words[f"{count}"], *test, *shape, *few, *more, *rate]
+                    + ["--epochs", "60", "--seed", str(seed)],
+                )
+                for seed in chosen.seeds
+            ]
+            lines.append((count, title, names))
+    runs.make_all()
+    print(
+        f"The serial one, {epochs} epochs of 50,000 images: "
+        f"{percent(accuracies(runs, [start]))} %.\n"
+    )
+    report.print_rows(
+        ["images", "", "test accuracy, %"],
+        [
+            [f"{count:,}", title, percent(accuracies(runs, names))]
+            for count, title, names in lines
+        ],
+    )
+
+
+def table(runs: Runs, chosen: argparse.Namespace) -> None:
+    """letter, a token per column: 16,000 rows train, 4,000 test, as in the accuracy benchmark."""
+    lines = []
+    for title, branches, depth, more in (
+        ("Para-Former, plain", BRANCHES, DEPTH, []),
+        ("Para-Former, progressive", BRANCHES, DEPTH, ["--progressive"]),
+        ("serial", 1, BRANCHES * DEPTH, []),
+    ):
+        names = []
+        for seed in chosen.seeds:
+            datasets.write_split("letter", seed, runs.folder)
+            words = [str(runs.folder / f"letter-{seed}.train.csv")]
+            words += ["--target", "target", "--task", "classification"]
+            words += ["--test", str(runs.folder / f"letter-{seed}.test.csv")]
+            words += ["--kind", "paraformer", "--branches", str(branches)]
+            words += ["--depth", str(depth), "--width", "64", "--heads", "4"]
+            words += ["--epochs", "60" if not more else "17", "--rate", "0.003"]
+            words += [*more, "--seed", str(seed)]
+            tag = title.replace(", ", "-")
+            names.append(runs.ask(f"letter-{tag}-{seed}", words))
+        lines.append((title, names))
+    runs.make_all()
+    report.print_rows(
+        ["", "weights", "seconds", "wrong test rows, %"],
+        [
+            [
+                title,
+                f"{runs.result(names[0])['parameters']:,}",
+                f"{np.median([runs.result(name)['seconds'] for name in names]):.0f}",
+                percent([1 - one for one in accuracies(runs, names)]),
+            ]
+            for title, names in lines
+        ],
+    )
+
+
+def peers(runs: Runs, chosen: argparse.Namespace) -> None:
+    """The plain network of the same tool, and LightGBM, given as many minutes."""
+    limit = ["--kind", "mlp", "--resident", "2MiB", "--validation", "0.05"]
+    limit += ["--time-limit", f"{chosen.minutes}m"]
+    names = [
+        runs.ask(f"mlp-{chosen.minutes}-{seed}", fashion_words(seed, *limit))
+        for seed in chosen.seeds[:1]
+    ]
+    runs.make_all()
+    rows = [["mlp", percent(accuracies(runs, names))]]
+    rows.append(["LightGBM", boosted_trees(runs, chosen)])
+    report.print_rows(["", "test accuracy, %"], rows)
+
+
+def boosted_trees(runs: Runs, chosen: argparse.Namespace) -> str:
+    """LightGBM's test accuracy after as many minutes, the number of trees chosen on held-out rows."""
+    kept = runs.folder / f"lightgbm-{chosen.minutes}.json"
+    if not kept.exists():
+        import lightgbm
+
+        images, labels = (read_idx(path) for path in fashion("train")[::2])
+        test_images, test_labels = (read_idx(path) for path in fashion("t10k")[::2])
+        x, y = images.reshape(len(images), -1), labels.astype(int)
+        ends = time.monotonic() + 60 * chosen.minutes
+        held_out = np.random.default_rng(0).permutation(len(x)) < len(x) // 20
+
+        def watch(state) -> None:
+            if time.monotonic() > ends:
+                raise lightgbm.callback.EarlyStopException(state.iteration, [])
+
+        model = lightgbm.LGBMClassifier(
+            n_estimators=100000,
+            learning_rate=0.1,
+            num_leaves=31,
+            n_jobs=chosen.threads * chosen.jobs,
+            verbose=-1,
+        )
+        model.fit(
+            x[~held_out],
+            y[~held_out],
+            eval_set=[(x[held_out], y[held_out])],
+            callbacks=[lightgbm.early_stopping(50, verbose=False), watch],
+        )
+        wrong = model.predict(test_images.reshape(len(test_images), -1)) != test_labels
+        kept.write_text(json.dumps({"accuracy": 1 - float(np.mean(wrong))}))
+    return percent([json.loads(kept.read_text())["accuracy"]])
+
+
+PARTS = {
+    "compare": compare,
+    "peers": peers,
+    "ablations": ablations,
+    "pretrained": pretrained,
+    "table": table,
+}
+
+
+def main() -> None:
+    """Make the parts asked for, one after the other."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--tool", default="build/ramify")
+    parser.add_argument("--epochs", type=int, default=24, help="of plain training")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--minutes", type=int, default=15, help="of the peers")
+    parser.add_argument("--threads", type=int, default=2, help="of each")
+    parser.add_argument("--keep", type=pathlib.Path, required=True)
+    chosen = parser.parse_args()
+    runs = Runs(chosen)
+    for part in chosen.part:
+        print(f"\n{PARTS[part].__doc__}\n", flush=True)
+        PARTS[part](runs, chosen)
+
+
+if __name__ == "__main__":
+    main()
