@@ -33,11 +33,26 @@ static bool columns_are_plain(const ramify_stem *stem) {
     return true;
 }
 
+void ramify_stem_look(ramify_stem *stem) {
+    stem->numbers = columns_are_plain(stem);
+    stem->alike = stem->numbers;
+    for (uint32_t c = 1; c < stem->columns && stem->alike; c++)
+        stem->alike = memcmp(stem->center + c, stem->center, sizeof *stem->center) == 0 &&
+                      memcmp(stem->scale + c, stem->scale, sizeof *stem->scale) == 0;
+}
+
+/* Centers and scales of columns that are alike are read over and over, from cache. */
+#define ALIKE_COLUMNS 1024
+
 void ramify_stem_plain(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,
                        const double *x, size_t x_stride, float *plain, size_t ldp) {
-    if (columns_are_plain(stem)) {
-        kernels->standardise(rows, stem->columns, x, x_stride, stem->center, stem->scale,
-                             RAMIFY_STEM_CLIP, plain, ldp);
+    if (stem->numbers || columns_are_plain(stem)) {
+        size_t part = stem->alike ? ALIKE_COLUMNS : stem->columns;
+        for (size_t c = 0, count; c < stem->columns; c += count) {
+            count = stem->columns - c < part ? stem->columns - c : part;
+            kernels->standardise(rows, count, x + c, x_stride, stem->center, stem->scale,
+                                 RAMIFY_STEM_CLIP, plain + c, ldp);
+        }
         for (size_t row = 0; row < rows; row++)
             zero_tail(plain + row * ldp, stem->plain);
         return;

@@ -69,7 +69,12 @@ typedef struct ramify_stem {
     const float *table;               /* entry_count x 4: value, slope, value, slope */
     const float *frequency; /* columns x frequencies, cycles per unit of z; unused rows 0 */
     const float *route;     /* routes x pad(plain), or NULL */
+    bool numbers;           /* known of the columns: numbers alone, whose gaps are not told apart */
+    bool alike;             /* and all of one center and one scale, as pixels are */
 } ramify_stem;
+
+/* Sets what is known of the columns, so that it is not found again for every row. */
+void ramify_stem_look(ramify_stem *stem);
 
 /* plain[rows x ldp], padded with zeros up to pad(plain), from raw rows x[rows x columns]. */
 void ramify_stem_plain(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,

@@ -61,6 +61,40 @@ static void test_plain_features(void **state) {
     }
 }
 
+/* What is known of many columns of numbers changes no bit. */
+#define WIDE 2500
+static void test_what_is_known_of_columns(void **state) {
+    (void)state;
+    static ramify_stem_column column[WIDE];
+    static double wide_center[WIDE], wide_scale[WIDE], x[2 * WIDE];
+    static _Alignas(64) float plain[2][2 * WIDE + 64];
+    size_t ldp = ramify_pad(WIDE);
+    for (uint32_t c = 0; c < WIDE; c++) {
+        column[c] = (ramify_stem_column){.plain = c, .feature = c};
+        wide_center[c] = 0.3;
+        wide_scale[c] = 0.7;
+    }
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = i % 101 == 0 ? (double)NAN : (double)(i * 37 % 1009) / 50;
+    ramify_stem stem = {.columns = WIDE,
+                        .plain = WIDE,
+                        .column = column,
+                        .center = wide_center,
+                        .scale = wide_scale};
+    for (int alike = 1; alike >= 0; alike--) {
+        wide_scale[WIDE - 1] = alike ? 0.7 : 0.8;
+        stem.numbers = stem.alike = false;
+        ramify_stem_plain(ramify_kernels_select(NULL), &stem, 2, x, WIDE, plain[0], ldp);
+        ramify_stem_look(&stem);
+        assert_true(stem.numbers && stem.alike == (alike == 1));
+        ramify_stem_plain(ramify_kernels_select(NULL), &stem, 2, x, WIDE, plain[1], ldp);
+        assert_memory_equal(plain[0], plain[1], 2 * ldp * sizeof(float));
+    }
+    column[7].codes = 1;
+    ramify_stem_look(&stem);
+    assert_false(stem.numbers || stem.alike);
+}
+
 static void test_features_without_bins(void **state) {
     (void)state;
     ramify_stem stem = plain_stem();
@@ -200,9 +234,13 @@ static void test_raw_gradient(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_features), cmocka_unit_test(test_features_without_bins),
-        cmocka_unit_test(test_bins),           cmocka_unit_test(test_many_knots),
-        cmocka_unit_test(test_route),          cmocka_unit_test(test_raw_gradient),
+        cmocka_unit_test(test_plain_features),
+        cmocka_unit_test(test_what_is_known_of_columns),
+        cmocka_unit_test(test_features_without_bins),
+        cmocka_unit_test(test_bins),
+        cmocka_unit_test(test_many_knots),
+        cmocka_unit_test(test_route),
+        cmocka_unit_test(test_raw_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
