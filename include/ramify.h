@@ -493,8 +493,8 @@ typedef struct ramify_train_options {
     const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
                                  branches in their order; NULL: a fresh start. Sizes that are not
                                  given are that model's */
-    const char *resume; /* folder for a checkpoint, from which a training with the same options
-                                 and rows goes on; NULL: none */
+    const char *resume; /* folder, made if it is not there, for a checkpoint from which a training
+                                 with the same options and rows goes on; NULL: none */
 } ramify_train_options;
 
 RAMIFY_API void ramify_train_options_init(ramify_train_options *options);

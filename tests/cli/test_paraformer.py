@@ -474,6 +474,20 @@ def test_bad_weights_are_told(tool, tmp_path):
     assert done.status == 1 and "vit.safetensors" in done.err
 
 
+def test_no_place_for_a_checkpoint(trained, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    words = [trained / "images-300.npy", "--labels", trained / "quarters-300.csv"]
+    for place, reason in (("file", "Not a directory"), ("a/b", "No such file")):
+        done = run_tool(
+            *("train", *words, "--kind", "paraformer", "-o", "m.ramify"),
+            *("--task", "classification", "--epochs", "1", "--resume", place),
+            cwd=tmp_path,
+        )
+        assert done.status == 1 and reason in done.err, done.err
+        assert f"{place}: no checkpoint can be written there" in done.err
+        assert not (tmp_path / "m.ramify").exists()
+
+
 def test_a_stopped_training_goes_on(trained, tmp_path):
     """Its file is that of one that was not stopped: a time limit would leave another."""
     words = [
