@@ -189,8 +189,8 @@ static void list_options(arguments *list, train_request *request) {
     add_flag(list, "progressive", &options->progressive, "teach every prefix, then all branches");
     add_flag(list, "prefixes-only", &options->prefixes_only, "teach the prefixes alone");
     add_flag(list, "freeze", &options->freeze, "a prefix's step changes its last branch only");
-    add_text(list, "augment", &options->augment, "NAME,..", "chosen",
-             "change images: crop, flip, randaugment, erase; or off");
+    add_text(list, "augment", &options->augment, "NAME,..", "off",
+             "change images: crop, flip, randaugment, erase");
     arguments_add(list, (argument_option){.name = "training-memory",
                                           .kind = ARGUMENT_SIZE,
                                           .value = &options->training_bytes,

@@ -486,9 +486,8 @@ typedef struct ramify_train_options {
     bool progressive;    /* every prefix of branches is taught, then all together, in every epoch */
     bool prefixes_only;  /* the first of these two passes alone */
     bool freeze;         /* in that pass, the step for a prefix changes its last branch only */
-    const char *augment; /* how images are changed at random in training: "off", or names of "crop",
-                            "flip", "randaugment" and "erase", separated by commas; NULL: by what
-                            proved good on as many rows */
+    const char *augment; /* how images are changed at random in training: names of "crop", "flip",
+                            "randaugment" and "erase", separated by commas; NULL or "off": not */
     uint64_t training_bytes;  /* bound on what the fit allocates; 0: none */
     const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
                                  branches in their order; NULL: a fresh start. Sizes that are not
