@@ -33,12 +33,16 @@ static bool columns_are_plain(const ramify_stem *stem) {
     return true;
 }
 
+static bool same(double a, double b) {
+    return !(a < b) && !(a > b);
+}
+
 void ramify_stem_look(ramify_stem *stem) {
     stem->numbers = columns_are_plain(stem);
     stem->alike = stem->numbers;
     for (uint32_t c = 1; c < stem->columns && stem->alike; c++)
-        stem->alike = memcmp(stem->center + c, stem->center, sizeof *stem->center) == 0 &&
-                      memcmp(stem->scale + c, stem->scale, sizeof *stem->scale) == 0;
+        stem->alike =
+            same(stem->center[c], stem->center[0]) && same(stem->scale[c], stem->scale[0]);
 }
 
 /* Centers and scales of columns that are alike are read over and over, from cache. */
