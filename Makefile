@@ -37,7 +37,7 @@ test:
 	@tools/setup.sh test
 	@$(call configure,sanitize,build-sanitize)
 	@cmake --build build-sanitize
-	@$(ctest) --test-dir build-sanitize -LE 'long|tool|accuracy'
+	@$(ctest) --test-dir build-sanitize -LE 'long|tool|accuracy|plain'
 	@$(call configure,test,build)
 	@cmake --build build
 	@$(ctest) --test-dir build -LE long

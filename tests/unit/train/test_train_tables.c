@@ -328,7 +328,7 @@ static void test_wide_table(void **state) {
 /* Inputs and targets of any size are learned as well as small ones. */
 static void test_values_of_any_size(void **state) {
     (void)state;
-    static const double scales[] = {1e-300, 1e-150, 1e-20, 1e20, 1e139, 1e300};
+    static const double scales[] = {1e-300, 1e-20, 1e139, 1e300};
     for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++)
         for (int of_target = 0; of_target < (scales[i] > 1e140 ? 1 : 2); of_target++) {
             toy t = toy_create(d->context, 400, 2, smooth, 0, 1);
