@@ -87,7 +87,7 @@ def plot(rows: list[dict[str, float]], threads: list[int], file: pathlib.Path) -
     import matplotlib
 
     matplotlib.use("svg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     matplotlib.rcParams["svg.hashsalt"] = "ramify"
     figure, axes = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
@@ -106,6 +106,9 @@ def plot(rows: list[dict[str, float]], threads: list[int], file: pathlib.Path) -
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(counts, [f"{r['branches']}x{r['depth']}" for r in rows])
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_xlabel("branches x layers of each")
     axes.set_ylabel("milliseconds of a pass")
     axes.legend(frameon=False)

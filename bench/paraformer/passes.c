@@ -22,6 +22,8 @@
 #define PASSES_MOST 10000
 
 typedef struct pass {
+    ramify_context *context;
+    uint32_t inside; /* threads that share a branch, as in ramify_paraformer_run */
     const ramify_kernels *kernels;
     ramify_paraformer_shape shape;
     ramify_branch_input input;
@@ -73,9 +75,10 @@ static ramify_status embed(void *argument, size_t task, uint32_t worker) {
 static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
     const pass *p = argument;
     double started = ramify_seconds();
-    ramify_branch_run(p->kernels, &p->shape.branch, p->branch + task * p->branch_floats, &p->input,
-                      p->whole, p->made + task * p->shape.branch.width, p->shape.branch.width,
-                      p->scratch + worker * p->scratch_floats);
+    ramify_branch_run_on(p->context, p->inside, p->kernels, &p->shape.branch,
+                         p->branch + task * p->branch_floats, &p->input, p->whole,
+                         p->made + task * p->shape.branch.width, p->shape.branch.width,
+                         p->scratch + worker * p->scratch_floats);
     p->seconds[task] = ramify_seconds() - started;
     return RAMIFY_OK;
 }
@@ -93,7 +96,12 @@ static seconds run(ramify_context *context, pass *p, uint32_t threads) {
     ramify_parallel_on(context, threads, (columns_of(p) + EMBED_COLUMNS - 1) / EMBED_COLUMNS, embed,
                        p);
     double before = ramify_seconds();
-    ramify_parallel_on(context, threads, shape->branches, run_branch, p);
+    p->context = context;
+    p->inside = shape->branches <= threads / 2 ? threads : 1;
+    if (p->inside == 1)
+        ramify_parallel_on(context, threads, shape->branches, run_branch, p);
+    for (uint32_t b = 0; p->inside > 1 && b < shape->branches; b++)
+        run_branch(p, b, 0);
     double joined = ramify_seconds();
     for (uint32_t b = 1; b < shape->branches; b++)
         for (size_t i = 0; i < width; i++)

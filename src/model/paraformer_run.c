@@ -51,6 +51,7 @@ typedef struct pass {
     ramify_predictor *predictor;
     ramify_branch_input input;
     ramify_traffic *traffic; /* workers */
+    uint32_t inside;         /* threads that share a branch */
 } pass;
 
 /* Task: a share of the tokens. */
@@ -80,10 +81,23 @@ static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
     uint32_t slot;
     RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &model->branch[task], false,
                                     &q->traffic[worker], &record, &slot));
-    ramify_branch_run(p->kernels, &model->paraformer.branch, record, &q->input, false,
-                      work->made + task * q->input.images * width, width,
-                      work->scratch + worker * work->scratch_floats);
+    ramify_status status =
+        ramify_branch_run_on(p->context, q->inside, p->kernels, &model->paraformer.branch, record,
+                             &q->input, false, work->made + task * q->input.images * width, width,
+                             work->scratch + worker * work->scratch_floats);
     ramify_store_release(model, &model->experts, slot);
+    return status;
+}
+
+/* Branches side by side; where there are too few for the threads, one after the other, on all of them. */
+static ramify_status run_branches(pass *q) {
+    const ramify_predictor *p = q->predictor;
+    uint32_t branches = p->model->branches, workers = p->paraformer.workers;
+    q->inside = ramify_paraformer_shares_branches(branches, workers) ? workers : 1;
+    if (q->inside == 1)
+        return ramify_parallel_on(p->context, workers, branches, run_branch, q);
+    for (uint32_t b = 0; b < branches; b++)
+        RAMIFY_TRY(run_branch(q, b, 0));
     return RAMIFY_OK;
 }
 
@@ -99,8 +113,7 @@ ramify_status ramify_paraformer_run(ramify_predictor *p, size_t rows) {
     size_t columns = ramify_pad(rows * shape->branch.tokens);
     RAMIFY_TRY(ramify_parallel_on(p->context, work->workers,
                                   (columns + EMBED_COLUMNS - 1) / EMBED_COLUMNS, embed, &q));
-    ramify_status status =
-        ramify_parallel_on(p->context, work->workers, model->branches, run_branch, &q);
+    ramify_status status = run_branches(&q);
     for (uint32_t i = 0; i < work->workers; i++) {
         p->traffic.hits += traffic[i].hits;
         p->traffic.misses += traffic[i].misses;

@@ -1,8 +1,9 @@
 #ifndef RAMIFY_MODEL_PARAFORMER_RUN_H
 #define RAMIFY_MODEL_PARAFORMER_RUN_H
 /* Predicting with a Para-Former: the rows of a piece become tokens, branches turn these into a class
- * token each, on as many threads as the predictor was made for, and their sum, taken in their order,
- * goes through the head. Under a bound a branch is read when its turn comes. */
+ * token each, and their sum, taken in their order, goes through the head. Branches run side by side on
+ * the threads that the predictor was made for; where they are few, one after the other with all threads
+ * on the tokens of each. Under a bound a branch is read when its turn comes. */
 
 #include "model.h"
 
@@ -23,6 +24,11 @@ typedef struct ramify_paraformer_work {
 
 /* Rows of a piece. */
 size_t ramify_paraformer_rows(const ramify_paraformer_shape *shape, size_t wanted);
+
+/* Whether so many threads share every branch, one branch after the other, rather than take one each. */
+static inline bool ramify_paraformer_shares_branches(uint32_t branches, uint32_t threads) {
+    return branches <= threads / 2;
+}
 
 /* Carves the memory for pieces of `rows` rows from base (NULL: only counts); returns its bytes. */
 uint64_t ramify_paraformer_carve(const ramify_paraformer_shape *shape, size_t rows,

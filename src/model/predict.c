@@ -128,7 +128,8 @@ static void dismiss_predictor(ramify_model *model) {
 /* Threads that branches are dealt to, within what the bound allows a predictor. */
 static uint32_t branch_workers(const ramify_context *context, const ramify_model *model) {
     uint32_t workers = ramify_threads(context);
-    workers = workers < model->branches ? workers : model->branches;
+    if (!ramify_paraformer_shares_branches(model->branches, workers))
+        workers = workers < model->branches ? workers : model->branches;
     while (model->bound > 0 && workers > 1 &&
            predictor_bytes(model, workers, 1) > model->predictor_allowance)
         workers--;

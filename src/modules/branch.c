@@ -3,6 +3,8 @@
 #include "branch.h"
 #include "branch_parts.h"
 #include "random.h"
+#include "status.h"
+#include "threads.h"
 
 #include <math.h>
 #include <string.h>
@@ -142,16 +144,15 @@ const float *ramify_branch_image(const ramify_branch_shape *shape, size_t image,
 }
 
 void ramify_branch_attend(const ramify_kernels *kernels, const ramify_branch_shape *shape,
-                          size_t image, const float *q, const float *k, size_t ld, float *query,
+                          size_t count, const float *q, const float *k, size_t ld, float *query,
                           float *score) {
-    size_t tokens = shape->tokens, padded = ramify_pad(tokens), first = image * tokens;
-    size_t size = shape->width / shape->heads;
+    size_t padded = ramify_pad(count), size = shape->width / shape->heads;
     for (size_t i = 0; i < size; i++) {
-        memcpy(query + i * padded, q + i * ld + first, tokens * sizeof *query);
-        memset(query + i * padded + tokens, 0, (padded - tokens) * sizeof *query);
+        memcpy(query + i * padded, q + i * ld, count * sizeof *query);
+        memset(query + i * padded + count, 0, (padded - count) * sizeof *query);
     }
-    kernels->matmul(tokens, padded, size, k + first, 1, ld, query, padded, score, padded, false);
-    kernels->softmax_columns(tokens, padded, score, padded, 1.0f / sqrtf((float)size));
+    kernels->matmul(shape->tokens, padded, size, k, 1, ld, query, padded, score, padded, false);
+    kernels->softmax_columns(shape->tokens, padded, score, padded, 1.0f / sqrtf((float)size));
 }
 
 /* Working memory of a forward pass. */
@@ -199,58 +200,138 @@ typedef struct pass {
     size_t n; /* columns that are computed: all tokens, padded */
     bool keep;
     work work;
+    /* Threads that share the columns; each has `floats` of scratch, as large as the first's. */
+    ramify_context *context; /* NULL: the calling thread alone */
+    uint32_t workers;
+    float *scratch;
+    size_t floats;
 } pass;
 
-/* mixed[width x n] = what the heads make of qkv. */
-static void run_heads(const pass *p, const ramify_branch_full *full) {
+/* Working memory that a thread does not share: that of its own scratch. */
+static work work_of(const pass *p, uint32_t worker) {
+    work own = p->work;
+    if (worker > 0)
+        carve_work(&(ramify_carver){.base = p->scratch + worker * p->floats}, p->shape,
+                   p->input->images, true, &own);
+    return own;
+}
+
+/* A layer over all tokens: z -> z. */
+typedef struct full_layer {
+    const pass *pass;
+    const float *weights, *from;
+    const ramify_branch_full *full;
+    size_t slice; /* columns of a task, a multiple of 16 */
+} full_layer;
+
+static size_t slice_end(const full_layer *l, size_t first) {
+    return first + l->slice < l->pass->n ? first + l->slice : l->pass->n;
+}
+
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* Task: keys, queries and values of a slice of the columns. */
+static ramify_status run_projection(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    const full_layer *l = argument;
+    const pass *p = l->pass;
+    const ramify_kernels *k = p->kernels;
+    const ramify_branch_layer *at = &p->at;
+    const ramify_branch_full *full = l->full;
+    size_t first = task * l->slice, n = slice_end(l, first) - first;
+    size_t d = p->shape->width, ld = p->input->ld;
+    if (full->normal1.own)
+        k->normalise_columns(d, n, l->from + first, ld, p->shape->epsilon,
+                             full->normal1.own + first, ld, full->normal1.own_inverse + first);
+    float *u = p->work.u + first, *qkv = full->qkv + first;
+    const float *bias = at->qkv_bias > 0 ? l->weights + at->qkv_bias : NULL;
+    k->scale_rows(d, n, full->normal1.at + first, ld, l->weights + at->gain1,
+                  l->weights + at->bias1, u, ld);
+    if (bias)
+        k->scale_rows(3 * d, n, NULL, 0, NULL, bias, qkv, ld);
+    k->matmul(3 * d, n, d, l->weights + at->qkv, d, 1, u, ld, qkv, ld, bias != NULL);
+    return RAMIFY_OK;
+}
+
+/* mixed[width x columns first .. end-1] = what the heads make of qkv. */
+static void run_heads(const full_layer *l, size_t first, size_t end, const work *own) {
+    const pass *p = l->pass;
     const ramify_branch_shape *shape = p->shape;
     size_t d = shape->width, size = d / shape->heads, ld = p->input->ld, tokens = shape->tokens;
-    size_t padded = ramify_pad(tokens), used = p->input->images * tokens;
+    size_t used = p->input->images * tokens;
     for (size_t h = 0; h < shape->heads; h++) {
-        const float *q = full->qkv + h * size * ld, *k = q + d * ld, *v = k + d * ld;
-        float *mixed = full->mixed + h * size * ld;
-        for (size_t i = 0; i < p->input->images; i++) {
-            ramify_branch_attend(p->kernels, shape, i, q, k, ld, p->work.query, p->work.score);
-            p->kernels->matmul(size, padded, tokens, v + i * tokens, ld, 1, p->work.score, padded,
-                               p->work.head, padded, false);
+        const float *q = l->full->qkv + h * size * ld, *k = q + d * ld, *v = k + d * ld;
+        float *mixed = l->full->mixed + h * size * ld;
+        for (size_t i = first / tokens; i < p->input->images && i * tokens < end; i++) {
+            size_t image = i * tokens, from = larger(first, image);
+            size_t count = smaller(end, image + tokens) - from, padded = ramify_pad(count);
+            ramify_branch_attend(p->kernels, shape, count, q + from, k + image, ld, own->query,
+                                 own->score);
+            p->kernels->matmul(size, padded, tokens, v + image, ld, 1, own->score, padded,
+                               own->head, padded, false);
             for (size_t r = 0; r < size; r++)
-                memcpy(mixed + r * ld + i * tokens, p->work.head + r * padded,
-                       tokens * sizeof *mixed);
+                memcpy(mixed + r * ld + from, own->head + r * padded, count * sizeof *mixed);
         }
-        for (size_t r = 0; r < size; r++)
-            memset(mixed + r * ld + used, 0, (ld - used) * sizeof *mixed);
+        for (size_t r = 0; r < size && end > used; r++)
+            memset(mixed + r * ld + larger(first, used), 0,
+                   (end - larger(first, used)) * sizeof *mixed);
     }
 }
 
-/* z -> z, over all tokens. */
-static void run_full(const pass *p, const float *layer, const float *from,
-                     const ramify_branch_full *full) {
+/* Task: what a layer makes of the keys and values of all tokens and the queries of a slice. */
+static ramify_status run_rest(void *argument, size_t task, uint32_t worker) {
+    const full_layer *l = argument;
+    const pass *p = l->pass;
     const ramify_kernels *k = p->kernels;
     const ramify_branch_layer *at = &p->at;
-    size_t d = p->shape->width, hidden = p->shape->hidden, n = p->n, ld = p->input->ld;
+    const ramify_branch_full *full = l->full;
+    size_t first = task * l->slice, end = slice_end(l, first), n = end - first;
+    size_t d = p->shape->width, hidden = p->shape->hidden, ld = p->input->ld;
     bool plain = p->shape->plain_skip;
-    float *u = p->work.u, *z = p->work.z;
-    const float *qkv_bias = at->qkv_bias > 0 ? layer + at->qkv_bias : NULL;
+    const work own = work_of(p, worker);
+    run_heads(l, first, end, &own);
 
-    k->scale_rows(d, n, full->normal1.at, ld, layer + at->gain1, layer + at->bias1, u, ld);
-    if (qkv_bias)
-        k->scale_rows(3 * d, n, NULL, 0, NULL, qkv_bias, full->qkv, ld);
-    k->matmul(3 * d, n, d, layer + at->qkv, d, 1, u, ld, full->qkv, ld, qkv_bias != NULL);
-    run_heads(p, full);
-    k->scale_rows(d, n, plain ? from : u, ld, NULL, layer + at->out_bias, z, ld);
-    k->matmul(d, n, d, layer + at->out, d, 1, full->mixed, ld, z, ld, true);
+    const float *weights = l->weights;
+    float *u = p->work.u + first, *z = p->work.z + first;
+    k->scale_rows(d, n, plain ? l->from + first : u, ld, NULL, weights + at->out_bias, z, ld);
+    k->matmul(d, n, d, weights + at->out, d, 1, full->mixed + first, ld, z, ld, true);
 
-    k->normalise_columns(d, n, z, ld, p->shape->epsilon, full->normal2, ld, full->inverse2);
-    k->scale_rows(d, n, full->normal2, ld, layer + at->gain2, layer + at->bias2, u, ld);
-    k->scale_rows(d, n, plain ? z : u, ld, NULL, layer + at->fc2_bias, z, ld);
+    float *normal = full->normal2 + first;
+    k->normalise_columns(d, n, z, ld, p->shape->epsilon, normal, ld, full->inverse2 + first);
+    k->scale_rows(d, n, normal, ld, weights + at->gain2, weights + at->bias2, u, ld);
+    k->scale_rows(d, n, plain ? z : u, ld, NULL, weights + at->fc2_bias, z, ld);
     for (size_t row = 0, rows; row < hidden; row += rows) {
-        rows = hidden - row < RAMIFY_BRANCH_HIDDEN_ROWS ? hidden - row : RAMIFY_BRANCH_HIDDEN_ROWS;
-        float *before = p->keep ? full->hidden + row * ld : full->hidden;
-        k->scale_rows(rows, n, NULL, 0, NULL, layer + at->fc1_bias + row, before, ld);
-        k->matmul(rows, n, d, layer + at->fc1 + row * d, d, 1, u, ld, before, ld, true);
-        k->gelu(rows, n, before, ld, p->work.active, ld);
-        k->matmul(d, n, rows, layer + at->fc2 + row, hidden, 1, p->work.active, ld, z, ld, true);
+        rows = smaller(hidden - row, RAMIFY_BRANCH_HIDDEN_ROWS);
+        float *before = (p->keep ? full->hidden + row * ld : full->hidden) + first;
+        float *active = p->work.active + first;
+        k->scale_rows(rows, n, NULL, 0, NULL, weights + at->fc1_bias + row, before, ld);
+        k->matmul(rows, n, d, weights + at->fc1 + row * d, d, 1, u, ld, before, ld, true);
+        k->gelu(rows, n, before, ld, active, ld);
+        k->matmul(d, n, rows, weights + at->fc2 + row, hidden, 1, active, ld, z, ld, true);
     }
+    return RAMIFY_OK;
+}
+
+/* A column of the result needs the whole of its own image's keys and values, and of everything else its
+ * own column alone: two rounds over slices. */
+static ramify_status run_full(const pass *p, const float *weights, const float *from,
+                              const ramify_branch_full *full) {
+    size_t lines = p->n / 16, slices = smaller(p->workers, lines);
+    full_layer l = {.pass = p, .weights = weights, .from = from, .full = full};
+    l.slice = (lines + slices - 1) / slices * 16;
+    slices = (p->n + l.slice - 1) / l.slice;
+    if (!p->context || slices == 1) {
+        RAMIFY_TRY(run_projection(&l, 0, 0));
+        return run_rest(&l, 0, 0);
+    }
+    RAMIFY_TRY(ramify_parallel_on(p->context, p->workers, slices, run_projection, &l));
+    return ramify_parallel_on(p->context, p->workers, slices, run_rest, &l);
 }
 
 /* Column of image i's class token, for every image, as rows: y[images x width]. */
@@ -353,39 +434,38 @@ static ramify_branch_normal *carve_layer(ramify_carver *carver, const ramify_bra
 }
 
 /* With `keep` each layer has memory of its own, else all have the same. */
-static void run(const ramify_kernels *kernels, const ramify_branch_shape *shape,
-                const float *record, const ramify_branch_input *input, bool whole, bool keep,
-                float *y, size_t ldy, float *memory, float *scratch) {
-    pass p = {.kernels = kernels,
-              .shape = shape,
-              .input = input,
-              .at = ramify_branch_layout(shape),
-              .n = ramify_pad(input->images * shape->tokens),
-              .keep = keep};
-    carve_work(&(ramify_carver){.base = scratch}, shape, input->images, whole || shape->depth > 1,
-               &p.work);
+static ramify_status run(pass *p, const float *record, bool whole, float *y, size_t ldy,
+                         float *memory) {
+    const ramify_branch_shape *shape = p->shape;
+    const ramify_branch_input *input = p->input;
+    p->at = ramify_branch_layout(shape);
+    p->n = ramify_pad(input->images * shape->tokens);
+    carve_work(&(ramify_carver){.base = p->scratch}, shape, input->images,
+               whole || shape->depth > 1, &p->work);
     ramify_carver carver = {.base = memory};
     const float *z = input->x;
     for (uint32_t l = 0; l < shape->depth; l++) {
-        const float *layer = record + l * p.at.floats;
+        const float *weights = record + l * p->at.floats;
         bool last = l + 1 == shape->depth && !whole;
         ramify_branch_full full;
         ramify_branch_last end;
-        carver.used = keep ? carver.used : 0;
+        carver.used = p->keep ? carver.used : 0;
         const ramify_branch_normal *normal =
-            carve_layer(&carver, shape, input, l == 0, last, keep, &full, &end);
-        if (normal->own)
-            kernels->normalise_columns(shape->width, p.n, z, input->ld, shape->epsilon, normal->own,
-                                       input->ld, normal->own_inverse);
-        if (last)
-            run_last(&p, layer, z, &end, y, ldy);
-        else
-            run_full(&p, layer, z, &full);
-        z = p.work.z;
+            carve_layer(&carver, shape, input, l == 0, last, p->keep, &full, &end);
+        if (!last) {
+            RAMIFY_TRY(run_full(p, weights, z, &full));
+        } else {
+            if (normal->own)
+                p->kernels->normalise_columns(shape->width, p->n, z, input->ld, shape->epsilon,
+                                              normal->own, input->ld, normal->own_inverse);
+            run_last(p, weights, z, &end, y, ldy);
+        }
+        z = p->work.z;
     }
     for (size_t i = 0; whole && i < input->images; i++)
         for (size_t r = 0; r < shape->width; r++)
             y[i * ldy + r] = z[r * input->ld + i * shape->tokens];
+    return RAMIFY_OK;
 }
 
 /* Floats of the memory of all layers together, or of the largest one. */
@@ -416,15 +496,35 @@ size_t ramify_branch_memory_floats(const ramify_branch_shape *shape, size_t imag
     return memory_floats(shape, images, false, true);
 }
 
+ramify_status ramify_branch_run_on(ramify_context *context, uint32_t workers,
+                                   const ramify_kernels *kernels, const ramify_branch_shape *shape,
+                                   const float *record, const ramify_branch_input *input,
+                                   bool whole, float *y, size_t ldy, float *scratch) {
+    size_t floats = memory_floats(shape, input->images, whole, false);
+    pass p = {.kernels = kernels,
+              .shape = shape,
+              .input = input,
+              .context = context,
+              .workers = workers,
+              .scratch = scratch + floats,
+              .floats = ramify_pad(ramify_branch_run_floats(shape, input->images, whole))};
+    return run(&p, record, whole, y, ldy, scratch);
+}
+
 void ramify_branch_run(const ramify_kernels *kernels, const ramify_branch_shape *shape,
                        const float *record, const ramify_branch_input *input, bool whole, float *y,
                        size_t ldy, float *scratch) {
-    float *rest = scratch + memory_floats(shape, input->images, whole, false);
-    run(kernels, shape, record, input, whole, false, y, ldy, scratch, rest);
+    ramify_branch_run_on(NULL, 1, kernels, shape, record, input, whole, y, ldy, scratch);
 }
 
 void ramify_branch_forward(const ramify_kernels *kernels, const ramify_branch_shape *shape,
                            const float *record, const ramify_branch_input *input, float *y,
                            size_t ldy, float *memory, float *scratch) {
-    run(kernels, shape, record, input, false, true, y, ldy, memory, scratch);
+    pass p = {.kernels = kernels,
+              .shape = shape,
+              .input = input,
+              .keep = true,
+              .workers = 1,
+              .scratch = scratch};
+    run(&p, record, false, y, ldy, memory);
 }

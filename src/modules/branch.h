@@ -97,6 +97,14 @@ void ramify_branch_run(const ramify_kernels *kernels, const ramify_branch_shape 
                        const float *record, const ramify_branch_input *input, bool whole, float *y,
                        size_t ldy, float *scratch);
 
+/* The same, to the bit, with the columns of full layers shared by `workers` threads of the context's
+ * pool; scratch: for each of them ramify_branch_run_floats, padded. For a branch that has the threads
+ * for itself. */
+ramify_status ramify_branch_run_on(ramify_context *context, uint32_t workers,
+                                   const ramify_kernels *kernels, const ramify_branch_shape *shape,
+                                   const float *record, const ramify_branch_input *input,
+                                   bool whole, float *y, size_t ldy, float *scratch);
+
 /* Floats that ramify_branch_forward leaves for ramify_branch_backward, and floats of scratch that
  * either needs. */
 size_t ramify_branch_memory_floats(const ramify_branch_shape *shape, size_t images);

@@ -323,7 +323,7 @@ static void backward_head(const pass *p, const ramify_branch_full *full, size_t 
     size_t tokens = p->shape->tokens, padded = ramify_pad(tokens), first = i * tokens;
     const float *q = full->qkv + h * size * ld, *key = q + d * ld, *v = key + d * ld;
     float *dq = w->dqkv + h * size * ld + first, *dkey = dq + d * ld, *dv = dkey + d * ld;
-    ramify_branch_attend(k, p->shape, i, q, key, ld, w->query, w->score);
+    ramify_branch_attend(k, p->shape, tokens, q + first, key + first, ld, w->query, w->score);
     for (size_t r = 0; r < size; r++) {
         memcpy(w->dhead + r * padded, w->dmixed + (h * size + r) * ld + first,
                tokens * sizeof(float));

@@ -74,10 +74,11 @@ void ramify_branch_denormalise_rows(const ramify_kernels *kernels, size_t rows, 
 const float *ramify_branch_image(const ramify_branch_shape *shape, size_t image, const float *x,
                                  size_t ld, float *copy, size_t *stride);
 
-/* A head's scores become shares: score[keys x pad(tokens)] = softmax over keys of k^T q, of image
- * `image`; query: room for the head's queries, width / heads x pad(tokens). */
+/* A head's scores become shares: score[tokens x pad(count)] = softmax over keys of k^T q, for `count`
+ * queries and all keys of an image, which begin at q and k; query: room for the queries, width / heads
+ * x pad(count). */
 void ramify_branch_attend(const ramify_kernels *kernels, const ramify_branch_shape *shape,
-                          size_t image, const float *q, const float *k, size_t ld, float *query,
+                          size_t count, const float *q, const float *k, size_t ld, float *query,
                           float *score);
 
 #endif

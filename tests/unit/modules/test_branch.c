@@ -111,6 +111,27 @@ static void check_answer(subject *s, const char *what) {
     free(want);
 }
 
+/* Threads that share a branch change no bit. */
+static void check_shared(subject *s, bool whole) {
+    ramify_branch_run(s->kernels, s->shape, s->record, &s->input, whole, s->y, s->d, s->scratch);
+    for (uint32_t workers = 2; workers <= 5; workers++) {
+        ramify_context_options options;
+        ramify_context_options_init(&options);
+        options.threads = workers;
+        ramify_context *context;
+        assert_int_equal(ramify_context_create(&options, &context), RAMIFY_OK);
+        size_t floats = ramify_pad(ramify_branch_run_floats(s->shape, s->images, whole));
+        float *scratch = unset_floats(workers * floats), *y = unset_floats(s->images * s->d);
+        assert_int_equal(ramify_branch_run_on(context, workers, s->kernels, s->shape, s->record,
+                                              &s->input, whole, y, s->d, scratch),
+                         RAMIFY_OK);
+        assert_memory_equal(y, s->y, s->images * s->d * sizeof *y);
+        free(scratch);
+        free(y);
+        ramify_context_destroy(&context);
+    }
+}
+
 static void check_forward(const ramify_kernels *kernels, const ramify_branch_shape *shape,
                           size_t images) {
     subject s = open_subject(kernels, shape, images);
@@ -118,6 +139,8 @@ static void check_forward(const ramify_kernels *kernels, const ramify_branch_sha
     check_answer(&s, "whole");
     ramify_branch_run(kernels, shape, s.record, &s.input, false, s.y, s.d, s.scratch);
     check_answer(&s, "class token alone");
+    check_shared(&s, true);
+    check_shared(&s, false);
     float *kept = unset_floats(images * s.d);
     ramify_branch_forward(kernels, shape, s.record, &s.input, kept, s.d, s.memory, s.scratch);
     assert_memory_equal(kept, s.y, images * s.d * sizeof *kept);
