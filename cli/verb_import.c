@@ -4,6 +4,8 @@
 #include "verbs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct import_request {
     const char *output, *image;
@@ -80,15 +82,32 @@ static void list_options(arguments *list, import_request *request) {
     arguments_add_context(list, &request->context);
 }
 
+/* Up to three numbers of at most six digits; without a third there is one channel. */
+static bool read_image(const char *text, ramify_import_options *options) {
+    uint32_t *const sizes[] = {&options->height, &options->width, &options->channels};
+    options->channels = 1;
+    for (size_t i = 0; i < 3; i++) {
+        size_t digits = strspn(text, "0123456789");
+        if (digits < 1 || digits > 6)
+            return false;
+        *sizes[i] = (uint32_t)strtoul(text, NULL, 10);
+        text += digits;
+        if (*text == '\0')
+            return i > 0;
+        if (*text++ != 'x')
+            return false;
+    }
+    return false;
+}
+
 static int finish_options(import_request *request) {
     ramify_import_options *options = &request->options;
-    char end;
     if (!request->output)
         return arguments_refuse("import", "-o MODEL is missing: the model to write");
-    if (!request->image || sscanf(request->image, "%ux%ux%u%c", &options->height, &options->width,
-                                  &options->channels, &end) != 3)
+    if (!request->image || !read_image(request->image, options))
         return arguments_refuse("import",
-                                "--image HxWxC is missing or not of this form, such as 224x224x3");
+                                "--image HxW or HxWxC is missing or not of this form, such "
+                                "as 224x224x3");
     if (options->heads == 0)
         return arguments_refuse("import", "--heads H is missing: no shape in the file tells it");
     options->task = request->task == 1 ? RAMIFY_TASK_REGRESSION : RAMIFY_TASK_CLASSIFICATION;

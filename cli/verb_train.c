@@ -250,6 +250,8 @@ static int check_request(const train_request *request) {
         return arguments_refuse("train", "-o MODEL is missing: the model file to write");
     if (request->folds == 1)
         return arguments_refuse("train", "--cv \"1\": must be at least 2 folds");
+    if (request->folds > 0 && request->options.resume)
+        return arguments_refuse("train", "--cv and --resume: a checkpoint is of one training");
     if (request->test_labels && !request->test)
         return arguments_refuse("train", "--test-labels needs --test");
     if (request->test && !request->output)
@@ -262,10 +264,10 @@ static int check_request(const train_request *request) {
 /* Finds out before hours of training whether the model can be written after them. */
 static int check_output(session *run, const train_request *request, const char *data) {
     const char *path = request->output;
-    const char *inputs[5] = {data};
+    const char *inputs[6] = {data};
     size_t count = 1;
     const char *const others[] = {request->test, request->table.options.labels,
-                                  request->test_labels};
+                                  request->test_labels, request->options.weights_from};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (others[i])
             inputs[count++] = others[i];

@@ -18,7 +18,6 @@ typedef struct draft {
     ramify_name *names;  /* the table's, sorted */
     size_t *targets;     /* target_count table columns */
     bool *not_inputs;    /* table columns with another role */
-    size_t *pixel;       /* of each input column: its place in the table, where an image begins */
     char *class_numbers; /* class_count texts of RAMIFY_NUMBER_BYTES, for numeric classes */
     ramify_schema schema;
 } draft;
@@ -203,22 +202,22 @@ static bool describe_numbers(const draft *d, const ramify_column *from, ramify_s
     return any;
 }
 
-/* The range of an image's pixels is that of all of them: what a single one happened to show says
- * nothing about what it may show. */
+/* The range of an image's pixels, the first of the input columns, is that of all of them: what a single
+ * one happened to show says nothing about what it may show. */
 static void share_ranges(draft *d) {
     const uint32_t *image = d->table->image;
     size_t pixels = (size_t)image[0] * image[1] * image[2];
     double low = (double)INFINITY, high = -(double)INFINITY;
     for (size_t c = 0; c < d->schema.column_count; c++) {
         const ramify_schema_column *column = &d->schema.columns[c];
-        if (d->pixel[c] >= pixels || column->categorical)
+        if (c >= pixels || column->categorical)
             continue;
         low = column->low < low ? column->low : low;
         high = column->high > high ? column->high : high;
     }
     for (size_t c = 0; c < d->schema.column_count; c++) {
         ramify_schema_column *column = &d->schema.columns[c];
-        if (d->pixel[c] >= pixels || column->categorical)
+        if (c >= pixels || column->categorical)
             continue;
         column->low = low;
         column->high = high;
@@ -249,7 +248,6 @@ static ramify_status describe_inputs(draft *d) {
         if (d->not_inputs[c])
             continue;
         const ramify_column *from = &d->table->columns[c];
-        d->pixel[d->schema.column_count] = c;
         ramify_schema_column *to = &d->schema.columns[d->schema.column_count++];
         bool any, identifier;
         RAMIFY_TRY(describe_input(d, from, to, &any, &identifier));
@@ -424,12 +422,10 @@ static ramify_status prepare(draft *d) {
     size_t columns = d->table->column_count;
     d->names = ramify_allocate(d->context, columns, sizeof *d->names);
     d->not_inputs = ramify_allocate_zeroed(d->context, columns, sizeof *d->not_inputs);
-    d->pixel = ramify_allocate(d->context, columns, sizeof *d->pixel);
     d->targets = ramify_allocate(d->context, RAMIFY_TARGETS_MAX, sizeof *d->targets);
     d->schema.targets = ramify_allocate(d->context, RAMIFY_TARGETS_MAX, sizeof *d->schema.targets);
     d->schema.columns = ramify_allocate_zeroed(d->context, columns, sizeof *d->schema.columns);
-    if (!d->names || !d->not_inputs || !d->pixel || !d->targets || !d->schema.targets ||
-        !d->schema.columns)
+    if (!d->names || !d->not_inputs || !d->targets || !d->schema.targets || !d->schema.columns)
         return RAMIFY_ERROR_MEMORY;
     for (size_t c = 0; c < columns; c++)
         d->names[c] = (ramify_name){.text = d->table->columns[c].name, .index = c};
@@ -464,6 +460,5 @@ ramify_status ramify_schema_infer(ramify_context *context, const ramify_table *t
     ramify_release(context, d.names);
     ramify_release(context, d.targets);
     ramify_release(context, d.not_inputs);
-    ramify_release(context, d.pixel);
     return status;
 }

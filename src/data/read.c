@@ -103,7 +103,7 @@ static ramify_status set_image(ramify_table *table, const ramify_table_options *
                            "image \"%s\" is not of the form HxW or HxWxC, such as 28x28",
                            ramify_text_excerpt(options->image, strlen(options->image), excerpt));
     }
-    /* Each factor is at most 2^16, so the product fits. */
+    /* Each factor is at most 2^18, so the product fits. */
     uint64_t pixels = (uint64_t)image[0] * image[1] * image[2];
     if (pixels > table->column_count || (options->labels && pixels != table->column_count))
         return ramify_fail(table->context, RAMIFY_ERROR_DATA,

@@ -200,6 +200,17 @@ size_t ramify_table_find(const ramify_table *table, const char *name, size_t len
     return SIZE_MAX;
 }
 
+ramify_status ramify_table_check_image(ramify_context *context, const ramify_table *table,
+                                       const uint32_t image[3]) {
+    const uint32_t *found = table->image;
+    if (found[0] == 0 || image[0] == 0 || memcmp(found, image, sizeof table->image) == 0)
+        return RAMIFY_OK;
+    return ramify_fail(context, RAMIFY_ERROR_DATA,
+                       "%s: its images are of %" PRIu32 "x%" PRIu32 "x%" PRIu32
+                       " numbers, expected %" PRIu32 "x%" PRIu32 "x%" PRIu32 " (resize them)",
+                       table->source, found[0], found[1], found[2], image[0], image[1], image[2]);
+}
+
 ramify_status ramify_table_find_categorical(const ramify_table *table, const char *name,
                                             size_t length, size_t *column) {
     *column = ramify_table_find(table, name, length);

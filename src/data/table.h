@@ -103,6 +103,10 @@ size_t ramify_table_find(const ramify_table *table, const char *name, size_t len
 ramify_status ramify_table_find_categorical(const ramify_table *table, const char *name,
                                             size_t length, size_t *column);
 
+/* Refuses images of other sizes than image[3], height, breadth and channels, where both are known. */
+ramify_status ramify_table_check_image(ramify_context *context, const ramify_table *table,
+                                       const uint32_t image[3]);
+
 /* As ramify_table_read, from `size` bytes in memory (a file's content, gzip included), which
  * messages call `name`. The bytes may go when it returns. */
 ramify_status ramify_table_parse(ramify_context *context, const void *bytes, size_t size,

@@ -23,15 +23,20 @@ ramify_status ramify_wanted_check(ramify_context *context, const ramify_model *m
                            "%s: predicts classes, which have no intervals: their probabilities say "
                            "how sure it is",
                            name);
+    if (wanted->low && model->branches < model->paraformer.branches)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: its intervals are those of all %u branches: run all of them", name,
+                           model->paraformer.branches);
     if (wanted->low && model->notes.residuals == 0)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "%s: has no notes on residuals, which intervals are made of: train the "
-                           "model again, with more rows if it had few",
+                           "model again, with more rows if it had few (a pruned or imported one "
+                           "has none)",
                            name);
     if (wanted->novelty && model->notes.distances == 0)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "%s: has no notes on distances, which novelty is made of: train the "
-                           "model again",
+                           "model again (a pruned or imported one has none)",
                            name);
     if (wanted->low && !(wanted->level > 0 && wanted->level < 1))
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,

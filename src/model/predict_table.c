@@ -281,6 +281,10 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
                                           const ramify_table *table, const ramify_match *match,
                                           const ramify_wanted *wanted) {
     RAMIFY_TRY(ramify_wanted_check(context, model, wanted));
+    const ramify_embedding_shape *image = &model->paraformer.embedding;
+    if (image->patch > 0)
+        RAMIFY_TRY(ramify_table_check_image(
+            context, table, (const uint32_t[]){image->height, image->breadth, image->channels}));
     ramify_match *made = NULL;
     if (!match)
         RAMIFY_TRY(ramify_match_create(context, model->schema, table, false, &made));

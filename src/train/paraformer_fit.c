@@ -118,10 +118,11 @@ static ramify_status plan_gradient(const ramify_problem *problem,
         else if (gradient->tasks > 1)
             gradient->tasks /= 2;
         else
-            return ramify_fail(problem->context, RAMIFY_ERROR_LIMIT,
-                               "training takes %llu bytes even with one row at a time, more than "
-                               "the bound of %llu",
-                               (unsigned long long)bytes, (unsigned long long)plan->memory_bytes);
+            return ramify_fail(
+                problem->context, RAMIFY_ERROR_LIMIT,
+                "training takes %llu bytes even with one row at a time, and %llu are "
+                "allowed: allow more (--training-memory), or train a smaller model",
+                (unsigned long long)bytes, (unsigned long long)plan->memory_bytes);
     }
 }
 
@@ -416,7 +417,7 @@ static ramify_status run(fit *f, bool *late) {
                 RAMIFY_TRY(check(f));
             return ramify_fail(context, RAMIFY_STOPPED, "stopped");
         }
-        RAMIFY_TRY(write_checkpoint(f, s->step == f->steps));
+        RAMIFY_TRY(write_checkpoint(f, s->step == f->steps || *late));
     }
     return RAMIFY_OK;
 }

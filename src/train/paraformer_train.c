@@ -48,6 +48,13 @@ static ramify_status shape_images(const ramify_problem *problem, uint32_t patch,
             "images of %u x %u x %u numbers and %u input columns, of which some have "
             "gaps or words: give images alone, or leave --image out",
             image[0], image[1], image[2], problem->stem.columns);
+    if (image[0] > RAMIFY_IMAGE_SIDE_MAX || image[1] > RAMIFY_IMAGE_SIDE_MAX ||
+        image[2] > RAMIFY_IMAGE_CHANNELS_MAX)
+        return ramify_fail(
+            problem->context, RAMIFY_ERROR_LIMIT,
+            "images of %u x %u pixels and %u channels: sides of up to %d and up to %d "
+            "channels can be learned (give smaller images)",
+            image[0], image[1], image[2], RAMIFY_IMAGE_SIDE_MAX, RAMIFY_IMAGE_CHANNELS_MAX);
     shape->patch = choose(patch, default_patch(image));
     if (image[0] % shape->patch != 0 || image[1] % shape->patch != 0)
         return ramify_fail(
@@ -209,7 +216,7 @@ static ramify_status make_plan(const ramify_problem *problem, const ramify_train
                                                    .black = b->black};
         if (!ramify_augmentation_read(options->augment, &plan->augmentation))
             plan->augmentation.height = 0;
-    } else if (options->augment) {
+    } else if (options->augment && strcmp(options->augment, "off") != 0) {
         return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT,
                            "the table has no images to change (--augment; give --image HxWxC if "
                            "its rows are images)");

@@ -528,7 +528,9 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
     if (status == RAMIFY_OK && test) {
         /* A test table that does not fit is found before the training, not after it. */
         ramify_match *match = NULL;
-        status = ramify_match_create(context, s.schema, test, true, &match);
+        status = ramify_table_check_image(context, test, table->image);
+        if (status == RAMIFY_OK)
+            status = ramify_match_create(context, s.schema, test, true, &match);
         ramify_match_destroy(context, &match);
     }
     if (status == RAMIFY_OK)

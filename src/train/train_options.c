@@ -95,6 +95,13 @@ ramify_status ramify_train_options_check(ramify_context *context,
     if (options->skip && !one_of(options->skip, skips))
         return ramify_fail(context, bad, "skip \"%s\" is not known: use normalised or plain",
                            options->skip);
+    ramify_augmentation augmentation = {0};
+    bool changes = options->augment && strcmp(options->augment, "off") != 0;
+    if (changes && !ramify_augmentation_read(options->augment, &augmentation))
+        return ramify_fail(context, bad,
+                           "augment \"%s\" is not known: use off, or some of crop, flip, "
+                           "randaugment and erase, separated by commas",
+                           options->augment);
     bool branches = strcmp(options->kind, "paraformer") == 0;
     if (branches && options->controls)
         return ramify_fail(context, bad,
@@ -103,21 +110,14 @@ ramify_status ramify_train_options_check(ramify_context *context,
     if (!branches &&
         (options->branches > 0 || options->depth > 0 || options->width > 0 || options->heads > 0 ||
          options->patch > 0 || options->skip || options->progressive || options->prefixes_only ||
-         options->freeze || options->augment || options->training_bytes > 0 ||
-         options->weights_from || options->resume))
+         options->freeze || changes || options->training_bytes > 0 || options->weights_from ||
+         options->resume))
         return ramify_fail(
             context, bad,
             "branches, depth, width, heads, patch, skip, progressive, prefixes only, "
             "freeze, augment, a bound on training, weights to start from and a folder to "
             "resume from are options of kind paraformer, and the kind is %s",
             options->kind);
-    ramify_augmentation augmentation = {0};
-    if (options->augment && strcmp(options->augment, "off") != 0 &&
-        !ramify_augmentation_read(options->augment, &augmentation))
-        return ramify_fail(context, bad,
-                           "augment \"%s\" is not known: use off, or some of crop, flip, "
-                           "randaugment and erase, separated by commas",
-                           options->augment);
     const ramify_choice choices[] = {
         options->split_test, options->periodic,  options->bins,        options->gradient_routing,
         options->borrow,     options->averaging, options->distillation};

@@ -243,6 +243,7 @@ def test_what_does_not_fit_is_refused(tool, tmp_path, trained):
         (["--kind", "paraformer", "--augment", "spin"], 'augment "spin" is not known'),
         (["--kind", "paraformer", "--augment", "flip"], "no images to change"),
         (["--augment", "flip"], "options of kind paraformer, and the kind is pathways"),
+        (["--kind", "paraformer", "--cv", "2", "--resume", "ck"], "--cv and --resume"),
         (["--kind", "paraformer", "--branches", "300"], "up to 256 branches"),
         (
             ["--kind", "paraformer", "--training-memory", "100KiB"],
@@ -422,6 +423,16 @@ def test_images_of_224_pixels(tool, tmp_path):
     assert (bound.status, bound.out) == (0, done.out)
 
 
+@pytest.mark.parametrize(
+    "image", ["4294967302x4x3", "-1x4x3", " 6x4x3", "6x4x3x1", "6", "6x4x", "6,4,3", ""]
+)
+def test_sizes_of_images_are_read_strictly(tool, tmp_path, image):
+    save_file(timm_weights(2, 32, 5), tmp_path / "vit.safetensors")
+    done = tool("import", "vit.safetensors", "-o", "m.ramify", f"--image={image}")
+    assert done.status == 2 and "HxW or HxWxC" in done.err
+    assert not (tmp_path / "m.ramify").exists()
+
+
 def test_bad_weights_are_told(tool, tmp_path):
     good = timm_weights(2, 32, 5)
 
@@ -472,6 +483,66 @@ def test_bad_weights_are_told(tool, tmp_path):
     (tmp_path / "vit.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     done = tool("import", "vit.safetensors", "-o", "x.ramify", *IMPORT)
     assert done.status == 1 and "vit.safetensors" in done.err
+
+
+def test_images_of_other_sizes_are_refused(trained, tmp_path):
+    def tool(*words):
+        return run_tool(*words, cwd=tmp_path)
+
+    model = trained / "q.ramify"
+    for shape in ((4, 16), (9, 9), (8, 8, 3)):
+        np.save(tmp_path / "other.npy", np.zeros((3, *shape), np.float32))
+        done = tool("predict", model, "other.npy")
+        assert done.status == 1 and "expected 8x8x1 (resize them)" in done.err
+    images, labels = trained / "images-300.npy", trained / "quarters-300.csv"
+    np.save(tmp_path / "test.npy", np.zeros((300, 4, 16), np.float32))
+    words = ["train", images, "--labels", labels, "--task", "classification"]
+    words += ["--kind", "paraformer", "--epochs", "1", "-o", "m.ramify"]
+    done = tool(*words, "--test", "test.npy", "--test-labels", labels)
+    assert done.status == 1 and "expected 8x8x1" in done.err
+    # Beyond what a file may say: refused before training, with or without changes to images.
+    for shape in ((1, 5000), (2, 2, 65), (1, 1, 5000)):
+        np.save(tmp_path / "large.npy", np.zeros((300, *shape), np.float32))
+        for more in ([], ["--augment", "crop,erase,flip"]):
+            done = tool("train", "large.npy", *words[2:], *more)
+            assert (
+                done.status == 1 and "can be learned (give smaller images)" in done.err
+            )
+    assert not (tmp_path / "m.ramify").exists()
+    # "off" is what the help calls the default.
+    write_wave(tmp_path / "wave.csv", 100, 1)
+    done = tool(
+        "train", "wave.csv", "--target", "target", "--augment", "off", "--cv", "2"
+    )
+    assert done.status == 0, done.err
+
+
+def test_a_model_to_start_from_is_kept(trained, tmp_path):
+    before = (trained / "q.ramify").read_bytes()
+    done = run_tool(
+        *("train", "images-300.npy", "--labels", "quarters-300.csv"),
+        *("--task", "classification", "--kind", "paraformer", "--epochs", "1"),
+        *("--weights-from", "q.ramify", "-o", "q.ramify"),
+        cwd=trained,
+    )
+    assert done.status != 0 and "q.ramify" in done.err
+    assert (trained / "q.ramify").read_bytes() == before
+
+
+def test_a_time_limit_leaves_a_checkpoint(trained, tmp_path):
+    done = run_tool(
+        *(
+            "train",
+            trained / "images-300.npy",
+            "--labels",
+            trained / "quarters-300.csv",
+        ),
+        *("--task", "classification", "--kind", "paraformer", "--epochs", "5000"),
+        *("--time-limit", "1", "--resume", "keep", "-o", "m.ramify"),
+        cwd=tmp_path,
+    )
+    assert done.status == 0, done.err
+    assert (tmp_path / "keep" / "paraformer.checkpoint").exists()
 
 
 def test_no_place_for_a_checkpoint(trained, tmp_path):

@@ -430,7 +430,7 @@ static void test_json_of_numbered_columns(void **state) {
 static void test_ranges_of_images(void **state) {
     data_world *world = *state;
     const ramify_table_options options = {.header = RAMIFY_HEADER_YES, .image = "1x3"};
-    ramify_table *table = data_parse_text(world, "a,b,c,d,y\n0,3,0,-9,1\n0,-2,7,9,2\n", &options);
+    ramify_table *table = data_parse_text(world, "y,a,b,c,d\n1,0,3,0,-9\n2,0,-2,7,9\n", &options);
     ramify_schema *schema = infer(world, table, &(ramify_schema_request){.target = "y"});
     ramify_table_destroy(&table);
     for (uint32_t c = 0; c < 3; c++)
