@@ -1,7 +1,7 @@
 """How good Para-Formers are on Fashion-MNIST and letter, beside their relatives.
 
     accuracy.py [--part compare|peers|ablations|pretrained|table ...] [--tool build/ramify]
-                [--epochs 28] [--progressive-epochs 4] [--seeds 0 1 2] [--jobs 1] [--threads 2] --keep FOLDER
+                [--epochs 28] [--progressive-epochs 4] [--seeds 0 1 2] [--jobs 1] [--threads 2] [--minutes 15] --keep FOLDER
 
 Trains with the tool and prints Markdown tables. FOLDER keeps every run's model and summary, and a run
 that is there is not made again. A model has the same bits on any number of threads, so that --jobs 2
@@ -280,8 +280,8 @@ def pretrained(runs: Runs, chosen: argparse.Namespace) -> None:
             ("serial from scratch", serial, []),
         ):
             tag = f"few-{count}-{title.replace(' ', '-').replace(',', '')}"
-            # What starts from trained weights is tuned gently: a tenth of the rate.
-            rate = ["--rate", "0.0004"] if more else []
+            # What starts from trained weights is tuned gently.
+            rate = ["--rate", "0.0003"] if more else []
             names = [
                 runs.ask(
                     f"{tag}-{seed}",

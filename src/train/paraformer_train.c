@@ -45,9 +45,10 @@ static ramify_status shape_images(const ramify_problem *problem, uint32_t patch,
     if (problem->stem.columns != pixels || problem->stem.plain != pixels)
         return ramify_fail(
             problem->context, RAMIFY_ERROR_DATA,
-            "images of %u x %u x %u numbers and %u input columns, of which some have "
-            "gaps or words: give images alone, or leave --image out",
-            image[0], image[1], image[2], problem->stem.columns);
+            "images of %u x %u x %u numbers need as many input columns, all of numbers and without "
+            "gaps (NaN), and there are %u with %u features: mend or leave out rows with gaps, and "
+            "give all pixels and nothing else",
+            image[0], image[1], image[2], problem->stem.columns, problem->stem.plain);
     if (image[0] > RAMIFY_IMAGE_SIDE_MAX || image[1] > RAMIFY_IMAGE_SIDE_MAX ||
         image[2] > RAMIFY_IMAGE_CHANNELS_MAX)
         return ramify_fail(
@@ -81,6 +82,10 @@ static ramify_status make_shape(const ramify_problem *problem, const ramify_trai
         uint32_t patch = choose(options->patch, from ? from->paraformer.embedding.patch : 0);
         RAMIFY_TRY(shape_images(problem, patch, image, embedding));
     } else {
+        if (options->patch > 0)
+            return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT,
+                               "the table has no images to cut into patches (--patch; give --image "
+                               "HxWxC if its rows are images)");
         embedding->tokens = problem->stem.columns + 1;
         t->column = ramify_allocate(problem->context, problem->stem.plain, sizeof *t->column);
         if (!t->column)

@@ -44,6 +44,38 @@ static bool choice_known(ramify_choice choice) {
            choice == RAMIFY_CHOICE_OFF;
 }
 
+/* A Para-Former has neither experts nor a tree: what shapes these would do nothing. */
+static ramify_status check_no_tree(ramify_context *context, const ramify_train_options *options) {
+    const ramify_train_options *o = options;
+    ramify_train_options usual;
+    ramify_train_options_init(&usual);
+    const ramify_choice choices[] = {o->split_test,       o->periodic, o->bins,
+                                     o->gradient_routing, o->borrow,   o->averaging,
+                                     o->distillation};
+    bool set = o->hidden || o->activation != usual.activation || o->members > 0 || o->leaves > 0 ||
+               o->arity != usual.arity || o->smallest_node != usual.smallest_node ||
+               strcmp(o->tree, usual.tree) != 0 || o->child_epochs > 0;
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
+        set = set || choices[i] != RAMIFY_CHOICE_AUTO;
+    if (set)
+        return ramify_fail(
+            context, RAMIFY_ERROR_ARGUMENT,
+            "hidden, activation, members, leaves, arity, smallest node, tree, child "
+            "epochs, split test, periodic, bins, gradient routing, borrow, averaging "
+            "and distillation shape experts and trees, and the kind is paraformer: "
+            "leave them out");
+    if (o->prefixes_only && o->progressive)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "progressive training teaches the prefixes and the whole, prefixes only "
+                           "the first alone: use one of the two");
+    if (o->freeze && !o->progressive && !o->prefixes_only)
+        return ramify_fail(
+            context, RAMIFY_ERROR_ARGUMENT,
+            "freeze is about steps for prefixes: use it with progressive or prefixes "
+            "only");
+    return RAMIFY_OK;
+}
+
 ramify_status ramify_train_options_check(ramify_context *context,
                                          const ramify_train_options *options) {
     static const char *const kinds[] = {"pathways", "mlp", "paraformer", NULL};
@@ -107,6 +139,8 @@ ramify_status ramify_train_options_check(ramify_context *context,
         return ramify_fail(context, bad,
                            "there are no controls of a paraformer: compare it with a serial one "
                            "(1 branch), or with kind mlp");
+    if (branches)
+        RAMIFY_TRY(check_no_tree(context, options));
     if (!branches &&
         (options->branches > 0 || options->depth > 0 || options->width > 0 || options->heads > 0 ||
          options->patch > 0 || options->skip || options->progressive || options->prefixes_only ||

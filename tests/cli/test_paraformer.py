@@ -214,6 +214,10 @@ def test_tables_have_a_token_per_column(tool, tmp_path):
     )
     assert done.status == 0, done.err
     assert json.loads(done.out)["r2"] > 0.9
+    some = tool(
+        "evaluate", "w.ramify", "wave.csv", "--interval", "90%", "--branches", "1"
+    )
+    assert some.status == 1 and "are those of all 2 branches" in some.err
     lines = tool(
         "predict", "w.ramify", "wave.csv", "--interval", "90%", "--novelty"
     ).out
@@ -244,6 +248,16 @@ def test_what_does_not_fit_is_refused(tool, tmp_path, trained):
         (["--kind", "paraformer", "--augment", "flip"], "no images to change"),
         (["--augment", "flip"], "options of kind paraformer, and the kind is pathways"),
         (["--kind", "paraformer", "--cv", "2", "--resume", "ck"], "--cv and --resume"),
+        (["--kind", "paraformer", "--hidden", "8"], "shape experts and trees"),
+        (["--kind", "paraformer", "--distillation", "on"], "shape experts and trees"),
+        (["--kind", "paraformer", "--arity", "3"], "shape experts and trees"),
+        (["--kind", "paraformer", "--tree", "dyadic"], "shape experts and trees"),
+        (["--kind", "paraformer", "--freeze"], "freeze is about steps for prefixes"),
+        (
+            ["--kind", "paraformer", "--progressive", "--prefixes-only"],
+            "use one of the two",
+        ),
+        (["--kind", "paraformer", "--patch", "2"], "no images to cut into patches"),
         (["--kind", "paraformer", "--branches", "300"], "up to 256 branches"),
         (
             ["--kind", "paraformer", "--training-memory", "100KiB"],
