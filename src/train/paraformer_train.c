@@ -136,16 +136,43 @@ static ramify_status check_same(ramify_context *context, const ramify_model *fro
         from->source.name, what, found, expected);
 }
 
-/* Starts from another model's weights: its embedding, its layers in their order, dealt to branches of
- * the new depth, and, where it predicts as much, its head. What is left keeps its fresh start. */
-static ramify_status take_weights(ramify_context *context, ramify_model *from,
-                                  ramify_paraformer_trained *t) {
-    const ramify_paraformer_shape *old = &from->paraformer, *new = &t->shape;
-    const ramify_embedding_shape *was = &old->embedding, *is = &new->embedding;
-    RAMIFY_TRY(check_same(context, from, "tokens' width", was->width, is->width));
+/* Tokens must stand for the same things: the same places of an image, or the same columns. */
+static ramify_status check_tokens(const ramify_problem *problem, const ramify_model *from,
+                                  const ramify_embedding_shape *is) {
+    ramify_context *context = problem->context;
+    const ramify_embedding_shape *was = &from->paraformer.embedding;
     RAMIFY_TRY(check_same(context, from, "number of tokens", was->tokens, is->tokens));
     RAMIFY_TRY(check_same(context, from, "number of inputs", was->plain, is->plain));
     RAMIFY_TRY(check_same(context, from, "patch", was->patch, is->patch));
+    if (is->patch > 0) {
+        RAMIFY_TRY(check_same(context, from, "images' height", was->height, is->height));
+        return check_same(context, from, "images' channels", was->channels, is->channels);
+    }
+    const ramify_schema *old = from->schema, *new = problem->schema;
+    for (uint32_t c = 0; old->named && new->named && c < old->column_count; c++) {
+        char one[RAMIFY_EXCERPT_BYTES], other[RAMIFY_EXCERPT_BYTES];
+        const char *before = old->columns[c].name, *now = new->columns[c].name;
+        if (strcmp(before, now) != 0)
+            return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                               "%s: its column %u is \"%s\", that of the table is \"%s\": give the "
+                               "columns in the model's order (--weights-from)",
+                               from->source.name, c + 1,
+                               ramify_text_excerpt(before, strlen(before), one),
+                               ramify_text_excerpt(now, strlen(now), other));
+    }
+    return RAMIFY_OK;
+}
+
+/* Starts from another model's weights: its embedding, its layers in their order, dealt to branches of
+ * the new depth, and, where it predicts as much, its head. What is left keeps its fresh start. */
+static ramify_status take_weights(const ramify_problem *problem, ramify_model *from,
+                                  ramify_paraformer_trained *t) {
+    ramify_context *context = problem->context;
+    const ramify_paraformer_shape *old = &from->paraformer, *new = &t->shape;
+    const ramify_embedding_shape *was = &old->embedding, *is = &new->embedding;
+    RAMIFY_TRY(check_same(context, from, "tokens' width", was->width, is->width));
+    RAMIFY_TRY(check_tokens(problem, from, is));
+    RAMIFY_TRY(check_same(context, from, "number of heads", old->branch.heads, new->branch.heads));
     RAMIFY_TRY(check_same(context, from, "hidden width", old->branch.hidden, new->branch.hidden));
     RAMIFY_TRY(
         check_same(context, from, "bias of attention", old->branch.qkv_bias, new->branch.qkv_bias));
@@ -295,7 +322,7 @@ ramify_status ramify_paraformer_train(const ramify_problem *problem,
     if (status == RAMIFY_OK) {
         ramify_paraformer_start(&t->shape, options->seed, &t->weights);
         if (from)
-            status = take_weights(context, from, t);
+            status = take_weights(problem, from, t);
     }
     ramify_close(&from);
     if (status == RAMIFY_OK)

@@ -531,6 +531,34 @@ def test_images_of_other_sizes_are_refused(trained, tmp_path):
     assert done.status == 0, done.err
 
 
+def test_weights_are_taken_for_the_same_tokens_only(trained, tmp_path):
+    images = np.load(trained / "images-300.npy").reshape(300, 4, 16)
+    np.save(tmp_path / "wide.npy", images)
+    labels = ["--labels", trained / "quarters-300.csv", "--task", "classification"]
+    start = ["--kind", "paraformer", "--weights-from", trained / "q.ramify"]
+    cases = [(["wide.npy", *labels, *start], "images' height is 8, that")]
+    same = ["--branches", "1", "--depth", "1", "--width", "16", "--heads", "2"]
+    head, *rows = "a,b,y\n1,2,3\n2,1,3\n5,4,9\n3,3,6\n0,1,1\n7,1,8\n".splitlines()
+    for name, header in (("ab.csv", head), ("ba.csv", "b,a,y")):
+        (tmp_path / name).write_text("\n".join([header, *rows]) + "\n")
+    done = run_tool(
+        *("train", "ab.csv", "--target", "y", "--kind", "paraformer", *same),
+        *("--epochs", "1", "-o", "ab.ramify"),
+        cwd=tmp_path,
+    )
+    assert done.status == 0, done.err
+    start = ["--kind", "paraformer", "--weights-from", "ab.ramify"]
+    table = ["--target", "y", *start]
+    cases += [
+        (["ba.csv", *table], 'its column 1 is "a", that of the table is "b"'),
+        (["ab.csv", *table, "--heads", "4"], "number of heads is 2, that"),
+    ]
+    for words, sentence in cases:
+        done = run_tool("train", *words, "-o", "m.ramify", cwd=tmp_path)
+        assert done.status != 0 and sentence in done.err, (words, done.err)
+    assert not (tmp_path / "m.ramify").exists()
+
+
 def test_a_model_to_start_from_is_kept(trained, tmp_path):
     before = (trained / "q.ramify").read_bytes()
     done = run_tool(
