@@ -149,7 +149,7 @@ static ramify_status check_tokens(const ramify_problem *problem, const ramify_mo
         return check_same(context, from, "images' channels", was->channels, is->channels);
     }
     const ramify_schema *old = from->schema, *new = problem->schema;
-    for (uint32_t c = 0; old->named && new->named && c < old->column_count; c++) {
+    for (uint32_t c = 0; old->named && new->named &&c < old->column_count; c++) {
         char one[RAMIFY_EXCERPT_BYTES], other[RAMIFY_EXCERPT_BYTES];
         const char *before = old->columns[c].name, *now = new->columns[c].name;
         if (strcmp(before, now) != 0)
