@@ -148,10 +148,10 @@ static ramify_status check_tokens(const ramify_problem *problem, const ramify_mo
         RAMIFY_TRY(check_same(context, from, "images' height", was->height, is->height));
         return check_same(context, from, "images' channels", was->channels, is->channels);
     }
-    const ramify_schema *old = from->schema, *new = problem->schema;
-    for (uint32_t c = 0; old->named && new->named &&c < old->column_count; c++) {
+    const ramify_schema *old = from->schema, *given = problem->schema;
+    for (uint32_t c = 0; old->named && given->named && c < old->column_count; c++) {
         char one[RAMIFY_EXCERPT_BYTES], other[RAMIFY_EXCERPT_BYTES];
-        const char *before = old->columns[c].name, *now = new->columns[c].name;
+        const char *before = old->columns[c].name, *now = given->columns[c].name;
         if (strcmp(before, now) != 0)
             return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                                "%s: its column %u is \"%s\", that of the table is \"%s\": give the "
