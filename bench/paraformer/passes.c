@@ -5,13 +5,13 @@
  *
  * Reads lines "BRANCHES DEPTH WHOLE THREADS PASSES" and answers each with the median milliseconds of
  * a pass, those of one branch alone (the slowest of a pass, in the median), and those of what comes
- * before and after the branches, one after the other. WHOLE 1: the last layer is computed for all tokens. The weights of
- * the first line are written to the file WEIGHTS, with the image and its logits: embedding, head and
- * branches as records, so that peers can run the same. */
+ * before and after the branches, one after the other. WHOLE 1: the last layer is computed for all
+ * tokens. The weights of the first line are written to the file WEIGHTS, with the image and its logits:
+ * embedding, head and branches as records, so that peers can run the same. */
 
 #include "context.h"
 #include "memory.h"
-#include "paraformer.h"
+#include "paraformer_run.h"
 #include "progress.h"
 #include "threads.h"
 
@@ -54,23 +54,6 @@ static double median(double *values, size_t count) {
     return values[count / 2];
 }
 
-/* Task: a share of the tokens, as ramify_paraformer_run deals them. */
-#define EMBED_COLUMNS 64
-
-static size_t columns_of(const pass *p) {
-    return ramify_pad(p->shape.branch.tokens);
-}
-
-static ramify_status embed(void *argument, size_t task, uint32_t worker) {
-    (void)worker;
-    const pass *p = argument;
-    size_t first = task * EMBED_COLUMNS, left = columns_of(p) - first;
-    ramify_paraformer_embed(
-        p->kernels, &p->shape, p->embedding, 1, p->plain, p->shape.embedding.plain, first,
-        left < EMBED_COLUMNS ? left : EMBED_COLUMNS, p->x, p->normal, p->inverse, p->shared);
-    return RAMIFY_OK;
-}
-
 /* Task */
 static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
     const pass *p = argument;
@@ -92,12 +75,12 @@ static seconds run(ramify_context *context, pass *p, uint32_t threads) {
     const ramify_paraformer_shape *shape = &p->shape;
     size_t width = shape->branch.width;
     double started = ramify_seconds();
-    p->input = ramify_paraformer_input(shape, 1, p->x, p->normal, p->inverse);
-    ramify_parallel_on(context, threads, (columns_of(p) + EMBED_COLUMNS - 1) / EMBED_COLUMNS, embed,
-                       p);
+    ramify_paraformer_embed(context, threads, p->kernels, shape, p->embedding, 1, p->plain,
+                            shape->embedding.plain, p->x, p->normal, p->inverse, p->shared,
+                            &p->input);
     double before = ramify_seconds();
     p->context = context;
-    p->inside = shape->branches <= threads / 2 ? threads : 1;
+    p->inside = ramify_paraformer_shares_branches(shape->branches, threads) ? threads : 1;
     if (p->inside == 1)
         ramify_parallel_on(context, threads, shape->branches, run_branch, p);
     for (uint32_t b = 0; p->inside > 1 && b < shape->branches; b++)

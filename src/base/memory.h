@@ -20,6 +20,14 @@ bool ramify_size_multiply(size_t a, size_t b, size_t *product);
 /* *sum = a + b; false, and *sum untouched, on overflow. */
 bool ramify_size_add(size_t a, size_t b, size_t *sum);
 
+static inline size_t ramify_smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static inline size_t ramify_larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 /* Rounds `count` floats up to whole vectors. count must be below SIZE_MAX - RAMIFY_LANES. */
 static inline size_t ramify_pad(size_t count) {
     return (count + RAMIFY_LANES - 1) / RAMIFY_LANES * RAMIFY_LANES;

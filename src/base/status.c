@@ -79,3 +79,16 @@ void ramify_log(ramify_context *context, ramify_log_level level, const char *for
     context->options.log(context->options.user, level, line);
     pthread_mutex_unlock(&context->lock);
 }
+
+const char *ramify_system_reason(int error, char reason[RAMIFY_REASON_BYTES]) {
+    if (strerror_r(error, reason, RAMIFY_REASON_BYTES) != 0)
+        snprintf(reason, RAMIFY_REASON_BYTES, "error %d", error);
+    return reason;
+}
+
+ramify_status ramify_fail_io(ramify_context *context, const char *name, const char *what,
+                             int error) {
+    char reason[RAMIFY_REASON_BYTES];
+    return ramify_fail(context, RAMIFY_ERROR_IO, "%s: cannot %s: %s", name, what,
+                       ramify_system_reason(error, reason));
+}

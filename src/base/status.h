@@ -17,6 +17,14 @@
 ramify_status ramify_fail(ramify_context *context, ramify_status status, const char *format, ...)
     RAMIFY_PRINTF(3, 4);
 
+/* What the system calls error number `error`. Returns `reason`. Safe from any thread. */
+#define RAMIFY_REASON_BYTES 128
+const char *ramify_system_reason(int error, char reason[RAMIFY_REASON_BYTES]);
+
+/* "NAME: cannot WHAT: REASON" of a file, with RAMIFY_ERROR_IO. */
+ramify_status ramify_fail_io(ramify_context *context, const char *name, const char *what,
+                             int error);
+
 /* Forgets the recorded failure. Called at the start of every public function. */
 void ramify_clear(ramify_context *context);
 

@@ -21,7 +21,8 @@ ramify_status ramify_parallel(ramify_context *context, size_t tasks, ramify_task
                               void *argument);
 
 /* The same on at most `workers` threads, at least 1, for callers whose scratch is bounded. Called
- * from inside a task it runs everything there as worker 0, as the scratch is the call's own. */
+ * from inside a task it runs everything there as worker 0, as the scratch is the call's own. With one
+ * worker the calling thread does it all, and the context may be NULL. */
 ramify_status ramify_parallel_on(ramify_context *context, uint32_t workers, size_t tasks,
                                  ramify_task_run run, void *argument);
 

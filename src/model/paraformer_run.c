@@ -11,17 +11,13 @@ size_t ramify_paraformer_rows(const ramify_paraformer_shape *shape, size_t wante
     return wanted < most ? wanted : most;
 }
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 uint64_t ramify_paraformer_carve(const ramify_paraformer_shape *shape, size_t rows,
                                  uint32_t workers, unsigned char *base,
                                  ramify_paraformer_work *work) {
     const ramify_branch_shape *branch = &shape->branch;
     size_t ld = ramify_branch_stride(branch, rows), width = branch->width;
-    size_t shared = larger(ramify_embedding_floats(&shape->embedding, rows),
-                           ramify_head_floats(&shape->head, rows));
+    size_t shared = ramify_larger(ramify_embedding_floats(&shape->embedding, rows),
+                                  ramify_head_floats(&shape->head, rows));
     *work = (ramify_paraformer_work){.workers = workers};
     work->scratch_floats = ramify_pad(ramify_branch_run_floats(branch, rows, false));
     const struct {
@@ -43,9 +39,6 @@ uint64_t ramify_paraformer_carve(const ramify_paraformer_shape *shape, size_t ro
     return used;
 }
 
-/* Tokens that are embedded together: fewer would lose more to starting than they gain in sharing. */
-#define EMBED_COLUMNS 64
-
 /* What the tasks of one pass share. */
 typedef struct pass {
     ramify_predictor *predictor;
@@ -53,22 +46,6 @@ typedef struct pass {
     ramify_traffic *traffic; /* workers */
     uint32_t inside;         /* threads that share a branch */
 } pass;
-
-/* Task: a share of the tokens. */
-static ramify_status embed(void *argument, size_t task, uint32_t worker) {
-    (void)worker;
-    const pass *q = argument;
-    const ramify_predictor *p = q->predictor;
-    const ramify_model *model = p->model;
-    const ramify_paraformer_shape *shape = &model->paraformer;
-    const ramify_paraformer_work *work = &p->paraformer;
-    size_t columns = ramify_pad(q->input.images * shape->branch.tokens);
-    size_t first = task * EMBED_COLUMNS, left = columns - first;
-    ramify_paraformer_embed(p->kernels, shape, model->embedding, q->input.images, p->plain, p->ldp,
-                            first, left < EMBED_COLUMNS ? left : EMBED_COLUMNS, work->x,
-                            work->normal, work->inverse, work->embedding);
-    return RAMIFY_OK;
-}
 
 /* Task: one branch. */
 static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
@@ -107,12 +84,10 @@ ramify_status ramify_paraformer_run(ramify_predictor *p, size_t rows) {
     const ramify_paraformer_work *work = &p->paraformer;
     size_t width = shape->branch.width;
     ramify_traffic traffic[RAMIFY_BRANCHES_MAX] = {{0}};
-    pass q = {.predictor = p,
-              .input = ramify_paraformer_input(shape, rows, work->x, work->normal, work->inverse),
-              .traffic = traffic};
-    size_t columns = ramify_pad(rows * shape->branch.tokens);
-    RAMIFY_TRY(ramify_parallel_on(p->context, work->workers,
-                                  (columns + EMBED_COLUMNS - 1) / EMBED_COLUMNS, embed, &q));
+    pass q = {.predictor = p, .traffic = traffic};
+    RAMIFY_TRY(ramify_paraformer_embed(p->context, work->workers, p->kernels, shape,
+                                       model->embedding, rows, p->plain, p->ldp, work->x,
+                                       work->normal, work->inverse, work->embedding, &q.input));
     ramify_status status = run_branches(&q);
     for (uint32_t i = 0; i < work->workers; i++) {
         p->traffic.hits += traffic[i].hits;

@@ -16,14 +16,6 @@
 /* Bytes copied at a time from a model that is read from a file. */
 #define COPY_BYTES ((size_t)1 << 16)
 
-static ramify_status io_failure(ramify_context *context, const char *path, const char *what,
-                                int error) {
-    char reason[128];
-    if (strerror_r(error, reason, sizeof reason) != 0)
-        snprintf(reason, sizeof reason, "error %d", error);
-    return ramify_fail(context, RAMIFY_ERROR_IO, "%s: cannot %s: %s", path, what, reason);
-}
-
 static void forget(ramify_context *context, ramify_replacement *replacement) {
     if (replacement->descriptor >= 0)
         close(replacement->descriptor);
@@ -41,7 +33,7 @@ static ramify_status find_place(ramify_context *context, const char *path,
     bool there = lstat(path, &about) == 0;
     char *aim = there && S_ISLNK(about.st_mode) ? realpath(path, NULL) : NULL;
     if (there && S_ISLNK(about.st_mode) && !aim)
-        return io_failure(context, path, "follow the link", errno);
+        return ramify_fail_io(context, path, "follow the link", errno);
     replacement->path = ramify_copy_text(context, aim ? aim : path);
     free(aim);
     if (!replacement->path)
@@ -52,7 +44,7 @@ static ramify_status find_place(ramify_context *context, const char *path,
         return ramify_fail(context, RAMIFY_ERROR_IO, "%s: is %s; name a file", path,
                            S_ISDIR(about.st_mode) ? "a folder" : "not a regular file");
     if (access(replacement->path, W_OK) != 0)
-        return io_failure(context, path, "replace the file", errno);
+        return ramify_fail_io(context, path, "replace the file", errno);
     *mode = about.st_mode & 07777;
     return RAMIFY_OK;
 }
@@ -72,7 +64,8 @@ static ramify_status create_temporary(ramify_context *context, mode_t mode,
             break;
     }
     if (replacement->descriptor < 0)
-        return io_failure(context, replacement->path, "create a temporary file beside it", errno);
+        return ramify_fail_io(context, replacement->path, "create a temporary file beside it",
+                              errno);
     if (mode != 0)
         (void)fchmod(replacement->descriptor, mode); /* where modes are kept */
     return RAMIFY_OK;
@@ -99,7 +92,7 @@ ramify_status ramify_replacement_write(ramify_context *context,
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
-            return io_failure(context, replacement->path, "write the file", errno);
+            return ramify_fail_io(context, replacement->path, "write the file", errno);
         from += put;
         size -= (size_t)put;
     }
@@ -120,19 +113,19 @@ static ramify_status sync_directory(ramify_context *context, const char *path) {
         return RAMIFY_OK; /* a directory that may be written but not read: nothing to be done */
     int failed = fsync(descriptor) != 0 && errno != EINVAL ? errno : 0;
     close(descriptor);
-    return failed ? io_failure(context, path, "make the new file's name durable", failed)
+    return failed ? ramify_fail_io(context, path, "make the new file's name durable", failed)
                   : RAMIFY_OK;
 }
 
 static ramify_status put_in_place(ramify_context *context, ramify_replacement *replacement) {
     if (fsync(replacement->descriptor) != 0 && errno != EINVAL)
-        return io_failure(context, replacement->path, "make the file durable", errno);
+        return ramify_fail_io(context, replacement->path, "make the file durable", errno);
     int closed = close(replacement->descriptor);
     replacement->descriptor = -1;
     if (closed != 0)
-        return io_failure(context, replacement->path, "write the file", errno);
+        return ramify_fail_io(context, replacement->path, "write the file", errno);
     if (rename(replacement->temporary, replacement->path) != 0)
-        return io_failure(context, replacement->path, "put the new file in place", errno);
+        return ramify_fail_io(context, replacement->path, "put the new file in place", errno);
     return RAMIFY_OK;
 }
 

@@ -13,21 +13,13 @@
 /* Offsets in model files are 64-bit; a file position must hold them. */
 _Static_assert(sizeof(off_t) == 8, "build with 64-bit file offsets");
 
-static ramify_status io_failure(ramify_context *context, const char *name, const char *what,
-                                int error) {
-    char reason[128];
-    if (strerror_r(error, reason, sizeof reason) != 0)
-        snprintf(reason, sizeof reason, "error %d", error);
-    return ramify_fail(context, RAMIFY_ERROR_IO, "%s: cannot %s: %s", name, what, reason);
-}
-
 static ramify_status map_file(ramify_context *context, ramify_source *source) {
     if (source->size == 0 || source->size > SIZE_MAX)
         return ramify_damaged(context, source, "%llu bytes cannot be mapped",
                               (unsigned long long)source->size);
     void *mapped = mmap(NULL, (size_t)source->size, PROT_READ, MAP_SHARED, source->descriptor, 0);
     if (mapped == MAP_FAILED)
-        return io_failure(context, source->name, "map the file", errno);
+        return ramify_fail_io(context, source->name, "map the file", errno);
     /* Records are needed here and there: reading ahead would only fill memory. */
     posix_madvise(mapped, (size_t)source->size, POSIX_MADV_RANDOM);
     close(source->descriptor); /* the mapping stays */
@@ -45,10 +37,10 @@ static ramify_status open_file(ramify_context *context, const char *path, ramify
     /* Not blocking: a pipe without a writer would hang here, before it can be refused. */
     source->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (source->descriptor < 0)
-        return io_failure(context, path, "open the file", errno);
+        return ramify_fail_io(context, path, "open the file", errno);
     struct stat about;
     if (fstat(source->descriptor, &about) != 0)
-        return io_failure(context, path, "ask for the file's size", errno);
+        return ramify_fail_io(context, path, "ask for the file's size", errno);
     if (!S_ISREG(about.st_mode))
         return ramify_fail(context, RAMIFY_ERROR_IO,
                            "%s: not a regular file; a model is read from a file on disk", path);
@@ -97,7 +89,7 @@ ramify_status ramify_source_read(ramify_context *context, const ramify_source *s
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return io_failure(context, source->name, "read the file", errno);
+            return ramify_fail_io(context, source->name, "read the file", errno);
         if (got == 0)
             return ramify_fail(context, RAMIFY_ERROR_IO,
                                "%s: the file ended at byte %llu, it had %llu bytes when it was "
@@ -124,7 +116,7 @@ ramify_status ramify_source_map(ramify_context *context, const ramify_source *so
     void *pages =
         mmap(NULL, span, PROT_READ, MAP_SHARED, source->descriptor, (off_t)(offset - before));
     if (pages == MAP_FAILED)
-        return io_failure(context, source->name, "map the file", errno);
+        return ramify_fail_io(context, source->name, "map the file", errno);
     posix_madvise(pages, span, POSIX_MADV_WILLNEED);
     *mapping = (ramify_mapping){
         .pages = pages, .span = span, .record = (const unsigned char *)pages + before};

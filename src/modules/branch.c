@@ -201,7 +201,7 @@ typedef struct pass {
     bool keep;
     work work;
     /* Threads that share the columns; each has `floats` of scratch, as large as the first's. */
-    ramify_context *context; /* NULL: the calling thread alone */
+    ramify_context *context; /* NULL with one of them */
     uint32_t workers;
     float *scratch;
     size_t floats;
@@ -225,15 +225,7 @@ typedef struct full_layer {
 } full_layer;
 
 static size_t slice_end(const full_layer *l, size_t first) {
-    return first + l->slice < l->pass->n ? first + l->slice : l->pass->n;
-}
-
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
+    return ramify_smaller(first + l->slice, l->pass->n);
 }
 
 /* Task: keys, queries and values of a slice of the columns. */
@@ -269,8 +261,8 @@ static void run_heads(const full_layer *l, size_t first, size_t end, const work 
         const float *q = l->full->qkv + h * size * ld, *k = q + d * ld, *v = k + d * ld;
         float *mixed = l->full->mixed + h * size * ld;
         for (size_t i = first / tokens; i < p->input->images && i * tokens < end; i++) {
-            size_t image = i * tokens, from = larger(first, image);
-            size_t count = smaller(end, image + tokens) - from, padded = ramify_pad(count);
+            size_t image = i * tokens, from = ramify_larger(first, image);
+            size_t count = ramify_smaller(end, image + tokens) - from, padded = ramify_pad(count);
             ramify_branch_attend(p->kernels, shape, count, q + from, k + image, ld, own->query,
                                  own->score);
             p->kernels->matmul(size, padded, tokens, v + image, ld, 1, own->score, padded,
@@ -279,8 +271,8 @@ static void run_heads(const full_layer *l, size_t first, size_t end, const work 
                 memcpy(mixed + r * ld + from, own->head + r * padded, count * sizeof *mixed);
         }
         for (size_t r = 0; r < size && end > used; r++)
-            memset(mixed + r * ld + larger(first, used), 0,
-                   (end - larger(first, used)) * sizeof *mixed);
+            memset(mixed + r * ld + ramify_larger(first, used), 0,
+                   (end - ramify_larger(first, used)) * sizeof *mixed);
     }
 }
 
@@ -307,7 +299,7 @@ static ramify_status run_rest(void *argument, size_t task, uint32_t worker) {
     k->scale_rows(d, n, normal, ld, weights + at->gain2, weights + at->bias2, u, ld);
     k->scale_rows(d, n, plain ? z : u, ld, NULL, weights + at->fc2_bias, z, ld);
     for (size_t row = 0, rows; row < hidden; row += rows) {
-        rows = smaller(hidden - row, RAMIFY_BRANCH_HIDDEN_ROWS);
+        rows = ramify_smaller(hidden - row, RAMIFY_BRANCH_HIDDEN_ROWS);
         float *before = (p->keep ? full->hidden + row * ld : full->hidden) + first;
         float *active = p->work.active + first;
         k->scale_rows(rows, n, NULL, 0, NULL, weights + at->fc1_bias + row, before, ld);
@@ -322,14 +314,12 @@ static ramify_status run_rest(void *argument, size_t task, uint32_t worker) {
  * own column alone: two rounds over slices. */
 static ramify_status run_full(const pass *p, const float *weights, const float *from,
                               const ramify_branch_full *full) {
-    size_t lines = p->n / 16, slices = smaller(p->workers, lines);
-    full_layer l = {.pass = p, .weights = weights, .from = from, .full = full};
-    l.slice = (lines + slices - 1) / slices * 16;
-    slices = (p->n + l.slice - 1) / l.slice;
-    if (!p->context || slices == 1) {
-        RAMIFY_TRY(run_projection(&l, 0, 0));
-        return run_rest(&l, 0, 0);
-    }
+    full_layer l = {.pass = p,
+                    .weights = weights,
+                    .from = from,
+                    .full = full,
+                    .slice = ramify_token_slice(p->n, p->workers)};
+    size_t slices = (p->n + l.slice - 1) / l.slice;
     RAMIFY_TRY(ramify_parallel_on(p->context, p->workers, slices, run_projection, &l));
     return ramify_parallel_on(p->context, p->workers, slices, run_rest, &l);
 }

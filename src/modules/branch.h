@@ -79,6 +79,12 @@ static inline size_t ramify_branch_stride(const ramify_branch_shape *shape, size
     return ramify_token_stride(images * shape->tokens);
 }
 
+/* Columns of a slice, where `columns` of them, a multiple of 16, are shared by so many threads. */
+static inline size_t ramify_token_slice(size_t columns, uint32_t workers) {
+    size_t lines = columns / 16, slices = ramify_smaller(workers, lines);
+    return slices > 0 ? (lines + slices - 1) / slices * 16 : 16;
+}
+
 /* A batch of images as every branch reads them. */
 typedef struct ramify_branch_input {
     size_t images, ld;    /* ld: ramify_branch_stride */

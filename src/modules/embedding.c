@@ -90,10 +90,6 @@ static void cut(const ramify_embedding_shape *shape, size_t rows, const float *p
     }
 }
 
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Tokens first .. end-1 of one image, in columns of `patches`, the first at `to`; zeros for the class
  * token. Pixels of a line of patches lie side by side in the image: they are turned from there. */
 static void cut_columns(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
@@ -107,10 +103,24 @@ static void cut_columns(const ramify_kernels *kernels, const ramify_embedding_sh
     }
     for (size_t count; first < end; first += count, to += count) {
         size_t r = (first - 1) / across, c = (first - 1) % across;
-        count = smaller(across - c, end - first);
+        count = ramify_smaller(across - c, end - first);
         const float *from = image + (r * patch * across + c) * line;
         for (size_t y = 0; y < patch; y++)
             kernels->transpose(count, line, from + y * across * line, line, to + y * line * ld, ld);
+    }
+}
+
+/* x[width x count] = what patches first .. have wherever they come from: the class token is one. */
+static void put_places(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
+                       const float *record, const ramify_embedding_layout *at, size_t first,
+                       size_t count, float *x, size_t ld) {
+    size_t width = shape->width;
+    kernels->transpose(count, width, record + at->pos + first * width, width, x, ld);
+    for (size_t r = 0; r < width; r++) {
+        float *place = x + r * ld;
+        place[0] += record[(first == 0 ? at->cls : at->bias) + r];
+        for (size_t t = 1; t < count; t++)
+            place[t] += record[at->bias + r];
     }
 }
 
@@ -119,7 +129,9 @@ static void embed_tokens(const ramify_embedding_shape *shape, const float *recor
                          const ramify_embedding_layout *at, const float *plain, size_t first,
                          size_t end, float *token) {
     size_t width = shape->width;
-    memset(token, 0, (end - first) * width * sizeof *token);
+    memcpy(token, record + at->pos + first * width, (end - first) * width * sizeof *token);
+    for (size_t r = 0; r < width && first == 0; r++)
+        token[r] += record[at->cls + r];
     for (size_t f = 0; f < shape->plain; f++) {
         const float *direction = record + at->weight + f * width;
         size_t of = 1 + (size_t)shape->column[f];
@@ -128,21 +140,6 @@ static void embed_tokens(const ramify_embedding_shape *shape, const float *recor
         float *to = token + (of - first) * width;
         for (size_t r = 0; r < width; r++)
             to[r] += plain[f] * direction[r];
-    }
-}
-
-/* x[width x count] = what tokens first .. of an image have wherever they come from. */
-static void put_places(const ramify_kernels *kernels, const ramify_embedding_shape *shape,
-                       const float *record, const ramify_embedding_layout *at, size_t first,
-                       size_t count, float *x, size_t ld) {
-    size_t width = shape->width;
-    kernels->transpose(count, width, record + at->pos + first * width, width, x, ld);
-    for (size_t r = 0; r < width; r++) {
-        float bias = shape->patch > 0 ? record[at->bias + r] : 0.0F;
-        float *place = x + r * ld;
-        place[0] += first == 0 ? record[at->cls + r] : bias;
-        for (size_t t = 1; t < count; t++)
-            place[t] += bias;
     }
 }
 
@@ -164,18 +161,16 @@ void ramify_embedding_columns(const ramify_kernels *kernels, const ramify_embedd
                 memset(w.patches + k * ld + column, 0, part * sizeof *x);
             continue;
         }
-        part = smaller(tokens - token, end - column);
+        part = ramify_smaller(tokens - token, end - column);
         const float *from = plain + i * ldp;
-        put_places(kernels, shape, record, &at, token, part, x + column, ld);
         if (shape->patch > 0) {
+            put_places(kernels, shape, record, &at, token, part, x + column, ld);
             cut_columns(kernels, shape, from, token, token + part, w.patches + column, ld);
-            continue;
+        } else {
+            float *row = w.row + column * width;
+            embed_tokens(shape, record, &at, from, token, token + part, row);
+            kernels->transpose(part, width, row, width, x + column, ld);
         }
-        float *row = w.row + column * width;
-        embed_tokens(shape, record, &at, from, token, token + part, row);
-        for (size_t t = 0; t < part; t++)
-            for (size_t r = 0; r < width; r++)
-                x[r * ld + column + t] += row[t * width + r];
     }
     if (shape->patch > 0)
         kernels->matmul(width, count, numbers, record + at.weight, numbers, 1, w.patches + first,

@@ -43,16 +43,15 @@ ramify_paraformer_weights ramify_paraformer_weights_in(const ramify_paraformer_s
 /* Where a part begins, and how long it is. */
 size_t ramify_paraformer_part(const ramify_paraformer_parts *parts, uint32_t part, size_t *floats);
 
-/* What all branches read: x and normal[width x ld] and inverse[ld], ld = ramify_branch_stride. */
-ramify_branch_input ramify_paraformer_input(const ramify_paraformer_shape *shape, size_t rows,
-                                            const float *x, const float *normal,
-                                            const float *inverse);
-
-/* Sets `count` columns of it from `first` on, multiples of 16 below pad(rows * tokens), from plain[rows
- * x ldp]. Disjoint columns may be set at once. scratch: ramify_embedding_floats. */
-void ramify_paraformer_embed(const ramify_kernels *kernels, const ramify_paraformer_shape *shape,
-                             const float *embedding, size_t rows, const float *plain, size_t ldp,
-                             size_t first, size_t count, float *x, float *normal, float *inverse,
-                             float *scratch);
+/* What all branches read, made of plain[rows x ldp]: x and normal[width x ld] and inverse[ld] are set,
+ * ld = ramify_branch_stride, and *input is these. The tokens are shared by `workers` threads of the
+ * context's pool, which changes no bit; with one the context may be NULL. scratch:
+ * ramify_embedding_floats. */
+ramify_status ramify_paraformer_embed(ramify_context *context, uint32_t workers,
+                                      const ramify_kernels *kernels,
+                                      const ramify_paraformer_shape *shape, const float *embedding,
+                                      size_t rows, const float *plain, size_t ldp, float *x,
+                                      float *normal, float *inverse, float *scratch,
+                                      ramify_branch_input *input);
 
 #endif

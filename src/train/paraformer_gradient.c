@@ -237,12 +237,9 @@ static ramify_status embed(void *argument, size_t task, uint32_t worker) {
         else
             memcpy(s->plain + i * stride, from, stride * sizeof *from);
     }
-    size_t images = s->input.images;
-    s->input = ramify_paraformer_input(g->shape, images, s->x, s->normal, s->inverse);
-    ramify_paraformer_embed(problem->kernels, g->shape, g->weights.embedding, images, s->plain,
-                            stride, 0, ramify_pad(images * g->shape->branch.tokens), s->x,
-                            s->normal, s->inverse, s->scratch);
-    return RAMIFY_OK;
+    return ramify_paraformer_embed(NULL, 1, problem->kernels, g->shape, g->weights.embedding,
+                                   s->input.images, s->plain, stride, s->x, s->normal, s->inverse,
+                                   s->scratch, &s->input);
 }
 
 static ramify_status forward(void *argument, size_t task, uint32_t worker) {

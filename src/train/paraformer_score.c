@@ -90,11 +90,10 @@ static ramify_status score_block(void *argument, size_t task, uint32_t worker) {
     for (size_t i = 0; i < rows; i++)
         memcpy(r->plain + i * stride, problem->plain + s->rows.row[first + i] * stride,
                stride * sizeof *r->plain);
-    const ramify_branch_input input =
-        ramify_paraformer_input(shape, rows, r->x, r->normal, r->inverse);
-    ramify_paraformer_embed(kernels, shape, s->weights->embedding, rows, r->plain, stride, 0,
-                            ramify_pad(rows * shape->branch.tokens), r->x, r->normal, r->inverse,
-                            r->scratch);
+    ramify_branch_input input;
+    RAMIFY_TRY(ramify_paraformer_embed(NULL, 1, kernels, shape, s->weights->embedding, rows,
+                                       r->plain, stride, r->x, r->normal, r->inverse, r->scratch,
+                                       &input));
     size_t record = ramify_branch_record_bytes(&shape->branch) / sizeof(float);
     memset(r->sum, 0, rows * d * sizeof *r->sum);
     for (uint32_t k = 1; k <= s->branches; k++) {

@@ -205,18 +205,17 @@ typedef struct borrowed {
 
 /* Makes the folder of the checkpoint if it is not there, and tells now if none can be written to it. */
 static ramify_status make_folder(ramify_context *context, const char *folder) {
-    char reason[128], excerpt[RAMIFY_EXCERPT_BYTES];
+    char reason[RAMIFY_REASON_BYTES], excerpt[RAMIFY_EXCERPT_BYTES];
     struct stat about;
     if ((mkdir(folder, 0777) == 0 || errno == EEXIST) && stat(folder, &about) == 0) {
         errno = ENOTDIR;
         if (S_ISDIR(about.st_mode) && access(folder, W_OK | X_OK) == 0)
             return RAMIFY_OK;
     }
-    if (strerror_r(errno, reason, sizeof reason) != 0)
-        snprintf(reason, sizeof reason, "error %d", errno);
     return ramify_fail(context, RAMIFY_ERROR_IO,
                        "%s: no checkpoint can be written there: %s (--resume names a folder)",
-                       ramify_text_excerpt(folder, strlen(folder), excerpt), reason);
+                       ramify_text_excerpt(folder, strlen(folder), excerpt),
+                       ramify_system_reason(errno, reason));
 }
 
 static ramify_status make_plan(const ramify_problem *problem, const ramify_train_options *options,
