@@ -206,21 +206,21 @@ static bool describe_numbers(const draft *d, const ramify_column *from, ramify_s
  * one happened to show says nothing about what it may show. */
 static void share_ranges(draft *d) {
     const uint32_t *image = d->table->image;
-    size_t pixels = (size_t)image[0] * image[1] * image[2];
+    size_t pixels = ramify_smaller((size_t)image[0] * image[1] * image[2], d->schema.column_count);
     double low = (double)INFINITY, high = -(double)INFINITY;
-    for (size_t c = 0; c < d->schema.column_count; c++) {
+    for (size_t c = 0; c < pixels; c++) {
         const ramify_schema_column *column = &d->schema.columns[c];
-        if (c >= pixels || column->categorical)
-            continue;
-        low = column->low < low ? column->low : low;
-        high = column->high > high ? column->high : high;
+        if (!column->categorical) {
+            low = column->low < low ? column->low : low;
+            high = column->high > high ? column->high : high;
+        }
     }
-    for (size_t c = 0; c < d->schema.column_count; c++) {
+    for (size_t c = 0; c < pixels; c++) {
         ramify_schema_column *column = &d->schema.columns[c];
-        if (c >= pixels || column->categorical)
-            continue;
-        column->low = low;
-        column->high = high;
+        if (!column->categorical) {
+            column->low = low;
+            column->high = high;
+        }
     }
 }
 

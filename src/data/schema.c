@@ -9,9 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Names that are looked at for duplicates together with those of the columns, or alone. */
-#define NAMES_BESIDE (RAMIFY_TARGETS_MAX + RAMIFY_CLASSES_MAX + RAMIFY_CATEGORIES)
-
 /* ---- one block: measured first, then carved ---- */
 
 /* Walks over the block in the order in which it is carved. With `base` NULL it only counts. The
@@ -143,8 +140,10 @@ static size_t split_number(const char *name, uint64_t *number) {
     return first;
 }
 
-/* The name `step` numbers after `name`, of at most NUMBERED_BYTES; returns its length. */
+/* Room for such a name, the largest number after it, and an end. */
 #define NUMBERED_ROOM (NUMBERED_BYTES + 20)
+
+/* The name `step` numbers after `name`, of at most NUMBERED_BYTES; returns its length. */
 static size_t number_name(const char *name, size_t prefix, uint64_t number, size_t step,
                           char text[NUMBERED_ROOM]) {
     int length = snprintf(text, NUMBERED_ROOM, "%.*s%" PRIu64, (int)prefix, name, number + step);
@@ -344,7 +343,13 @@ static void repeat_column(ramify_schema_column *column, size_t count, char **tex
     }
 }
 
-static ramify_status read_columns(schema_reader *r, const json_t *json) {
+/* Entries of a list, at most `most`. */
+static size_t capped_size(const json_t *json, const char *key, size_t most) {
+    return ramify_smaller(json_array_size(json_object_get(json, key)), most);
+}
+
+static ramify_status read_columns(schema_reader *r, const json_t *whole) {
+    const json_t *json = json_object_get(whole, "columns");
     if (!json_is_array(json))
         return fail_schema(r, "\"columns\"", "is not a list");
     size_t entries = json_array_size(json), columns = 0, numbered = 0;
@@ -353,7 +358,10 @@ static ramify_status read_columns(schema_reader *r, const json_t *json) {
     for (size_t i = 0; i < entries; i++)
         RAMIFY_TRY(count_columns(r, json_array_get(json, i), &columns, &numbered));
     r->schema.columns = ramify_allocate_zeroed(r->context, columns, sizeof *r->schema.columns);
-    r->names = ramify_allocate(r->context, columns + NAMES_BESIDE, sizeof *r->names);
+    /* Room for whatever is checked for duplicates. */
+    size_t names = columns + capped_size(whole, "targets", RAMIFY_TARGETS_MAX) +
+                   capped_size(whole, "classes", RAMIFY_CLASSES_MAX) + RAMIFY_CATEGORIES;
+    r->names = ramify_allocate(r->context, names, sizeof *r->names);
     r->numbered = ramify_allocate(r->context, numbered, 1);
     if (!r->schema.columns || !r->names || !r->numbered)
         return RAMIFY_ERROR_MEMORY;
@@ -399,7 +407,7 @@ static ramify_status read_schema(schema_reader *r, const json_t *json) {
     r->schema.named = json_is_true(named);
     RAMIFY_TRY(read_task(r, json_object_get(json, "task")));
     bool classes = r->schema.task == RAMIFY_TASK_CLASSIFICATION;
-    RAMIFY_TRY(read_columns(r, json_object_get(json, "columns")));
+    RAMIFY_TRY(read_columns(r, json));
     RAMIFY_TRY(read_texts(r, json_object_get(json, "targets"), 1, classes ? 1 : RAMIFY_TARGETS_MAX,
                           "\"targets\"", &r->schema.targets, &r->schema.target_count));
     RAMIFY_TRY(read_texts(r, json_object_get(json, "classes"), classes ? 2 : 0,

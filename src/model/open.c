@@ -300,7 +300,7 @@ static ramify_status read_resident(ramify_context *context, ramify_model *model,
     model->head_center = resident_tensor(container, "head.center", resident);
     model->head_scale = resident_tensor(container, "head.scale", resident);
     RAMIFY_TRY(ramify_stem_check(context, &model->source, stem, model->schema));
-    ramify_stem_look(stem);
+    ramify_stem_classify(stem);
     RAMIFY_TRY(check_head(context, model));
     if (ramify_model_paraformer(model)) {
         model->embedding = resident_tensor(container, "pos_embedding", resident);

@@ -25,35 +25,29 @@ static uint32_t code_of(double value, uint32_t codes) {
     return (double)code == value ? code : codes - 1;
 }
 
-/* One plain feature per column: numbers alone, whose gaps are not told apart. */
-static bool columns_are_plain(const ramify_stem *stem) {
-    for (uint32_t c = 0; c < stem->columns; c++)
-        if (stem->column[c].codes > 0 || stem->column[c].missing)
-            return false;
-    return true;
-}
-
 static bool same(double a, double b) {
     return !(a < b) && !(a > b);
 }
 
-void ramify_stem_look(ramify_stem *stem) {
-    stem->numbers = columns_are_plain(stem);
-    stem->alike = stem->numbers;
-    for (uint32_t c = 1; c < stem->columns && stem->alike; c++)
-        stem->alike =
-            same(stem->center[c], stem->center[0]) && same(stem->scale[c], stem->scale[0]);
+void ramify_stem_classify(ramify_stem *stem) {
+    stem->numbers_alone = stem->same_scale = true;
+    for (uint32_t c = 0; c < stem->columns && stem->numbers_alone; c++) {
+        stem->numbers_alone = stem->column[c].codes == 0 && !stem->column[c].missing;
+        stem->same_scale = stem->same_scale && same(stem->center[c], stem->center[0]) &&
+                           same(stem->scale[c], stem->scale[0]);
+    }
+    stem->same_scale = stem->same_scale && stem->numbers_alone;
 }
 
-/* Centers and scales of columns that are alike are read over and over, from cache. */
-#define ALIKE_COLUMNS 1024
+/* Where all centers and scales are the same, so many are read over and over, from cache. */
+#define SCALE_COLUMNS 1024
 
 void ramify_stem_plain(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,
                        const double *x, size_t x_stride, float *plain, size_t ldp) {
-    if (stem->numbers || columns_are_plain(stem)) {
-        size_t part = stem->alike ? ALIKE_COLUMNS : stem->columns;
+    if (stem->numbers_alone) {
+        size_t part = stem->same_scale ? SCALE_COLUMNS : stem->columns;
         for (size_t c = 0, count; c < stem->columns; c += count) {
-            count = stem->columns - c < part ? stem->columns - c : part;
+            count = ramify_smaller(stem->columns - c, part);
             kernels->standardise(rows, count, x + c, x_stride, stem->center, stem->scale,
                                  RAMIFY_STEM_CLIP, plain + c, ldp);
         }

@@ -69,12 +69,13 @@ typedef struct ramify_stem {
     const float *table;               /* entry_count x 4: value, slope, value, slope */
     const float *frequency; /* columns x frequencies, cycles per unit of z; unused rows 0 */
     const float *route;     /* routes x pad(plain), or NULL */
-    bool numbers;           /* known of the columns: numbers alone, whose gaps are not told apart */
-    bool alike;             /* and all of one center and one scale, as pixels are */
+    /* Shortcuts that ramify_stem_classify finds; false changes nothing but the time. */
+    bool numbers_alone; /* no categories, and gaps are not told apart */
+    bool same_scale;    /* that, and one center and one scale for all columns, as pixels have */
 } ramify_stem;
 
-/* Sets what is known of the columns, so that it is not found again for every row. */
-void ramify_stem_look(ramify_stem *stem);
+/* Sets the shortcuts, once the rest is there. */
+void ramify_stem_classify(ramify_stem *stem);
 
 /* plain[rows x ldp], padded with zeros up to pad(plain), from raw rows x[rows x columns]. */
 void ramify_stem_plain(const ramify_kernels *kernels, const ramify_stem *stem, size_t rows,

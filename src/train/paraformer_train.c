@@ -3,6 +3,7 @@
 #include "memory.h"
 #include "model.h"
 #include "paraformer_file.h"
+#include "recipe.h"
 #include "status.h"
 #include "temperature.h"
 #include "text.h"
@@ -238,19 +239,18 @@ static ramify_status make_plan(const ramify_problem *problem, const ramify_train
     plan->deadline = deadline;
     plan->memory_bytes = options->training_bytes;
     const ramify_embedding_shape *image = &t->shape.embedding;
-    if (image->patch > 0) {
+    if (ramify_train_augments(options) && image->patch == 0)
+        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT,
+                           "the table has no images to change (--augment; give --image HxWxC if "
+                           "its rows are images)");
+    if (ramify_train_augments(options)) {
         for (uint32_t c = 0; c < image->channels; c++)
             b->black[c] = (float)(-problem->center[0] / problem->scale[0]);
         plan->augmentation = (ramify_augmentation){.height = image->height,
                                                    .breadth = image->breadth,
                                                    .channels = image->channels,
                                                    .black = b->black};
-        if (!ramify_augmentation_read(options->augment, &plan->augmentation))
-            plan->augmentation.height = 0;
-    } else if (options->augment && strcmp(options->augment, "off") != 0) {
-        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT,
-                           "the table has no images to change (--augment; give --image HxWxC if "
-                           "its rows are images)");
+        ramify_augmentation_read(options->augment, &plan->augmentation);
     }
     if (options->resume) {
         RAMIFY_TRY(make_folder(problem->context, options->resume));

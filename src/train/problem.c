@@ -206,6 +206,7 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
         made->select = (ramify_rows){made->row_memory + train.count, select.count};
         made->report = (ramify_rows){made->select.row + select.count, report.count};
         measure_targets(made, match, train);
+        ramify_stem_classify(&made->stem);
         fill(made, match, table_rows, block);
         if (weight)
             fill_weights(made, weight, table_rows);

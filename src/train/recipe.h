@@ -62,6 +62,9 @@ typedef struct ramify_recipe {
  * has none unless another is given. */
 uint64_t ramify_train_resident(const ramify_train_options *options);
 
+/* Whether training images are to be changed. */
+bool ramify_train_augments(const ramify_train_options *options);
+
 /* Parses "64,64,64" into widths; false when it is not a list of whole numbers in range. */
 bool ramify_hidden_parse(const char *text, uint32_t *widths /* RAMIFY_MLP_LAYERS_MAX - 1 */,
                          uint32_t *count);

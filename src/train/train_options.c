@@ -28,6 +28,10 @@ uint64_t ramify_train_resident(const ramify_train_options *options) {
     return branches && options->resident_bytes == RESIDENT_BYTES ? 0 : options->resident_bytes;
 }
 
+bool ramify_train_augments(const ramify_train_options *options) {
+    return options->augment && strcmp(options->augment, "off") != 0;
+}
+
 static bool one_of(const char *text, const char *const *names) {
     for (; *names; names++)
         if (strcmp(text, *names) == 0)
@@ -44,18 +48,27 @@ static bool choice_known(ramify_choice choice) {
            choice == RAMIFY_CHOICE_OFF;
 }
 
+#define CHOICES 7
+
+/* The parts of the recipe that may be chosen. */
+static void list_choices(const ramify_train_options *o, ramify_choice choices[CHOICES]) {
+    const ramify_choice all[CHOICES] = {o->split_test,       o->periodic, o->bins,
+                                        o->gradient_routing, o->borrow,   o->averaging,
+                                        o->distillation};
+    memcpy(choices, all, sizeof all);
+}
+
 /* A Para-Former has neither experts nor a tree: what shapes these would do nothing. */
 static ramify_status check_no_tree(ramify_context *context, const ramify_train_options *options) {
     const ramify_train_options *o = options;
     ramify_train_options usual;
     ramify_train_options_init(&usual);
-    const ramify_choice choices[] = {o->split_test,       o->periodic, o->bins,
-                                     o->gradient_routing, o->borrow,   o->averaging,
-                                     o->distillation};
+    ramify_choice choices[CHOICES];
+    list_choices(o, choices);
     bool set = o->hidden || o->activation != usual.activation || o->members > 0 || o->leaves > 0 ||
                o->arity != usual.arity || o->smallest_node != usual.smallest_node ||
                strcmp(o->tree, usual.tree) != 0 || o->child_epochs > 0;
-    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
+    for (size_t i = 0; i < CHOICES; i++)
         set = set || choices[i] != RAMIFY_CHOICE_AUTO;
     if (set)
         return ramify_fail(
@@ -128,7 +141,7 @@ ramify_status ramify_train_options_check(ramify_context *context,
         return ramify_fail(context, bad, "skip \"%s\" is not known: use normalised or plain",
                            options->skip);
     ramify_augmentation augmentation = {0};
-    bool changes = options->augment && strcmp(options->augment, "off") != 0;
+    bool changes = ramify_train_augments(options);
     if (changes && !ramify_augmentation_read(options->augment, &augmentation))
         return ramify_fail(context, bad,
                            "augment \"%s\" is not known: use off, or some of crop, flip, "
@@ -152,10 +165,9 @@ ramify_status ramify_train_options_check(ramify_context *context,
             "freeze, augment, a bound on training, weights to start from and a folder to "
             "resume from are options of kind paraformer, and the kind is %s",
             options->kind);
-    const ramify_choice choices[] = {
-        options->split_test, options->periodic,  options->bins,        options->gradient_routing,
-        options->borrow,     options->averaging, options->distillation};
-    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
+    ramify_choice choices[CHOICES];
+    list_choices(options, choices);
+    for (size_t i = 0; i < CHOICES; i++)
         if (!choice_known(choices[i]))
             return ramify_fail(context, bad, "choice %d is neither auto, on nor off",
                                (int)choices[i]);

@@ -83,16 +83,16 @@ static void test_what_is_known_of_columns(void **state) {
                         .scale = wide_scale};
     for (int alike = 1; alike >= 0; alike--) {
         wide_scale[WIDE - 1] = alike ? 0.7 : 0.8;
-        stem.numbers = stem.alike = false;
+        stem.numbers_alone = stem.same_scale = false;
         ramify_stem_plain(ramify_kernels_select(NULL), &stem, 2, x, WIDE, plain[0], ldp);
-        ramify_stem_look(&stem);
-        assert_true(stem.numbers && stem.alike == (alike == 1));
+        ramify_stem_classify(&stem);
+        assert_true(stem.numbers_alone && stem.same_scale == (alike == 1));
         ramify_stem_plain(ramify_kernels_select(NULL), &stem, 2, x, WIDE, plain[1], ldp);
         assert_memory_equal(plain[0], plain[1], 2 * ldp * sizeof(float));
     }
     column[7].codes = 1;
-    ramify_stem_look(&stem);
-    assert_false(stem.numbers || stem.alike);
+    ramify_stem_classify(&stem);
+    assert_false(stem.numbers_alone || stem.same_scale);
 }
 
 static void test_features_without_bins(void **state) {
