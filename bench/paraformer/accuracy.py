@@ -1,7 +1,8 @@
 """How good Para-Formers are on Fashion-MNIST and letter, beside their relatives.
 
     accuracy.py [--part compare|peers|ablations|pretrained|table ...] [--tool build/ramify]
-                [--epochs 28] [--progressive-epochs 4] [--seeds 0 1 2] [--jobs 1] [--threads 2] [--minutes 15] --keep FOLDER
+                [--epochs 28] [--progressive-epochs 4] [--seeds 0 1 2] [--jobs 1]
+                [--threads 2] [--minutes 15] --keep FOLDER
 
 Trains with the tool and prints Markdown tables. FOLDER keeps every run's model and summary, and a run
 that is there is not made again. A model has the same bits on any number of threads, so that --jobs 2
@@ -30,17 +31,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "accuracy")
 import datasets  # noqa: E402
 import report  # noqa: E402
 
-SIDE, PATCH, WIDTH, CLASSES = 28, 7, 64, 10
+SIDE, PATCH, WIDTH, HEADS = 28, 7, 64, 4
 BRANCHES, DEPTH = 4, 2
 TOKENS = (SIDE // PATCH) ** 2 + 1
-COMMON = ["--patch", str(PATCH), "--width", str(WIDTH), "--heads", "4"]
+COMMON = ["--patch", str(PATCH), "--width", str(WIDTH), "--heads", str(HEADS)]
 COMMON += ["--augment", "flip", "--rate", "0.001", "--validation", "0.05"]
 
 
 def branch_cost(depth: int) -> float:
     """Multiply-adds of a forward pass of a branch over one image; the last layer is for one token."""
     full = TOKENS * (12 * WIDTH**2 + 2 * TOKENS * WIDTH)
-    last = 12 * WIDTH**2 + 2 * 4 * TOKENS * WIDTH
+    last = 12 * WIDTH**2 + 2 * HEADS * TOKENS * WIDTH
     return (depth - 1) * full + last
 
 
@@ -139,92 +140,104 @@ def accuracies(runs: Runs, names: list[str]) -> list[float]:
     return [runs.result(name)["test"]["accuracy"] for name in names]
 
 
-def compare(runs: Runs, chosen: argparse.Namespace) -> None:
-    """Progressive, plain and serial at equal compute and at equal steps; mlp and LightGBM."""
-    plain = pass_cost("plain", BRANCHES, DEPTH)
-    progressive = pass_cost("progressive", BRANCHES, DEPTH)
-    serial = pass_cost("plain", 1, BRANCHES * DEPTH)
-    budget = chosen.epochs * plain
-    passes = chosen.progressive_epochs
-    steps = passes * (BRANCHES + 1)
-    kinds = [
-        ("Para-Former, progressive", "progressive", BRANCHES, DEPTH, progressive),
-        ("Para-Former, plain", "plain", BRANCHES, DEPTH, plain),
-        ("serial", "serial-plain", 1, BRANCHES * DEPTH, serial),
+def equal_epochs(chosen: argparse.Namespace, cost: float) -> int:
+    """Passes of this cost that take the compute of --epochs passes of plain training."""
+    budget = chosen.epochs * pass_cost("plain", BRANCHES, DEPTH)
+    return max(1, round(budget / cost))
+
+
+def ask_seeds(
+    runs: Runs, chosen: argparse.Namespace, tag: str, epochs: int, words: list[str]
+) -> list[str]:
+    """A run for every seed."""
+    words = [*words, "--epochs", str(epochs)]
+    return [
+        runs.ask(f"{tag}-{epochs}-{seed}", fashion_words(seed, *words))
+        for seed in chosen.seeds
     ]
+
+
+def prefix_cells(runs: Runs, names: list[str]) -> list[str]:
+    """Test accuracy of the first K branches, for every K."""
+    found = [runs.prefixes(name, fashion("t10k")) for name in names]
+    return [percent(list(column)) for column in zip(*found, strict=True)]
+
+
+def compare(runs: Runs, chosen: argparse.Namespace) -> None:
+    """Progressive, plain and serial training at equal compute and at equal steps."""
+    steps = chosen.progressive_epochs * (BRANCHES + 1)
+    branches = (BRANCHES, DEPTH)
+    serial = (1, BRANCHES * DEPTH)
     lines = []
-    for title, kind, branches, depth, cost in kinds:
-        skip = "plain" if kind == "serial-plain" else "normalised"
+    for title, tag, kind, shape, skip, same_steps in (
+        (
+            *("Para-Former, progressive", "progressive", "progressive", branches),
+            *("normalised", chosen.progressive_epochs),
+        ),
+        ("Para-Former, plain", "plain", "plain", branches, "normalised", steps),
+        ("serial", "serial-plain", "plain", serial, "plain", steps),
+    ):
+        cost = pass_cost(kind, *shape)
+        words = shape_words(*shape, skip)
+        words += ["--progressive"] if kind == "progressive" else []
         for what, epochs in (
-            ("compute", max(1, round(budget / cost))),
-            ("steps", passes if kind == "progressive" else steps),
+            ("compute", equal_epochs(chosen, cost)),
+            ("steps", same_steps),
         ):
-            words = shape_words(branches, depth, skip) + ["--epochs", str(epochs)]
-            words += ["--progressive"] if kind == "progressive" else []
-            names = [
-                runs.ask(f"{kind}-{epochs}-{seed}", fashion_words(seed, *words))
-                for seed in chosen.seeds
-            ]
-            lines.append((title, what, epochs, epochs * cost / budget, names))
+            share = epochs * cost / (chosen.epochs * pass_cost("plain", *branches))
+            names = ask_seeds(runs, chosen, tag, epochs, words)
+            lines.append((title, what, epochs, share, names))
     runs.make_all()
-    table = []
-    for title, what, epochs, share, names in lines:
-        made = runs.result(names[0])
-        table.append(
+    report.print_rows(
+        ["", "equal", "epochs", "compute", "weights", "test accuracy, %"],
+        [
             [
                 title,
                 what,
                 str(epochs),
                 f"{share:.2f}",
-                f"{made['parameters']:,}",
+                f"{runs.result(names[0])['parameters']:,}",
                 percent(accuracies(runs, names)),
             ]
-        )
-    report.print_rows(
-        ["", "equal", "epochs", "compute", "weights", "test accuracy, %"], table
+            for title, what, epochs, share, names in lines
+        ],
     )
     print("\nTest accuracy of the first K branches, %:\n")
-    rows = []
-    for title, what, _, _, names in lines:
-        if title.startswith("Para-Former"):
-            found = [runs.prefixes(name, fashion("t10k")) for name in names]
-            cells = [percent(list(column)) for column in zip(*found, strict=True)]
-            rows.append([title, what, *cells])
-    report.print_rows(["", "equal", *map(str, range(1, BRANCHES + 1))], rows)
+    report.print_rows(
+        ["", "equal", *map(str, range(1, BRANCHES + 1))],
+        [
+            [title, what, *prefix_cells(runs, names)]
+            for title, what, _, _, names in lines
+            if title.startswith("Para-Former")
+        ],
+    )
 
 
 def ablations(runs: Runs, chosen: argparse.Namespace) -> None:
     """Skip, passes and freezing, at equal compute."""
-    budget = chosen.epochs * pass_cost("plain", BRANCHES, DEPTH)
     lines = []
-    for title, kind, skip, more in (
-        ("A and B", "progressive", "normalised", ["--progressive"]),
-        ("A and B", "progressive", "plain", ["--progressive"]),
-        ("A and B, earlier frozen", "progressive", "normalised", ["--freeze"]),
-        ("A alone", "prefixes", "normalised", ["--prefixes-only"]),
-        ("B alone (plain training)", "plain", "normalised", []),
-        ("B alone (plain training)", "plain", "plain", []),
+    for title, tag, kind, skip, more in (
+        ("A and B", "progressive", "progressive", "normalised", ["--progressive"]),
+        ("A and B", "progressive-plain", "progressive", "plain", ["--progressive"]),
+        (
+            *("A and B, earlier frozen", "progressive-freeze", "progressive"),
+            *("normalised", ["--progressive", "--freeze"]),
+        ),
+        ("A alone", "prefixes", "prefixes", "normalised", ["--prefixes-only"]),
+        ("B alone (plain training)", "plain", "plain", "normalised", []),
+        ("B alone (plain training)", "plain-plain", "plain", "plain", []),
     ):
-        words = list(more)
-        if more == ["--freeze"]:
-            words = ["--progressive", "--freeze"]
-        epochs = max(1, round(budget / pass_cost(kind, BRANCHES, DEPTH)))
-        words = shape_words(BRANCHES, DEPTH, skip) + ["--epochs", str(epochs), *words]
-        tag = kind if skip == "normalised" else f"{kind}-{skip}"
-        tag += "-freeze" if more == ["--freeze"] else ""
-        names = [
-            runs.ask(f"{tag}-{epochs}-{seed}", fashion_words(seed, *words))
-            for seed in chosen.seeds
-        ]
+        epochs = equal_epochs(chosen, pass_cost(kind, BRANCHES, DEPTH))
+        words = [*shape_words(BRANCHES, DEPTH, skip), *more]
+        names = ask_seeds(runs, chosen, tag, epochs, words)
         lines.append((title, skip, epochs, names))
     runs.make_all()
-    rows = []
-    for title, skip, epochs, names in lines:
-        found = [runs.prefixes(name, fashion("t10k")) for name in names]
-        cells = [percent(list(column)) for column in zip(*found, strict=True)]
-        rows.append([title, skip, str(epochs), *cells])
     report.print_rows(
-        ["passes", "skip", "epochs", *(f"K = {k + 1}" for k in range(BRANCHES))], rows
+        ["passes", "skip", "epochs", *(f"K = {k + 1}" for k in range(BRANCHES))],
+        [
+            [title, skip, str(epochs), *prefix_cells(runs, names)]
+            for title, skip, epochs, names in lines
+        ],
     )
 
 
@@ -256,8 +269,7 @@ def pretrained(runs: Runs, chosen: argparse.Namespace) -> None:
     test_images, test_labels = fashion("t10k")[::2]
     test = ["--test", test_images, "--test-labels", test_labels]
     serial = shape_words(1, BRANCHES * DEPTH, "plain")
-    cost = pass_cost("plain", 1, BRANCHES * DEPTH)
-    epochs = round(chosen.epochs * pass_cost("plain", BRANCHES, DEPTH) / cost)
+    epochs = equal_epochs(chosen, pass_cost("plain", 1, BRANCHES * DEPTH))
     start = runs.ask(
         "pretrained", [*words["pre"], *test, *serial, "--epochs", str(epochs)]
     )

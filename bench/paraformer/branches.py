@@ -12,46 +12,13 @@ needs Matplotlib.
 import argparse
 import pathlib
 import statistics
-import subprocess
 import tempfile
 
-PATCH, WIDTH, HEADS, CLASSES = 16, 192, 3, 10
+from passes import Passes
 
 
 def divisors(layers: int) -> list[int]:
     return [n for n in range(1, layers + 1) if layers % n == 0]
-
-
-class Passes:
-    """The program that times passes, asked line by line."""
-
-    def __init__(self, program: pathlib.Path, side: int, weights: pathlib.Path) -> None:
-        words = [program, side, PATCH, WIDTH, HEADS, CLASSES, weights]
-        self.process = subprocess.Popen(
-            [str(word) for word in words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(
-        self, branches: int, depth: int, threads: int, passes: int
-    ) -> tuple[float, float]:
-        """Milliseconds: of a pass, and of its longest path."""
-        assert self.process.stdin and self.process.stdout
-        print(
-            branches,
-            depth,
-            0,
-            threads,
-            passes,
-            file=self.process.stdin,
-            flush=True,
-        )
-        found, slowest, before, after = map(
-            float, self.process.stdout.readline().split()
-        )
-        return found, before + slowest + after
 
 
 def measure(chosen: argparse.Namespace) -> list[dict[str, float]]:
@@ -65,7 +32,9 @@ def measure(chosen: argparse.Namespace) -> list[dict[str, float]]:
             for branches in counts:
                 depth = chosen.layers // branches
                 for threads in sorted({1, *chosen.threads}):
-                    found, path = program.run(branches, depth, threads, chosen.passes)
+                    found, path = program.run(
+                        branches, depth, False, threads, chosen.passes
+                    )
                     times.setdefault((branches, f"{threads}"), []).append(found)
                     if threads == 1:
                         times.setdefault((branches, "path"), []).append(path)

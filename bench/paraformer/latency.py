@@ -14,16 +14,15 @@ import argparse
 import io
 import pathlib
 import statistics
-import subprocess
 import tempfile
 import time
 
 import numpy as np
 import torch
+from passes import CLASSES, HEADS, PATCH, WIDTH, Passes
 from torch import nn
 from torch.nn import functional
 
-PATCH, WIDTH, HEADS, CLASSES = 16, 192, 3, 10
 MODELS = [(1, 16), (8, 2), (16, 1)]
 
 
@@ -143,29 +142,6 @@ def read_weights(path, side, branches, depth):
     return w, take(side, side, 3), take(CLASSES)
 
 
-class Ours:
-    def __init__(self, program, side, weights):
-        words = [side, PATCH, WIDTH, HEADS, CLASSES, weights]
-        self.process = subprocess.Popen(
-            [program, *map(str, words)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, branches, depth, whole, threads, passes):
-        print(
-            branches,
-            depth,
-            int(whole),
-            threads,
-            passes,
-            file=self.process.stdin,
-            flush=True,
-        )
-        return [float(word) for word in self.process.stdout.readline().split()]
-
-
 def timed(call, passes):
     seconds = []
     for _ in range(passes):
@@ -235,7 +211,7 @@ def measure(arguments, branches, depth):
     program = arguments.build / "bench_paraformer"
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "weights.bin"
-        ours = Ours(program, arguments.side, path)
+        ours = Passes(program, arguments.side, path)
         ours.run(branches, depth, False, 1, 1)
         weights, image, logits = read_weights(path, arguments.side, branches, depth)
     peers = peers_of(weights, image, logits)

@@ -29,7 +29,7 @@
 #define SMALL_BYTES ((uint64_t)1 << 16)
 
 /* Sources: docs/recipe.md, "Para-Formers": short fits on images of Fashion-MNIST, one seed each, compared
- * on 10,000 others of the training images; differences below 0.005 mean nothing. */
+ * on 5,000 others of the training images; differences below 0.008 mean nothing. */
 void ramify_paraformer_plan_init(ramify_paraformer_passes passes, ramify_paraformer_plan *plan) {
     *plan = (ramify_paraformer_plan){
         /* Short fits are still gaining when they end; this is about what 15 minutes of two processors

@@ -30,6 +30,12 @@ def write_images(folder: pathlib.Path, rows: int) -> None:
     )
 
 
+def train_words(folder: pathlib.Path, rows: int) -> tuple[str | pathlib.Path, ...]:
+    """Of a training on what write_images made."""
+    table, labels = folder / f"images-{rows}.npy", folder / f"quarters-{rows}.csv"
+    return ("train", table, "--labels", labels)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("paraformer")
@@ -133,12 +139,7 @@ def test_same_seed_same_file(trained, tmp_path):
     files = []
     for threads in ("1", "2", "3"):
         done = run_tool(
-            *(
-                "train",
-                trained / "images-300.npy",
-                "--labels",
-                trained / "quarters-300.csv",
-            ),
+            *train_words(trained, 300),
             *SMALL,
             *(
                 "--branches",
@@ -159,12 +160,7 @@ def test_same_seed_same_file(trained, tmp_path):
 
 def test_expansion_goes_on_from_a_model(trained, tmp_path):
     done = run_tool(
-        *(
-            "train",
-            trained / "images-1200.npy",
-            "--labels",
-            trained / "quarters-1200.csv",
-        ),
+        *train_words(trained, 1200),
         *(
             "--kind",
             "paraformer",
@@ -181,12 +177,7 @@ def test_expansion_goes_on_from_a_model(trained, tmp_path):
     done = run_tool("info", "more.ramify", "--json", cwd=tmp_path)
     assert json.loads(done.out)["branches"] == 4
     done = run_tool(
-        *(
-            "train",
-            trained / "images-1200.npy",
-            "--labels",
-            trained / "quarters-1200.csv",
-        ),
+        *train_words(trained, 1200),
         *(
             "--kind",
             "paraformer",
@@ -562,7 +553,7 @@ def test_weights_are_taken_for_the_same_tokens_only(trained, tmp_path):
 def test_a_model_to_start_from_is_kept(trained, tmp_path):
     before = (trained / "q.ramify").read_bytes()
     done = run_tool(
-        *("train", "images-300.npy", "--labels", "quarters-300.csv"),
+        *train_words(trained, 300),
         *("--task", "classification", "--kind", "paraformer", "--epochs", "1"),
         *("--weights-from", "q.ramify", "-o", "q.ramify"),
         cwd=trained,
@@ -573,12 +564,7 @@ def test_a_model_to_start_from_is_kept(trained, tmp_path):
 
 def test_a_time_limit_leaves_a_checkpoint(trained, tmp_path):
     done = run_tool(
-        *(
-            "train",
-            trained / "images-300.npy",
-            "--labels",
-            trained / "quarters-300.csv",
-        ),
+        *train_words(trained, 300),
         *("--task", "classification", "--kind", "paraformer", "--epochs", "5000"),
         *("--time-limit", "1", "--resume", "keep", "-o", "m.ramify"),
         cwd=tmp_path,
@@ -589,10 +575,10 @@ def test_a_time_limit_leaves_a_checkpoint(trained, tmp_path):
 
 def test_no_place_for_a_checkpoint(trained, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    words = [trained / "images-300.npy", "--labels", trained / "quarters-300.csv"]
     for place, reason in (("file", "Not a directory"), ("a/b", "No such file")):
         done = run_tool(
-            *("train", *words, "--kind", "paraformer", "-o", "m.ramify"),
+            *train_words(trained, 300),
+            *("--kind", "paraformer", "-o", "m.ramify"),
             *("--task", "classification", "--epochs", "1", "--resume", place),
             cwd=tmp_path,
         )
@@ -604,12 +590,7 @@ def test_no_place_for_a_checkpoint(trained, tmp_path):
 def test_a_stopped_training_goes_on(trained, tmp_path):
     """Its file is that of one that was not stopped: a time limit would leave another."""
     words = [
-        *(
-            "train",
-            trained / "images-300.npy",
-            "--labels",
-            trained / "quarters-300.csv",
-        ),
+        *train_words(trained, 300),
         *SMALL,
         *("--branches", "2", "--epochs", "3"),
     ]
