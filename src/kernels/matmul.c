@@ -22,7 +22,7 @@
 #endif
 
 typedef struct problem {
-    size_t k;
+    size_t k, n;
     const float *a; /* rows x k, with strides */
     size_t a_row, a_col;
     const float *b; /* k x n */
@@ -32,6 +32,7 @@ typedef struct problem {
     const float *start; /* what the sums start from: rows x n; unused where they start from 0 */
     size_t start_row;   /* its stride: 0 for a bias, which is the same in every row */
     const float *slope; /* n: end with prelu; or NULL */
+    size_t next;        /* rows of A after these that are asked for meanwhile */
 } problem;
 
 #define BLOCK_ROWS    12
@@ -129,6 +130,28 @@ RAMIFY_INLINE void block(const problem *q, size_t row, size_t column, size_t row
         }                                                                                          \
         break;
 
+/* Rows of A that stay in the first cache, with a stripe of B beside them, while all stripes of C pass
+ * by: A is read from memory once. */
+#define CHUNK_FLOATS 4608
+
+/* Of the rows of A that follow m rows, asks for `rows` at `row`, and of these for the share of the
+ * stripe at `column`: spread over the blocks, they arrive without filling the queues of memory. */
+RAMIFY_INLINE void prefetch_rows(const problem *q, size_t m, size_t row, size_t rows, size_t column,
+                                 size_t vectors) {
+    if (row + rows > q->next) {
+        return;
+    }
+    const size_t lines = q->k / 16;
+    const size_t first = lines * column / q->n;
+    const size_t end = lines * (column + vectors * LANES) / q->n;
+    const float *a = q->a + (m + row) * q->a_row;
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t line = first; line < end; line++) {
+            __builtin_prefetch(a + i * q->a_row + line * 16, 0, 2);
+        }
+    }
+}
+
 /* All rows of a stripe of C that is `vectors` wide. */
 RAMIFY_INLINE void stripe(const problem *q, size_t m, size_t column, size_t vectors,
                           bool transposed, bool zero, bool active) {
@@ -140,6 +163,7 @@ RAMIFY_INLINE void stripe(const problem *q, size_t m, size_t column, size_t vect
     for (size_t row = 0; blocks > 0; blocks--) {
         size_t rows = least + (larger > 0);
         larger -= larger > 0;
+        prefetch_rows(q, m, row, rows, column, vectors);
         switch (rows) {
             ROWS(1)
             ROWS(2)
@@ -194,34 +218,18 @@ STRIPE(4)
 
 typedef void stripe_function(const problem *q, size_t m, size_t column);
 
-/* Rows of A that stay in the first cache, with a stripe of B beside them, while all stripes of C pass
- * by: A is read from memory once. */
-#define CHUNK_FLOATS 4608
-
-/* Asks for part `part` of `parts` of the next rows, which begin at `next` and lie side by side. */
-RAMIFY_INLINE void prefetch_rows(const float *next, size_t floats, size_t part, size_t parts) {
-    for (size_t i = floats * part / parts / 16 * 16; i < floats * (part + 1) / parts; i += 16) {
-        __builtin_prefetch(next + i, 0, 2);
-    }
-}
-
 static void chunk(stripe_function *const table[MOST_VECTORS][KINDS], size_t kind, const problem *q,
-                  size_t m, size_t n, size_t next) {
-    bool ahead = next > 0 && q->a_col == 1 && q->a_row == q->k;
-    const size_t stripes = (n / LANES + MOST_VECTORS - 1) / MOST_VECTORS;
-    size_t left = n / LANES;
-    for (size_t column = 0, i = 0; left > 0; i++) {
+                  size_t m) {
+    size_t left = q->n / LANES;
+    for (size_t column = 0; left > 0;) {
         size_t vectors = left < MOST_VECTORS ? left : MOST_VECTORS;
-        if (ahead) {
-            prefetch_rows(q->a + m * q->a_row, next * q->k, i, stripes);
-        }
         table[vectors - 1][kind](q, m, column);
         column += vectors * LANES;
         left -= vectors;
     }
 }
 
-static void product(const problem *q, size_t m, size_t n) {
+static void product(const problem *q, size_t m) {
     static stripe_function *const table[MOST_VECTORS][KINDS] = {
         STRIPES(1),
         STRIPES(2),
@@ -233,8 +241,8 @@ static void product(const problem *q, size_t m, size_t n) {
     bool transposed = q->a_row == 1 && q->a_col != 1;
     size_t kind = q->slope ? (q->start ? ACTIVE : ACTIVE_FROM_0)
                            : (q->start ? FROM_START : FROM_0) + transposed;
-    if (m * q->k <= CHUNK_FLOATS || n <= MOST_VECTORS * LANES) {
-        chunk(table, kind, q, m, n, 0);
+    if (m * q->k <= CHUNK_FLOATS || q->n <= MOST_VECTORS * LANES) {
+        chunk(table, kind, q, m);
         return;
     }
     const size_t most = MOST_ROWS(MOST_VECTORS);
@@ -244,7 +252,8 @@ static void product(const problem *q, size_t m, size_t n) {
     while (m > 0) {
         rows = m < rows ? m : rows;
         m -= rows;
-        chunk(table, kind, &part, rows, n, m < rows ? m : rows);
+        part.next = q->a_col != 1 ? 0 : m < rows ? m : rows;
+        chunk(table, kind, &part, rows);
         part.a += rows * q->a_row;
         part.c += rows * q->ldc;
         part.start = q->start ? part.start + rows * q->start_row : NULL;
@@ -328,6 +337,7 @@ void RAMIFY_KERNEL(matmul)(size_t m, size_t n, size_t k, const float *a, size_t 
     }
     problem q = {
         .k = k,
+        .n = n,
         .a = a,
         .a_row = a_row,
         .a_col = a_col,
@@ -338,7 +348,7 @@ void RAMIFY_KERNEL(matmul)(size_t m, size_t n, size_t k, const float *a, size_t 
         .start = accumulate ? c : NULL,
         .start_row = accumulate ? ldc : 0,
     };
-    product(&q, m, n);
+    product(&q, m);
 }
 
 void RAMIFY_KERNEL(affine)(size_t rows, size_t n, size_t k, const float *x, size_t ldx,
@@ -350,6 +360,7 @@ void RAMIFY_KERNEL(affine)(size_t rows, size_t n, size_t k, const float *x, size
     }
     problem q = {
         .k = k,
+        .n = n,
         .a = x,
         .a_row = ldx,
         .a_col = 1,
@@ -360,5 +371,5 @@ void RAMIFY_KERNEL(affine)(size_t rows, size_t n, size_t k, const float *x, size
         .start = bias,
         .slope = slope,
     };
-    product(&q, rows, n);
+    product(&q, rows);
 }
