@@ -1,14 +1,13 @@
 /* ramify import WEIGHTS.safetensors -o MODEL: weights that another tool trained become a model. */
 
+#include "printing.h"
 #include "session.h"
 #include "verbs.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct import_request {
-    const char *output, *image;
+    const char *output;
     int task;
     ramify_import_options options;
     context_arguments context;
@@ -28,7 +27,7 @@ static void list_options(arguments *list, import_request *request) {
                                           .help = "the model to write"});
     arguments_add(list, (argument_option){.name = "image",
                                           .kind = ARGUMENT_TEXT,
-                                          .value = &request->image,
+                                          .value = &options->image,
                                           .placeholder = "HxWxC",
                                           .unset = "required",
                                           .help = "height, width and channels of the images"});
@@ -82,32 +81,14 @@ static void list_options(arguments *list, import_request *request) {
     arguments_add_context(list, &request->context);
 }
 
-/* Up to three numbers of at most six digits; without a third there is one channel. */
-static bool read_image(const char *text, ramify_import_options *options) {
-    uint32_t *const sizes[] = {&options->height, &options->width, &options->channels};
-    options->channels = 1;
-    for (size_t i = 0; i < 3; i++) {
-        size_t digits = strspn(text, "0123456789");
-        if (digits < 1 || digits > 6)
-            return false;
-        *sizes[i] = (uint32_t)strtoul(text, NULL, 10);
-        text += digits;
-        if (*text == '\0')
-            return i > 0;
-        if (*text++ != 'x')
-            return false;
-    }
-    return false;
-}
-
 static int finish_options(import_request *request) {
     ramify_import_options *options = &request->options;
     if (!request->output)
         return arguments_refuse("import", "-o MODEL is missing: the model to write");
-    if (!request->image || !read_image(request->image, options))
+    if (!options->image)
         return arguments_refuse("import",
-                                "--image HxW or HxWxC is missing or not of this form, such "
-                                "as 224x224x3");
+                                "--image HxWxC is missing: the size of the images, such as "
+                                "224x224x3");
     if (options->heads == 0)
         return arguments_refuse("import", "--heads H is missing: no shape in the file tells it");
     options->task = request->task == 1 ? RAMIFY_TASK_REGRESSION : RAMIFY_TASK_CLASSIFICATION;
@@ -122,6 +103,13 @@ static int import(session *run, const import_request *request, const char *path)
     ramify_status status = ramify_import(run->context, path, &request->options, &model);
     if (status == RAMIFY_OK)
         status = ramify_save(run->context, model, request->output);
+    if (status == RAMIFY_OK) {
+        ramify_model_info about;
+        char size[PRINTING_ROOM];
+        ramify_model_get_info(model, &about);
+        printf("written     %s, %u branch%s, %s\n", request->output, about.branches,
+               about.branches == 1 ? "" : "es", format_size(size, about.file_bytes));
+    }
     ramify_close(&model);
     return status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);
 }

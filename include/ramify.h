@@ -394,12 +394,11 @@ typedef enum ramify_activation {
 
 /* How weights of another tool become a model. Fill with ramify_import_options_init. */
 typedef struct ramify_import_options {
-    uint32_t height, width, channels; /* of the images, in pixels; required */
-    uint32_t heads;                   /* of attention; required: no shape tells it */
-    uint32_t
-        depth; /* layers of a branch, where the file has layers in a row; 0: one branch of all */
-    const char *skip;     /* "normalised" or "plain"; NULL: as the file's tool has it */
-    double epsilon;       /* of the normalisation; 0: as the file's tool has it */
+    const char *image; /* "HxW" or "HxWxC": height, width and channels of the images; required */
+    uint32_t heads;    /* of attention; required: no shape tells it */
+    uint32_t depth;   /* layers of a branch that timm's blocks are dealt to; 0: one branch of all */
+    const char *skip; /* "normalised" or "plain"; NULL: as the file's tool has it */
+    double epsilon;   /* of the normalisation; 0: as the file's tool has it */
     double center, scale; /* a pixel x goes in as (x - center) / scale; default 0 and 1 */
     ramify_task task;     /* RAMIFY_TASK_REGRESSION: the outputs as they are (logits) */
     const char *names;    /* of classes or targets, separated by commas; NULL: "0", "1", ... */
@@ -418,8 +417,8 @@ RAMIFY_API void ramify_import_options_init(ramify_import_options *options);
 RAMIFY_API ramify_status ramify_import(ramify_context *context, const char *path,
                                        const ramify_import_options *options, ramify_model **model);
 
-/* The first `branches` branches of a Para-Former as a model of its own, without notes for intervals
- * and novelty, which would be the whole model's. It is in memory: save it with ramify_save, close it
+/* The first `branches` branches of a Para-Former as a model of its own. It is without notes for
+ * intervals and novelty, which would be the whole model's, unless all branches are kept. It is in memory: save it with ramify_save, close it
  * with ramify_close. */
 RAMIFY_API ramify_status ramify_keep_branches(ramify_context *context, ramify_model *model,
                                               uint32_t branches, ramify_model **kept);

@@ -4,8 +4,8 @@
 #include "memory.h"
 #include "number.h"
 #include "status.h"
+#include "text.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 
 #define LABEL_NAME "label"
@@ -72,32 +72,11 @@ static ramify_status read_by_kind(ramify_input *input, const ramify_table_option
 
 /* ---- options->image ---- */
 
-/* Reads "HxW" or "HxWxC". */
-static bool parse_image(const char *text, uint32_t image[3]) {
-    image[2] = 1;
-    for (size_t i = 0; i < 3; i++) {
-        uint64_t value = 0;
-        if (!isdigit((unsigned char)*text))
-            return false;
-        for (; isdigit((unsigned char)*text); text++)
-            if (value <= RAMIFY_COLUMNS_MAX)
-                value = value * 10 + (uint64_t)(*text - '0');
-        if (value == 0 || value > RAMIFY_COLUMNS_MAX)
-            return false;
-        image[i] = (uint32_t)value;
-        if (*text == '\0')
-            return i >= 1;
-        if (*text++ != 'x')
-            return false;
-    }
-    return false;
-}
-
 /* An image may be followed by other columns (the target of a CSV), but not be larger than what
  * there is; with a labels file nothing else is expected. */
 static ramify_status set_image(ramify_table *table, const ramify_table_options *options) {
     uint32_t image[3];
-    if (!parse_image(options->image, image)) {
+    if (!ramify_image_read(options->image, RAMIFY_COLUMNS_MAX, image)) {
         char excerpt[RAMIFY_EXCERPT_BYTES];
         return ramify_fail(table->context, RAMIFY_ERROR_ARGUMENT,
                            "image \"%s\" is not of the form HxW or HxWxC, such as 28x28",

@@ -22,6 +22,25 @@ static size_t character_length(const unsigned char *text, size_t length) {
     return bytes;
 }
 
+bool ramify_image_read(const char *text, uint32_t most, uint32_t image[3]) {
+    image[2] = 1;
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t value = 0;
+        size_t digits = strspn(text, "0123456789");
+        for (size_t d = 0; d < digits && value <= most; d++)
+            value = value * 10 + (uint64_t)(text[d] - '0');
+        if (value == 0 || value > most)
+            return false;
+        image[i] = (uint32_t)value;
+        text += digits;
+        if (*text == '\0')
+            return i >= 1;
+        if (*text++ != 'x')
+            return false;
+    }
+    return false;
+}
+
 bool ramify_text_valid(const char *text, size_t length) {
     const unsigned char *bytes = (const unsigned char *)text;
     size_t i = 0;

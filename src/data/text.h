@@ -18,6 +18,10 @@ bool ramify_text_valid(const char *text, size_t length);
 const char *ramify_text_excerpt(const char *text, size_t length,
                                 char excerpt[RAMIFY_EXCERPT_BYTES]);
 
+/* Reads the size of images, "HxW" or "HxWxC" with numbers of 1 to `most`; without C it is 1. False if
+ * the text is not of this form. */
+bool ramify_image_read(const char *text, uint32_t most, uint32_t image[3]);
+
 /* The ending of a noun that is counted. */
 static inline const char *ramify_plural(uint64_t count) {
     return count == 1 ? "" : "s";

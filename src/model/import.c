@@ -5,6 +5,8 @@
 #include "draft.h"
 #include "memory.h"
 #include "model.h"
+#include "status.h"
+#include "table.h"
 #include "text.h"
 
 #include <math.h>
@@ -51,6 +53,7 @@ static const naming timm_names = {
 typedef struct import {
     ramify_context *context;
     const ramify_import_options *options;
+    uint32_t image[3]; /* height, width, channels */
     ramify_source source;
     ramify_container *container;
     bool *used; /* container->count: tensors that went somewhere */
@@ -152,27 +155,26 @@ static ramify_status find_sizes(import *m) {
         return ramify_fail(m->context, RAMIFY_ERROR_DATA,
                            "%s: tensors \"%s\" and \"%s\" are not of the ranks that %s has",
                            m->source.name, patch->name, head->name, m->names->tool);
-    uint64_t numbers = m->names->convolution ? patch->shape[2] * patch->shape[2] * options->channels
-                                             : patch->shape[1];
-    double side = sqrt((double)numbers / options->channels);
+    uint64_t numbers =
+        m->names->convolution ? patch->shape[2] * patch->shape[2] * m->image[2] : patch->shape[1];
+    double side = sqrt((double)numbers / m->image[2]);
     if (patch->shape[0] > RAMIFY_BRANCH_WIDTH_MAX || fc1->shape[0] > RAMIFY_BRANCH_HIDDEN_MAX ||
         head->shape[0] > RAMIFY_CLASSES_MAX || side > RAMIFY_IMAGE_SIDE_MAX || side < 1 ||
         side != floor(side))
         return ramify_fail(m->context, RAMIFY_ERROR_DATA,
                            "%s: tensor \"%s\" holds no square patches of %u channels, or sizes are "
                            "beyond those that can be read",
-                           m->source.name, patch->name, options->channels);
+                           m->source.name, patch->name, m->image[2]);
     embedding->patch = (uint32_t)side;
-    if (options->height % embedding->patch != 0 || options->width % embedding->patch != 0)
+    if (m->image[0] % embedding->patch != 0 || m->image[1] % embedding->patch != 0)
         return ramify_fail(m->context, RAMIFY_ERROR_ARGUMENT,
                            "%s: its patches of %u pixels do not cover an image of %u x %u",
-                           m->source.name, embedding->patch, options->height, options->width);
-    embedding->height = options->height;
-    embedding->breadth = options->width;
-    embedding->channels = options->channels;
-    embedding->plain = options->height * options->width * options->channels;
-    embedding->tokens =
-        (options->height / embedding->patch) * (options->width / embedding->patch) + 1;
+                           m->source.name, embedding->patch, m->image[0], m->image[1]);
+    embedding->height = m->image[0];
+    embedding->breadth = m->image[1];
+    embedding->channels = m->image[2];
+    embedding->plain = m->image[0] * m->image[1] * m->image[2];
+    embedding->tokens = (m->image[0] / embedding->patch) * (m->image[1] / embedding->patch) + 1;
     embedding->width = branch->width = m->shape.head.width = (uint32_t)patch->shape[0];
     branch->tokens = embedding->tokens;
     branch->heads = options->heads;
@@ -456,15 +458,22 @@ static ramify_status run(import *m, ramify_model **model) {
     return status;
 }
 
-static ramify_status check_options(ramify_context *context, const ramify_import_options *o) {
-    uint64_t numbers = (uint64_t)o->height * o->width * o->channels;
-    if (o->height < 1 || o->height > RAMIFY_IMAGE_SIDE_MAX || o->width < 1 ||
-        o->width > RAMIFY_IMAGE_SIDE_MAX || o->channels < 1 ||
-        o->channels > RAMIFY_IMAGE_CHANNELS_MAX || numbers > RAMIFY_COLUMNS_MAX)
+static ramify_status check_options(ramify_context *context, const ramify_import_options *o,
+                                   uint32_t image[3]) {
+    if (!o->image || !ramify_image_read(o->image, RAMIFY_COLUMNS_MAX, image)) {
+        char excerpt[RAMIFY_EXCERPT_BYTES];
+        const char *text = o->image ? o->image : "";
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "image \"%s\" is not of the form HxW or HxWxC, such as 224x224x3",
+                           ramify_text_excerpt(text, strlen(text), excerpt));
+    }
+    uint64_t numbers = (uint64_t)image[0] * image[1] * image[2];
+    if (image[0] > RAMIFY_IMAGE_SIDE_MAX || image[1] > RAMIFY_IMAGE_SIDE_MAX ||
+        image[2] > RAMIFY_IMAGE_CHANNELS_MAX || numbers > RAMIFY_COLUMNS_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "images of %u x %u pixels and %u channels: sides of 1 to %d, 1 to %d "
                            "channels and %d numbers in all can be read",
-                           o->height, o->width, o->channels, RAMIFY_IMAGE_SIDE_MAX,
+                           image[0], image[1], image[2], RAMIFY_IMAGE_SIDE_MAX,
                            RAMIFY_IMAGE_CHANNELS_MAX, RAMIFY_COLUMNS_MAX);
     if (o->skip && strcmp(o->skip, "plain") != 0 && strcmp(o->skip, "normalised") != 0)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
@@ -483,13 +492,13 @@ ramify_status ramify_import(ramify_context *context, const char *path,
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_import: path, options or model is NULL");
     *model = NULL;
-    RAMIFY_TRY(check_options(context, options));
-import m = {.context = context, .options = options };
-    RAMIFY_TRY(ramify_source_open(context, path, RAMIFY_ACCESS_READ, &m.source));
-    ramify_status status = run(&m, model);
-    ramify_container_destroy(context, &m.container);
-    ramify_release(context, m.used);
-    ramify_release(context, m.memory);
-    ramify_source_close(context, &m.source);
+import state = {.context = context, .options = options }, * m = & state;
+    RAMIFY_TRY(check_options(context, options, m->image));
+    RAMIFY_TRY(ramify_source_open(context, path, RAMIFY_ACCESS_READ, &m->source));
+    ramify_status status = run(m, model);
+    ramify_container_destroy(context, &m->container);
+    ramify_release(context, m->used);
+    ramify_release(context, m->memory);
+    ramify_source_close(context, &m->source);
     return status;
 }

@@ -68,6 +68,19 @@ static ramify_status write_prefix(ramify_context *context, ramify_model *model, 
     return ramify_open_owned(context, bytes, size, kept);
 }
 
+/* A prefix of all branches is the model itself. */
+static ramify_status copy_model(ramify_context *context, ramify_model *model, ramify_model **kept) {
+    size_t size = (size_t)model->source.size;
+    void *bytes = ramify_allocate(context, size, 1);
+    if (!bytes)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status status = ramify_source_read(context, &model->source, 0, size, bytes);
+    if (status == RAMIFY_OK)
+        return ramify_open_owned(context, bytes, size, kept);
+    ramify_release(context, bytes);
+    return status;
+}
+
 ramify_status ramify_keep_branches(ramify_context *context, ramify_model *model, uint32_t branches,
                                    ramify_model **kept) {
     ramify_clear(context);
@@ -83,6 +96,8 @@ ramify_status ramify_keep_branches(ramify_context *context, ramify_model *model,
     if (branches < 1 || branches > there)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%s: %u branches cannot be kept of %u",
                            model->source.name, branches, there);
+    if (branches == there)
+        return copy_model(context, model, kept);
     float *weights = ramify_allocate(context, branches, (size_t)model->limits.module_bytes);
     if (!weights)
         return RAMIFY_ERROR_MEMORY;

@@ -40,7 +40,7 @@ typedef struct ramify_need {
 /* What the need depends on; known before a model is trained, too. */
 typedef struct ramify_need_of {
     uint64_t schema_bytes;            /* ramify_schema_bytes */
-    uint64_t config_bytes;            /* length of the ramify.config text */
+    uint64_t config_bytes;            /* length of the ramify.config text, schema included */
     const ramify_stem *stem;          /* only its counts, and whether it has a route */
     uint32_t targets;                 /* of a regression; 0 for a classification */
     const ramify_module_shape *shape; /* of every module */

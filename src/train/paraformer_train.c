@@ -4,6 +4,8 @@
 #include "model.h"
 #include "paraformer_file.h"
 #include "recipe.h"
+#include "residency.h"
+#include "schema.h"
 #include "status.h"
 #include "temperature.h"
 #include "text.h"
@@ -25,6 +27,8 @@
 #define EPSILON       1e-5f
 /* The default patch is the smallest that leaves an image at most so many. */
 #define PATCHES_MOST 64
+/* Text of the config that says how one prefix does. */
+#define PREFIX_BYTES 80
 
 static uint32_t choose(uint32_t given, uint32_t otherwise) {
     return given > 0 ? given : otherwise;
@@ -114,6 +118,34 @@ static ramify_status make_shape(const ramify_problem *problem, const ramify_trai
     shape->head.epsilon = branch->epsilon;
     shape->head.outputs = problem->outputs;
     return RAMIFY_OK;
+}
+
+/* What the model will need in memory is known before it is trained. */
+static ramify_status check_resident(const ramify_problem *problem,
+                                    const ramify_train_options *options,
+                                    const ramify_paraformer_shape *shape) {
+    uint64_t allowed = ramify_train_resident(options),
+             schema = ramify_schema_bytes(problem->schema);
+    const ramify_module_shape module = {.type = ramify_module_type_find("branch"),
+                                        .branch = shape->branch};
+    const ramify_need_of of = {
+        .schema_bytes = schema,
+        .config_bytes =
+            RAMIFY_TRAINED_CONFIG_BYTES + PREFIX_BYTES * (uint64_t)shape->branches + schema,
+        .stem = &problem->stem,
+        .targets = problem->targets,
+        .shape = &module,
+        .paraformer = shape,
+    };
+    uint64_t need = allowed > 0 ? ramify_resident_need(&of).total : 0;
+    if (need <= allowed)
+        return RAMIFY_OK;
+    return ramify_fail(problem->context, RAMIFY_ERROR_LIMIT,
+                       "branches of %u layers and width %u for these %u columns need %llu resident "
+                       "bytes and %llu are allowed: allow as much (--resident), or make branches "
+                       "smaller (--depth, --width)",
+                       shape->branch.depth, shape->branch.width, problem->stem.columns,
+                       (unsigned long long)need, (unsigned long long)allowed);
 }
 
 static ramify_status allocate_weights(ramify_context *context, ramify_paraformer_trained *t) {
@@ -252,6 +284,9 @@ static ramify_status make_plan(const ramify_problem *problem, const ramify_train
                                                    .black = b->black};
         ramify_augmentation_read(options->augment, &plan->augmentation);
     }
+    const char *error = ramify_paraformer_plan_error(plan);
+    if (error)
+        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "%s", error);
     if (options->resume) {
         RAMIFY_TRY(make_folder(problem->context, options->resume));
         int length = snprintf(b->checkpoint, sizeof b->checkpoint, "%s/paraformer.checkpoint",
@@ -262,8 +297,7 @@ static ramify_status make_plan(const ramify_problem *problem, const ramify_train
         plan->checkpoint = b->checkpoint;
         plan->resume = true;
     }
-    const char *error = ramify_paraformer_plan_error(plan);
-    return error ? ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "%s", error) : RAMIFY_OK;
+    return RAMIFY_OK;
 }
 
 /* One factor for the outputs makes the probabilities fit on select rows. */
@@ -316,6 +350,8 @@ ramify_status ramify_paraformer_train(const ramify_problem *problem,
         options->weights_from ? open_start(context, options->weights_from, &from) : RAMIFY_OK;
     if (status == RAMIFY_OK)
         status = make_shape(problem, options, image, from, t);
+    if (status == RAMIFY_OK)
+        status = check_resident(problem, options, &t->shape);
     if (status == RAMIFY_OK)
         status = allocate_weights(context, t);
     if (status == RAMIFY_OK) {

@@ -9,10 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Text of ramify.config without the schema: options, scores, counts. An estimate; the finished
- * model is held against the bound again. */
-#define CONFIG_BYTES 3072
-
 void ramify_root_destroy(ramify_context *context, ramify_root **root) {
     if (!*root)
         return;
@@ -35,7 +31,7 @@ uint64_t ramify_root_resident(const ramify_problem *problem, const ramify_recipe
     uint64_t schema = ramify_schema_bytes(problem->schema);
     ramify_need_of of = {
         .schema_bytes = schema,
-        .config_bytes = CONFIG_BYTES + schema,
+        .config_bytes = RAMIFY_TRAINED_CONFIG_BYTES + schema,
         .stem = &stem,
         .targets = problem->targets,
         .shape = &module,

@@ -126,6 +126,11 @@ def test_prefixes_and_bounds(trained):
     done = run_tool("info", "one.ramify", "--check", "--json", cwd=trained)
     assert (done.status, json.loads(done.out)["branches"]) == (0, 1)
     done = run_tool(
+        "prune", "q.ramify", "--branches", "3", "-o", "all.ramify", cwd=trained
+    )
+    assert done.status == 0, done.err
+    assert (trained / "all.ramify").read_bytes() == (trained / "q.ramify").read_bytes()
+    done = run_tool(
         "prune", "q.ramify", "--branches", "4", "-o", "x.ramify", cwd=trained
     )
     assert (done.status, "4 branches cannot be kept of 3" in done.err) == (2, True)
@@ -133,6 +138,22 @@ def test_prefixes_and_bounds(trained):
         "predict", "q.ramify", "images-300.npy", "--branches", "4", cwd=trained
     )
     assert (done.status, "4 branches asked for, it has 3" in done.err) == (2, True)
+
+
+def test_a_bound_that_is_too_small_is_told_before_training(trained):
+    need = json.loads(run_tool("info", "q.ramify", "--json", cwd=trained).out)
+    words = [
+        *train_words(trained, 300),
+        *SMALL,
+        "--branches",
+        "3",
+        "--epochs",
+        "1000000",
+    ]
+    words += ["--resume", "never", "-o", "x.ramify", "--resident"]
+    done = run_tool(*words, str(need["resident_bytes"] // 2), cwd=trained)
+    assert (done.status, "allow as much (--resident)" in done.err) == (1, True)
+    assert not (trained / "never").exists()
 
 
 def test_same_seed_same_file(trained, tmp_path):
@@ -433,7 +454,8 @@ def test_images_of_224_pixels(tool, tmp_path):
 )
 def test_sizes_of_images_are_read_strictly(tool, tmp_path, image):
     save_file(timm_weights(2, 32, 5), tmp_path / "vit.safetensors")
-    done = tool("import", "vit.safetensors", "-o", "m.ramify", f"--image={image}")
+    words = ("-o", "m.ramify", "--heads", "4", f"--image={image}")
+    done = tool("import", "vit.safetensors", *words)
     assert done.status == 2 and "HxW or HxWxC" in done.err
     assert not (tmp_path / "m.ramify").exists()
 
