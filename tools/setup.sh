@@ -16,7 +16,7 @@ for purpose in "$@"; do
     packages="$packages libcminpack-dev"
     case $purpose in
     build) ;;
-    test) packages="$packages libcmocka-dev python3-venv gnuplot-nox" python=yes ;;
+    test) packages="$packages libcmocka-dev liblapacke-dev python3-venv gnuplot-nox" python=yes ;;
     lint) packages="$packages clang-format clang-tidy cppcheck python3-venv" python=yes ;;
     bench) packages="$packages libxsmm-dev libdnnl-dev" ;;
     cross) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
@@ -45,6 +45,7 @@ check_without_dpkg() {
         libcminpack-dev) probe="pkg-config --exists cminpack" ;;
         gnuplot-nox) probe="gnuplot --version" ;;
         libcmocka-dev) probe="pkg-config --exists cmocka" ;;
+        liblapacke-dev) probe="pkg-config --exists lapacke" ;;
         # Peers: without them their columns say so.
         libxsmm-dev | libdnnl-dev) probe=true ;;
         python3-venv) probe="python3 -m venv --help" ;;

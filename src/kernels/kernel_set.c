@@ -9,6 +9,9 @@
 const ramify_kernels RAMIFY_KERNEL(kernels_set) = {
     .name = RAMIFY_TEXT_OF(RAMIFY_ISA),
     .matmul = RAMIFY_KERNEL(matmul),
+    .matmul_double = RAMIFY_KERNEL(matmul_double),
+    .eliminate = RAMIFY_KERNEL(eliminate),
+    .series = RAMIFY_KERNEL(series),
     .affine = RAMIFY_KERNEL(affine),
     .dots = RAMIFY_KERNEL(dots),
     .transpose = RAMIFY_KERNEL(transpose),

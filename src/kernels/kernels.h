@@ -15,12 +15,27 @@
  * Two sets round differently where one has fused multiply-adds and the other has not, or where
  * their vectors split a sum differently. That is why a model's exact bits hold for one set. */
 
+#include "index_set.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Far below what moves a weight, far above the denormal numbers. */
 #define RAMIFY_ADAMW_LEAST 1e-30F
+
+/* What becomes of a product in float64: C = A B, C + A B or C - A B. */
+typedef enum ramify_product {
+    RAMIFY_PRODUCT_ALONE,
+    RAMIFY_PRODUCT_ADDED,
+    RAMIFY_PRODUCT_SUBTRACTED
+} ramify_product;
+
+/* Columns that are eliminated at a time. */
+#define RAMIFY_PANEL 8
+
+/* Rows whose series are summed side by side. */
+#define RAMIFY_SERIES_ROWS 16
 
 typedef struct ramify_kernels {
     const char *name; /* "reference", "baseline" (SSE2), "avx2", "avx512", "neon" */
@@ -32,6 +47,25 @@ typedef struct ramify_kernels {
      * "avx2", "avx512" and "neon" give the same bits here. */
     void (*matmul)(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
                    const float *b, size_t ldb, float *c, size_t ldc, bool accumulate);
+
+    /* The same in float64, for least squares; n, ldb and ldc are multiples of 8. */
+    void (*matmul_double)(size_t m, size_t n, size_t k, const double *a, size_t a_row, size_t a_col,
+                          const double *b, size_t ldb, double *c, size_t ldc,
+                          ramify_product product);
+
+    /* Turns [R; A] into [R'; 0] by one reflector after the other for the first `steps` of 8 columns:
+     * r[8 x 8] is upper triangular in these columns and the rest of it is carried along, a[rows x 8]
+     * receives the reflectors' lower parts V (above, they are the identity) and carries along the
+     * other columns; t[8 x 8] is upper triangular and [I; V] t^T [I; V]^T is what is taken from the
+     * identity. lda and ldr are multiples of 8; a is aligned, r and t need not be. */
+    void (*eliminate)(size_t rows, size_t steps, double *a, size_t lda, double *r, size_t ldr,
+                      double *t);
+
+    /* y[16] = sum over a series' terms, in the order of index_set.h, of coefficient times the product
+     * over axes of values. The coefficients are doubles or, where these are NULL, floats. values and y
+     * are aligned. */
+    void (*series)(const ramify_series_at *at, const double *doubles, const float *floats,
+                   double *y);
 
     /* y[rows x n] = prelu(x[rows x k] w[k x n] + bias[n]), one layer of an MLP in one pass, where
      * prelu(t) = t > 0 ? t : slope*t (He et al. 2015, eq. 1). slope[n]; NULL: no activation.

@@ -2,6 +2,7 @@
  * are tested against these. Sums that a fast set splits over vector lanes run here in double, so
  * that the twin is the more exact of the two. */
 
+#include "reflector.h"
 #include "sets.h"
 #include "sine.h"
 
@@ -21,6 +22,67 @@ static void matmul(size_t m, size_t n, size_t k, const float *a, size_t a_row, s
             }
             c[i * ldc + j] = sum;
         }
+    }
+}
+
+static void matmul_double(size_t m, size_t n, size_t k, const double *a, size_t a_row, size_t a_col,
+                          const double *b, size_t ldb, double *c, size_t ldc,
+                          ramify_product product) {
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            double sum = product == RAMIFY_PRODUCT_ALONE ? 0.0 : c[i * ldc + j];
+            for (size_t p = 0; p < k; p++) {
+                double left = a[i * a_row + p * a_col];
+                sum = fma(product == RAMIFY_PRODUCT_SUBTRACTED ? -left : left, b[p * ldb + j], sum);
+            }
+            c[i * ldc + j] = sum;
+        }
+    }
+}
+
+static void eliminate(size_t rows, size_t steps, double *a, size_t lda, double *r, size_t ldr,
+                      double *t) {
+    for (size_t j = 0; j < steps; j++) {
+        double dot[RAMIFY_PANEL] = {0.0}, factor[RAMIFY_PANEL], scale;
+        for (size_t i = 0; i < rows; i++) {
+            for (size_t l = 0; l < RAMIFY_PANEL; l++) {
+                dot[l] += a[i * lda + j] * a[i * lda + l];
+            }
+        }
+        ramify_reflector(j, dot, r + j * ldr, t, factor, &scale);
+        for (size_t i = 0; i < rows; i++) {
+            const double left = a[i * lda + j];
+            for (size_t l = 0; l < RAMIFY_PANEL; l++) {
+                a[i * lda + l] = (l == j ? scale : 1.0) * a[i * lda + l] - factor[l] * left;
+            }
+        }
+    }
+}
+
+/* The sum over the terms that begin with the functions of the axes before, of which `product` is the
+ * product; *next: number of the first of them. */
+static double sum_terms(const ramify_series_at *at, const double *doubles, const float *floats,
+                        size_t point, uint32_t axis, uint32_t left, double product, size_t *next) {
+    if (axis == at->axes) {
+        const double coefficient = doubles ? doubles[*next] : (double)floats[*next];
+        ++*next;
+        return coefficient * product;
+    }
+    double sum = 0.0;
+    for (uint32_t f = 0; f < ramify_functions(left, at->pairs[axis]); f++) {
+        const double value = at->values[axis][f * RAMIFY_SERIES_ROWS + point];
+        const uint32_t k = ramify_frequency(f, at->pairs[axis]);
+        sum += sum_terms(at, doubles, floats, point, axis + 1, ramify_set_left(at->set, left, k),
+                         product * value, next);
+    }
+    return sum;
+}
+
+static void series(const ramify_series_at *at, const double *doubles, const float *floats,
+                   double *y) {
+    for (size_t i = 0; i < RAMIFY_SERIES_ROWS; i++) {
+        size_t next = 0;
+        y[i] = sum_terms(at, doubles, floats, i, 0, at->band, 1.0, &next);
     }
 }
 
@@ -376,6 +438,9 @@ static void gelu_backward(size_t rows, size_t n, const float *dy, size_t lddy, c
 const ramify_kernels ramify_kernels_reference_set = {
     .name = "reference",
     .matmul = matmul,
+    .matmul_double = matmul_double,
+    .eliminate = eliminate,
+    .series = series,
     .affine = affine,
     .dots = dots,
     .transpose = transpose,

@@ -10,6 +10,7 @@
  * multiply_add and lane masks. */
 
 #include "kernels.h"
+#include "reflector.h"
 
 #if RAMIFY_VECTOR_BYTES > 16
 #include <immintrin.h>
@@ -25,6 +26,9 @@
 /* Declares an operation with the type that its entry in the table has. */
 #define RAMIFY_DECLARE(name) __typeof__(*((ramify_kernels *)NULL)->name) RAMIFY_KERNEL(name)
 RAMIFY_DECLARE(matmul);
+RAMIFY_DECLARE(matmul_double);
+RAMIFY_DECLARE(eliminate);
+RAMIFY_DECLARE(series);
 RAMIFY_DECLARE(affine);
 RAMIFY_DECLARE(dots);
 RAMIFY_DECLARE(transpose);

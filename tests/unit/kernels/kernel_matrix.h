@@ -54,6 +54,7 @@ void for_every_set(set_check *check);
 int run_product_tests(void);
 int run_elementwise_tests(void);
 int run_column_tests(void);
+int run_double_tests(void);
 int run_crc32c_tests(void);
 
 #endif
