@@ -113,25 +113,36 @@ static void sort_shares(ramify_share *shares, size_t count) {
 }
 
 /* Runs one module for the rows that share in it. */
-static ramify_status run_module(ramify_predictor *p, const ramify_share *shares, size_t count) {
+static ramify_status run_module(ramify_predictor *p, const double *x, size_t x_stride,
+                                const ramify_share *shares, size_t count) {
     ramify_model *model = p->model;
     uint32_t outputs = model->outputs;
     for (size_t i = 0; i < count; i++)
         p->sorted[i] = shares[i].row;
-    const void *record;
+    ramify_batch batch = {.module = shares->reference.id,
+                          .group = shares->reference.group,
+                          .rows = p->sorted,
+                          .count = count,
+                          .x = x,
+                          .x_stride = x_stride};
+    const bool sums = ramify_predictor_sums(p, batch.group);
     uint32_t slot;
     RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &shares->reference, false,
-                                    &p->traffic, &record, &slot));
-    const float *features =
-        ramify_predictor_gather(p, p->features, p->ldf, p->sorted, count, false);
+                                    &p->traffic, &batch.record, &slot));
+    if (!sums)
+        batch.features = ramify_predictor_gather(p, p->features, p->ldf, p->sorted, count, false);
     ramify_status status =
-        ramify_predictor_answer(p, shares->reference.id, record, count, features);
+        sums ? ramify_predictor_sum(p, &batch)
+             : ramify_predictor_answer(p, batch.module, batch.record, count, batch.features);
     ramify_store_release(model, &model->experts, slot);
     RAMIFY_TRY(status);
     for (size_t i = 0; i < count; i++)
-        for (uint32_t j = 0; j < outputs; j++)
-            p->blended[(size_t)shares[i].row * outputs + j] +=
-                shares[i].weight * ramify_model_value(model, j, p->output[i * p->ldo + j]);
+        for (uint32_t j = 0; j < outputs; j++) {
+            double value =
+                sums ? model->head_center[j] + model->head_scale[j] * p->values[i * outputs + j]
+                     : ramify_model_value(model, j, p->output[i * p->ldo + j]);
+            p->blended[(size_t)shares[i].row * outputs + j] += shares[i].weight * value;
+        }
     return RAMIFY_OK;
 }
 
@@ -149,7 +160,7 @@ ramify_status ramify_predictor_blend(ramify_predictor *predictor, size_t rows, c
         while (end < p->share_count &&
                p->shares[end].reference.offset == p->shares[first].reference.offset)
             end++;
-        RAMIFY_TRY(run_module(p, p->shares + first, end - first));
+        RAMIFY_TRY(run_module(p, x, x_stride, p->shares + first, end - first));
     }
     return RAMIFY_OK;
 }

@@ -20,8 +20,9 @@ typedef struct walk {
     ramify_context *context;
     ramify_model *model;
     level levels[RAMIFY_TREE_DEPTH_MAX];
-    uint32_t depth;                  /* levels in use */
-    uint64_t nodes, leaves, modules; /* met so far */
+    uint32_t depth;                                                /* levels in use */
+    uint64_t nodes, leaves;                                        /* met so far */
+    uint64_t modules[RAMIFY_GROUPS_MAX], bytes[RAMIFY_GROUPS_MAX]; /* of each group, likewise */
     uint64_t node_bytes;
     uint32_t deepest, widest;
     unsigned char *record; /* room for the largest node or module */
@@ -36,22 +37,32 @@ static ramify_status visit_leaf(walk *w, const ramify_reference *reference) {
         return ramify_damaged(context, source, "leaf %llu is numbered %u",
                               (unsigned long long)w->leaves, reference->leaf);
     w->leaves++;
-    if (reference->id < w->modules) {
+    const ramify_module_group *group = &model->limits.group[reference->group];
+    uint64_t next = group->first + w->modules[reference->group];
+    if (reference->id < next) {
         if (reference->crc != w->crcs[reference->id])
             return ramify_damaged(
                 context, source, "leaf %u: module %u has checksum %08x, expected %08x by this leaf",
                 reference->leaf, reference->id, w->crcs[reference->id], reference->crc);
         return RAMIFY_OK;
     }
-    if (reference->id != w->modules)
+    if (reference->id != next)
         return ramify_damaged(context, source,
                               "leaf %u: refers to module %u, expected at most %llu, the first that "
                               "no leaf before it uses",
-                              reference->leaf, reference->id, (unsigned long long)w->modules);
+                              reference->leaf, reference->id, (unsigned long long)next);
+    if (reference->offset != group->begin + w->bytes[reference->group])
+        return ramify_damaged(context, source,
+                              "leaf %u: module %u lies at %llu, expected %llu (modules lie side by "
+                              "side)",
+                              reference->leaf, reference->id, (unsigned long long)reference->offset,
+                              (unsigned long long)(group->begin + w->bytes[reference->group]));
     RAMIFY_TRY(ramify_source_read(context, source, model->experts.begin + reference->offset,
                                   reference->length, w->record));
     RAMIFY_TRY(ramify_module_check(context, model, reference, w->record));
-    w->crcs[w->modules++] = reference->crc;
+    w->crcs[reference->id] = reference->crc;
+    w->modules[reference->group]++;
+    w->bytes[reference->group] += reference->length;
     return RAMIFY_OK;
 }
 
@@ -147,7 +158,10 @@ static ramify_status check_all(walk *w) {
     RAMIFY_TRY(compare(w, "nodes", w->nodes, limits->nodes));
     RAMIFY_TRY(compare(w, "bytes of nodes", w->node_bytes, limits->node_bytes));
     RAMIFY_TRY(compare(w, "leaves", w->leaves, limits->leaves));
-    RAMIFY_TRY(compare(w, "modules", w->modules, limits->modules));
+    for (uint32_t g = 0; g < limits->groups; g++) {
+        RAMIFY_TRY(compare(w, "modules", w->modules[g], limits->group[g].count));
+        RAMIFY_TRY(compare(w, "bytes of modules", w->bytes[g], limits->group[g].bytes));
+    }
     RAMIFY_TRY(compare(w, "depth", w->deepest, limits->depth));
     RAMIFY_TRY(compare(w, "arity", w->widest, limits->arity));
     return ramify_notes_check(w->context, model);

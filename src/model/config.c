@@ -3,7 +3,9 @@
  *     {"schema": {...},
  *      "stem": {"columns", "plain", "features", "frequencies", "routes", "knots", "entries",
  *               "bins": bool, "route": bool},
- *      "groups": [{"tensor": "experts.0", "type": "mlp", "count", "shape": {...}}],
+ *      "groups": [{"tensor": "experts.0", "type": "mlp", "count", "shape": {...}},
+ *                 {"tensor": "experts.1", "type": "bandlimited", "count", "bytes", "shape": {...}}],
+ *                                            either of the two, or both
  *      "tree": {"nodes", "leaves", "depth", "arity"},
  *      "notes": {"residuals", "distances", "rows", "crc32c"}, if there are any
  *      "embedding": {...}, "branches": {...} in the place of groups and tree: a Para-Former
@@ -14,6 +16,7 @@
 #include "model.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,39 +85,73 @@ static ramify_status read_stem(ramify_context *context, const ramify_source *sou
     return RAMIFY_OK;
 }
 
-static ramify_status read_groups(ramify_context *context, ramify_model *model, const json_t *json) {
+/* Reads group `index`, of which tensor and number of modules are known to be told. */
+static ramify_status read_group(ramify_context *context, ramify_model *model, const json_t *json,
+                                uint32_t index) {
     const ramify_source *source = &model->source;
-    if (json_array_size(json) != 1)
-        return ramify_damaged(context, source,
-                              "config: %zu groups of modules, expected a list of 1",
-                              json_array_size(json));
-    const json_t *group = json_array_get(json, 0);
-    const char *tensor = json_string_value(json_object_get(group, "tensor"));
-    const char *type = json_string_value(json_object_get(group, "type"));
-    if (!tensor || strcmp(tensor, "experts.0") != 0)
-        return ramify_damaged(context, source,
-                              "config: the tensor of group 0 is not called experts.0");
+    ramify_tree_limits *limits = &model->limits;
+    ramify_module_group *group = &limits->group[index];
+    char name[RAMIFY_TENSOR_NAME_MAX + 1], where[32];
+    snprintf(name, sizeof name, "experts.%u", index);
+    snprintf(where, sizeof where, "groups[%u]", index);
+    const char *tensor = json_string_value(json_object_get(json, "tensor"));
+    const char *type = json_string_value(json_object_get(json, "type"));
+    if (!tensor || strcmp(tensor, name) != 0)
+        return ramify_damaged(context, source, "config: the tensor of group %u is not called %s",
+                              index, name);
     const ramify_module_type *found = type ? ramify_module_type_find(type) : NULL;
-    if (!found || !found->run)
+    if (!found || !found->shape_from_json)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "%s: its modules are of a type that ramify %s does not know: update "
                            "ramify",
                            source->name, RAMIFY_VERSION);
-    RAMIFY_TRY(read_count(context, source, group, "groups[0]", "count", 1, UINT32_MAX,
-                          &model->limits.modules));
-    model->shape.type = found;
-    RAMIFY_TRY(found->shape_from_json(context, source->name, json_object_get(group, "shape"),
-                                      &model->shape));
-    model->limits.module_bytes = found->record_bytes(&model->shape);
-    if (found->inputs(&model->shape) != model->stem.features)
-        return ramify_damaged(context, source,
-                              "config: modules take %u inputs, expected %u, the stem's features",
-                              found->inputs(&model->shape), model->stem.features);
-    if (found->outputs(&model->shape) != model->outputs)
+    bool series = strcmp(type, "bandlimited") == 0;
+    if (index > 0 && !series)
+        return ramify_damaged(context, source, "config: group %u is of type %s, expected series",
+                              index, found->name);
+    if (index > 0 && ramify_model_series(model))
+        return ramify_damaged(context, source, "config: two groups of series, expected one");
+    ramify_module_shape shape = {.type = found};
+    RAMIFY_TRY(
+        found->shape_from_json(context, source->name, json_object_get(json, "shape"), &shape));
+    RAMIFY_TRY(read_count(context, source, json, where, "count", 1, UINT32_MAX, &group->count));
+    group->first = limits->modules;
+    group->record_bytes = found->record_bytes(&shape);
+    group->varies = series;
+    if (series) {
+        RAMIFY_TRY(read_count(context, source, json, where, "bytes", group->record_bytes,
+                              INT64_MAX / 2, &group->bytes));
+        model->series = shape.series;
+        model->series_group = index;
+    }
+    if (index == 0)
+        model->shape = shape;
+    limits->modules += group->count;
+    if (group->record_bytes > limits->module_bytes)
+        limits->module_bytes = group->record_bytes;
+    uint32_t inputs = series ? model->stem.columns : model->stem.features;
+    if (found->inputs(&shape) != inputs)
+        return ramify_damaged(
+            context, source, "config: modules take %u inputs, expected %u, the %s",
+            found->inputs(&shape), inputs, series ? "columns" : "stem's features");
+    if (found->outputs(&shape) != model->outputs)
         return ramify_damaged(context, source,
                               "config: modules give %u outputs, expected %u, the schema's targets "
                               "or classes",
-                              found->outputs(&model->shape), model->outputs);
+                              found->outputs(&shape), model->outputs);
+    return RAMIFY_OK;
+}
+
+static ramify_status read_groups(ramify_context *context, ramify_model *model, const json_t *json) {
+    size_t count = json_array_size(json);
+    if (count < 1 || count > RAMIFY_GROUPS_MAX)
+        return ramify_damaged(context, &model->source,
+                              "config: %zu groups of modules, expected a list of 1 or 2", count);
+    model->limits.groups = (uint32_t)count;
+    for (uint32_t i = 0; i < count; i++)
+        RAMIFY_TRY(read_group(context, model, json_array_get(json, i), i));
+    if (ramify_model_series(model) && model->targets == 0)
+        return ramify_damaged(context, &model->source, "config: series in a classification");
     return RAMIFY_OK;
 }
 
@@ -185,10 +222,15 @@ static ramify_status read_branches(ramify_context *context, ramify_model *model,
     model->branches = model->branches > 0 ? model->branches : most;
     model->shape.type = ramify_module_type_find("branch");
     model->shape.branch = model->paraformer.branch;
+    const uint64_t bytes = ramify_branch_record_bytes(&model->paraformer.branch);
     model->limits = (ramify_tree_limits){
         .leaves = 1,
         .modules = model->paraformer.branches,
-        .module_bytes = ramify_branch_record_bytes(&model->paraformer.branch),
+        .module_bytes = bytes,
+        .groups = 1,
+        .group[0] = {.count = model->paraformer.branches,
+                     .bytes = model->paraformer.branches * bytes,
+                     .record_bytes = bytes},
         .dims = stem->routes,
     };
     return RAMIFY_OK;

@@ -22,17 +22,23 @@ typedef struct plan {
     ramify_stem stem;           /* with `column` in canonical form */
     ramify_stem_column *column; /* columns; owned */
     uint32_t targets;           /* of a regression, else 0 */
-    uint64_t module_bytes;
+    uint64_t module_bytes;      /* of each that is no series */
 
-    uint32_t *order;  /* node_count: draft nodes depth-first; owned */
-    uint32_t *depth;  /* node_count, by draft node; owned */
-    uint32_t *number; /* node_count: id of an inner node, number of a leaf; owned */
-    uint64_t *offset; /* node_count: of an inner node's record in tree.nodes; owned */
+    uint32_t *order;     /* node_count: draft nodes depth-first; owned */
+    uint32_t *depth;     /* node_count, by draft node; owned */
+    uint32_t *number;    /* node_count: id of an inner node, number of a leaf; owned */
+    uint64_t *offset;    /* node_count: of an inner node's record in tree.nodes; owned */
+    uint32_t *module_id; /* draft modules and series: number in its group in the file, or NONE where
+                            no leaf uses it; owned */
     uint32_t
-        *module_id;    /* module_count: number in the file, or NONE where no leaf uses it; owned */
-    uint32_t *modules; /* module_count: draft modules in the file's order; owned */
+        *modules; /* draft modules in the file's order, and from the draft's module_count on its
+                            series; owned */
+    uint64_t *series_at; /* series, by number: where it begins in their tensor; owned */
 
-    uint32_t nodes, leaves, module_count, tree_depth, arity;
+    uint32_t nodes, leaves, tree_depth, arity;
+    uint32_t module_count, series_count; /* in the file */
+    uint64_t series_bytes;
+    uint64_t series_begin; /* of their tensor, from the start of experts.0 */
     uint64_t node_bytes;
     ramify_notes_shape notes; /* zeroed: none */
     unsigned char *bytes;     /* the file; handed over at the end */
@@ -79,7 +85,7 @@ static ramify_status check_node(plan *p, uint32_t index) {
     if (index > 0 && p->stem.routes > 0 && !node->prototype)
         return refuse(p->context, "a node without a prototype", index);
     if (node->children == 0)
-        return node->module < p->draft->module_count
+        return node->module < p->draft->module_count + p->draft->series_count
                    ? RAMIFY_OK
                    : refuse(p->context, "a leaf without a module", index);
     if (node->children < 2 || node->children > RAMIFY_ARITY_MAX)
@@ -97,6 +103,26 @@ static ramify_status check_node(plan *p, uint32_t index) {
     return RAMIFY_OK;
 }
 
+static uint64_t series_length(const ramify_series_header *series) {
+    return ramify_series_bytes(series->axes, series->outputs, series->terms, series->bytes);
+}
+
+/* Gives a leaf's module its number, if it has none yet. */
+static void place_module(plan *p, uint32_t module) {
+    const ramify_draft *draft = p->draft;
+    if (p->module_id[module] != NONE)
+        return;
+    if (module < draft->module_count) {
+        p->modules[p->module_count] = module;
+        p->module_id[module] = p->module_count++;
+        return;
+    }
+    p->modules[draft->module_count + p->series_count] = module;
+    p->series_at[p->series_count] = p->series_bytes;
+    p->series_bytes += series_length(draft->series[module - draft->module_count]);
+    p->module_id[module] = p->series_count++;
+}
+
 static ramify_status plan_tree(plan *p) {
     ramify_context *context = p->context;
     const ramify_draft *draft = p->draft;
@@ -107,13 +133,16 @@ static ramify_status plan_tree(plan *p) {
     p->depth = ramify_allocate(context, count, sizeof *p->depth);
     p->number = ramify_allocate(context, count, sizeof *p->number);
     p->offset = ramify_allocate(context, count, sizeof *p->offset);
-    p->module_id = ramify_allocate(context, draft->module_count, sizeof *p->module_id);
-    p->modules = ramify_allocate(context, draft->module_count, sizeof *p->modules);
-    if (!p->order || !p->depth || !p->number || !p->offset || !p->module_id || !p->modules)
+    uint32_t modules = draft->module_count + draft->series_count;
+    p->module_id = ramify_allocate(context, modules, sizeof *p->module_id);
+    p->modules = ramify_allocate(context, modules, sizeof *p->modules);
+    p->series_at = ramify_allocate(context, (size_t)draft->series_count + 1, sizeof *p->series_at);
+    if (!p->order || !p->depth || !p->number || !p->offset || !p->module_id || !p->modules ||
+        !p->series_at)
         return RAMIFY_ERROR_MEMORY;
     for (uint32_t i = 0; i < count; i++)
         p->depth[i] = NONE;
-    for (uint32_t i = 0; i < draft->module_count; i++)
+    for (uint32_t i = 0; i < modules; i++)
         p->module_id[i] = NONE;
     p->depth[0] = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -144,10 +173,7 @@ static ramify_status plan_tree(plan *p) {
             continue;
         }
         p->number[index] = p->leaves++;
-        if (p->module_id[node->module] == NONE) {
-            p->modules[p->module_count] = node->module;
-            p->module_id[node->module] = p->module_count++;
-        }
+        place_module(p, node->module);
     }
     return RAMIFY_OK;
 }
@@ -182,14 +208,30 @@ static bool add_notes(const plan *p, json_t *config) {
 
 /* Adds what the config says of experts and the tree above them. */
 static bool add_tree(const plan *p, json_t *config) {
-    const ramify_module_type *type = p->draft->shape.type;
-    json_t *groups =
-        json_pack("[{s:s, s:s, s:I, s:o}]", "tensor", "experts.0", "type", type->name, "count",
-                  (json_int_t)p->module_count, "shape", type->shape_to_json(&p->draft->shape));
+    json_t *groups = json_array();
+    if (p->module_count > 0) {
+        const ramify_module_type *type = p->draft->shape.type;
+        json_array_append_new(groups,
+                              json_pack("{s:s, s:s, s:I, s:o}", "tensor", "experts.0", "type",
+                                        type->name, "count", (json_int_t)p->module_count, "shape",
+                                        type->shape_to_json(&p->draft->shape)));
+    }
+    if (p->series_count > 0) {
+        const ramify_module_type *type = ramify_module_type_find("bandlimited");
+        const ramify_module_shape shape = {.type = type, .series = p->draft->series_shape};
+        json_array_append_new(
+            groups, json_pack("{s:s, s:s, s:I, s:I, s:o}", "tensor",
+                              p->module_count > 0 ? "experts.1" : "experts.0", "type", type->name,
+                              "count", (json_int_t)p->series_count, "bytes",
+                              (json_int_t)p->series_bytes, "shape", type->shape_to_json(&shape)));
+    }
+    size_t expected = (size_t)(p->module_count > 0) + (p->series_count > 0);
     json_t *tree = json_pack("{s:I, s:I, s:I, s:I}", "nodes", (json_int_t)p->nodes, "leaves",
                              (json_int_t)p->leaves, "depth", (json_int_t)p->tree_depth, "arity",
                              (json_int_t)p->arity);
-    bool made = json_object_set_new(config, "groups", groups) == 0;
+    bool made =
+        json_array_size(groups) == expected && json_object_set(config, "groups", groups) == 0;
+    json_decref(groups);
     return json_object_set_new(config, "tree", tree) == 0 && made;
 }
 
@@ -277,11 +319,20 @@ static ramify_reference refer_to(const plan *p, uint32_t index, const unsigned c
         reference.length = (uint32_t)ramify_node_bytes(node->children, p->stem.routes);
         record = nodes + reference.offset;
     } else {
+        uint32_t place = p->module_id[node->module];
         reference.kind = RAMIFY_REFERENCE_MODULE;
-        reference.id = p->module_id[node->module];
         reference.leaf = p->number[index];
-        reference.offset = reference.id * p->module_bytes;
-        reference.length = (uint32_t)p->module_bytes;
+        if (node->module < p->draft->module_count) {
+            reference.id = place;
+            reference.offset = place * p->module_bytes;
+            reference.length = (uint32_t)p->module_bytes;
+        } else {
+            reference.group = p->module_count > 0;
+            reference.id = p->module_count + place;
+            reference.offset = p->series_begin + p->series_at[place];
+            reference.length =
+                (uint32_t)series_length(p->draft->series[node->module - p->draft->module_count]);
+        }
         record = experts + reference.offset;
     }
     reference.crc = ramify_crc32c(0, record, reference.length);
@@ -303,6 +354,11 @@ static ramify_reference write_tree(plan *p, unsigned char *nodes, unsigned char 
     for (uint32_t i = 0; i < p->module_count; i++)
         copy_module((float *)(experts + i * p->module_bytes), draft->modules[p->modules[i]],
                     (size_t)(p->module_bytes / sizeof(float)));
+    for (uint32_t i = 0; i < p->series_count; i++) {
+        uint32_t module = p->modules[draft->module_count + i] - draft->module_count;
+        memcpy(experts + p->series_begin + p->series_at[i], draft->series[module],
+               (size_t)series_length(draft->series[module]));
+    }
     for (uint32_t i = draft->node_count; i-- > 0;) {
         const ramify_draft_node *node = &draft->nodes[p->order[i]];
         if (node->children == 0)
@@ -353,7 +409,8 @@ static ramify_layout_places plan_tensors(const plan *p, ramify_layout *layout, u
                                  .paraformer = p->draft->paraformer,
                                  .node_bytes = p->node_bytes,
                                  .modules = p->module_count,
-                                 .module_bytes = p->module_bytes};
+                                 .module_bytes = p->module_bytes,
+                                 .series_bytes = p->series_bytes};
     ramify_layout_places places;
     uint64_t tables;
     ramify_model_layout(&of, layout, &places);
@@ -387,8 +444,10 @@ static ramify_status write_file(plan *p, const char *config, size_t *size) {
     ramify_reference root = {0};
     if (p->draft->paraformer)
         write_branches(p, p->data + places.modules);
-    else
+    else {
+        p->series_begin = places.series - places.modules;
         root = write_tree(p, p->data + places.nodes, p->data + places.modules);
+    }
     put(p, "stem.columns", p->stem.column);
     put(p, "stem.center", p->stem.center);
     put(p, "stem.scale", p->stem.scale);
@@ -426,7 +485,8 @@ static ramify_status write_plan(plan *p, size_t *size) {
         p->module_count = draft->paraformer->branches;
         p->leaves = 1;
     } else {
-        p->module_bytes = draft->shape.type->record_bytes(&draft->shape);
+        p->module_bytes =
+            draft->module_count > 0 ? draft->shape.type->record_bytes(&draft->shape) : 0;
         RAMIFY_TRY(plan_tree(p));
     }
     if (p->arity > 0 && ramify_node_bytes(p->arity, p->stem.routes) > UINT32_MAX)
@@ -462,6 +522,7 @@ ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *dr
     ramify_release(context, p->offset);
     ramify_release(context, p->module_id);
     ramify_release(context, p->modules);
+    ramify_release(context, p->series_at);
     ramify_release(context, p);
     return status;
 }

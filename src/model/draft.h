@@ -19,18 +19,21 @@ typedef struct ramify_draft_node {
     uint32_t first_child; /* index of the first of `children` consecutive nodes */
     const float
         *prototype;  /* routes floats (stem->routes), where the parent decides; NULL for the root */
-    uint32_t module; /* leaf: index into modules */
+    uint32_t module; /* leaf: index into modules, and from module_count on into series */
 } ramify_draft_node;
 
 typedef struct ramify_draft {
-    const char *kind; /* "pathways", "mlp" or "paraformer" */
+    const char *kind; /* "pathways", "mlp", "nyquist" or "paraformer" */
     const ramify_schema *schema;
     const ramify_stem *stem;
     const double *head_center; /* targets; regression: prediction = center + scale * output */
     const double *head_scale;  /* targets */
-    ramify_module_shape shape; /* of all modules */
+    ramify_module_shape shape; /* of `modules` */
     uint32_t module_count;
     const float *const *modules; /* module_count records */
+    ramify_series_shape series_shape;
+    uint32_t series_count;
+    const ramify_series_header *const *series; /* series_count records */
     uint32_t node_count;
     const ramify_draft_node *nodes;  /* node_count */
     const ramify_draft_notes *notes; /* NULL: none */

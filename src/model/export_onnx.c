@@ -16,7 +16,7 @@
  * (modules and nodes 2^32, a module 2^30 bytes, a node's prototypes 2^32), so nothing overflows. */
 static uint64_t bytes_of_model(const ramify_model *model) {
     const ramify_tree_limits *limits = &model->limits;
-    uint64_t experts = limits->modules * ramify_mlp_parameters(&model->shape.mlp) * sizeof(float);
+    uint64_t experts = limits->modules * limits->module_bytes;
     /* Every node has the most children of any, and every column the most knots. */
     uint64_t tree =
         limits->nodes * limits->arity * ((uint64_t)limits->dims * sizeof(float) + sizeof(int64_t));

@@ -133,10 +133,12 @@ ramify_status ramify_export_tree_node(ramify_context *context, ramify_model *mod
 ramify_status ramify_export_check(ramify_context *context, const ramify_model *model,
                                   const char *form, uint64_t bytes, uint64_t most,
                                   const char *limit) {
-    if (model->shape.type != ramify_module_type_find("mlp"))
-        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: modules of type %s cannot be exported as %s, only mlp",
-                           model->source.name, model->shape.type->name, form);
+    const ramify_module_type *mlp = ramify_module_type_find("mlp");
+    if (model->shape.type != mlp || ramify_model_series(model))
+        return ramify_fail(
+            context, RAMIFY_ERROR_UNSUPPORTED,
+            "%s: modules of type %s cannot be exported as %s, only mlp", model->source.name,
+            model->shape.type != mlp ? model->shape.type->name : "bandlimited", form);
     if (bytes > most)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "%s: %llu bytes of numbers are too many for %s: at most %llu can be "

@@ -7,19 +7,24 @@
 #include <string.h>
 
 typedef struct gradient_sizes {
-    uint64_t feature, group, plain, output, scratch; /* bytes */
+    uint64_t group, plain, output, raw, scratch; /* bytes */
 } gradient_sizes;
 
 static ramify_status take_memory(ramify_predictor *p) {
     const ramify_module_shape *shape = &p->model->shape;
     /* Of the predictor's piece; under a bound, one row. */
     size_t rows = p->model->bound > 0 ? 1 : p->rows;
-    gradient_sizes sizes = {.feature = rows * p->ldf * sizeof(float),
-                            .group = rows * p->ldf * sizeof(float),
-                            .plain = rows * p->ldp * sizeof(float),
+    gradient_sizes sizes = {.group = rows * p->ldf * sizeof(float),
+                            .plain = p->ldp * sizeof(float),
                             .output = rows * p->ldo * sizeof(float),
                             .scratch = ramify_align(shape->type->gradient_bytes(shape, rows))};
-    uint64_t bytes = sizes.feature + sizes.group + sizes.plain + sizes.output + sizes.scratch;
+    const ramify_series_shape *series = ramify_model_series(p->model);
+    if (series) {
+        sizes.raw = ramify_align(rows * series->columns * sizeof(double));
+        if (ramify_series_scratch(series) > sizes.scratch)
+            sizes.scratch = ramify_align(ramify_series_scratch(series));
+    }
+    uint64_t bytes = sizes.group + sizes.plain + sizes.output + sizes.raw + sizes.scratch;
     if (bytes > SIZE_MAX)
         return ramify_fail(p->context, RAMIFY_ERROR_MEMORY,
                            "gradients of %llu bytes cannot be addressed",
@@ -29,11 +34,11 @@ static ramify_status take_memory(ramify_predictor *p) {
         return RAMIFY_ERROR_MEMORY;
     p->gradient_memory = memory;
     p->gradient_rows = rows;
-    p->feature_slope = (float *)memory;
-    p->group_slope = (float *)(memory += sizes.feature);
+    p->group_slope = (float *)memory;
     p->plain_slope = (float *)(memory += sizes.group);
     p->output_slope = (float *)(memory += sizes.plain);
-    p->gradient_scratch = memory + sizes.output;
+    p->raw_slope = (double *)(memory += sizes.output);
+    p->gradient_scratch = memory + sizes.raw;
     p->bytes += ramify_block_bytes(bytes);
     ramify_model_hold(p->model, &p->model->predictor_bytes, (int64_t)ramify_block_bytes(bytes));
     return RAMIFY_OK;
@@ -56,36 +61,51 @@ static void set_output_slope(ramify_predictor *p, const ramify_batch *batch, uin
         p->output_slope[i * p->ldo + output] += 1.0F;
 }
 
+/* Where a piece's gradients go. */
+typedef struct target {
+    uint32_t output;
+    double *gradient;
+    size_t stride;
+} target;
+
+/* Series go straight to the raw columns. */
+static ramify_status gradient_of_series(ramify_predictor *p, const ramify_batch *batch,
+                                        const target *to) {
+    const ramify_model *model = p->model;
+    const uint32_t columns = model->stem.columns;
+    ramify_series_gradient(p->kernels, &model->series, batch->record, batch->x, batch->x_stride,
+                           batch->rows, batch->count, to->output, p->raw_slope,
+                           p->gradient_scratch);
+    for (size_t i = 0; i < batch->count; i++)
+        for (uint32_t c = 0; c < columns; c++)
+            to->gradient[batch->rows[i] * to->stride + c] =
+                p->raw_slope[i * columns + c] * model->head_scale[to->output];
+    return RAMIFY_OK;
+}
+
 static ramify_status gradient_batch(ramify_predictor *p, const ramify_batch *batch,
                                     void *argument) {
-    const uint32_t *output = argument;
+    const target *to = argument;
     const ramify_model *model = p->model;
-    set_output_slope(p, batch, *output);
+    if (ramify_predictor_sums(p, batch->group))
+        return gradient_of_series(p, batch, to);
+    set_output_slope(p, batch, to->output);
     model->shape.type->input_gradient(p->kernels, &model->shape, batch->record, batch->count,
                                       batch->features, p->ldf, p->output_slope, p->ldo,
                                       p->group_slope, p->ldf, p->gradient_scratch);
     RAMIFY_TRY(ramify_predictor_check(p, batch->module, p->group_slope, batch->count,
                                       model->stem.features, p->ldf));
-    for (size_t i = 0; i < batch->count; i++)
-        memcpy(p->feature_slope + batch->rows[i] * p->ldf, p->group_slope + i * p->ldf,
-               p->ldf * sizeof(float));
-    return RAMIFY_OK;
-}
-
-static ramify_status gradient_piece(ramify_predictor *p, size_t rows, const double *x,
-                                    size_t x_stride, uint32_t output, double *gradient,
-                                    size_t gradient_stride) {
-    const ramify_model *model = p->model;
     const ramify_stem *stem = &model->stem;
-    RAMIFY_TRY(ramify_predictor_visit(p, rows, x, x_stride, gradient_batch, &output));
-    ramify_stem_plain_gradient(stem, rows, p->plain, p->ldp, p->feature_slope, p->ldf,
-                               p->plain_slope, p->ldp);
-    ramify_stem_raw_gradient(stem, rows, x, x_stride, p->plain_slope, p->ldp, gradient,
-                             gradient_stride);
-    if (model->targets > 0)
-        for (size_t row = 0; row < rows; row++)
-            for (uint32_t c = 0; c < stem->columns; c++)
-                gradient[row * gradient_stride + c] *= model->head_scale[output];
+    for (size_t i = 0; i < batch->count; i++) {
+        size_t row = batch->rows[i];
+        double *gradient = to->gradient + row * to->stride;
+        ramify_stem_plain_gradient(stem, 1, p->plain + row * p->ldp, p->ldp,
+                                   p->group_slope + i * p->ldf, p->ldf, p->plain_slope, p->ldp);
+        ramify_stem_raw_gradient(stem, 1, batch->x + row * batch->x_stride, batch->x_stride,
+                                 p->plain_slope, p->ldp, gradient, to->stride);
+        for (uint32_t c = 0; model->targets > 0 && c < stem->columns; c++)
+            gradient[c] *= model->head_scale[to->output];
+    }
     return RAMIFY_OK;
 }
 
@@ -117,8 +137,11 @@ ramify_status ramify_predict_gradient(ramify_predictor *predictor, size_t rows, 
     for (size_t first = 0; first < rows && status == RAMIFY_OK; first += p->gradient_rows) {
         size_t left = rows - first;
         size_t count = left < p->gradient_rows ? left : p->gradient_rows;
-        status = gradient_piece(p, count, x + first * x_stride, x_stride, output,
-                                gradient + first * gradient_stride, gradient_stride);
+        target to = {.output = output,
+                     .gradient = gradient + first * gradient_stride,
+                     .stride = gradient_stride};
+        status =
+            ramify_predictor_visit(p, count, x + first * x_stride, x_stride, gradient_batch, &to);
     }
     ramify_predictor_report(p);
     return status;

@@ -19,6 +19,16 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
     const ramify_tree_limits *limits = &model->limits;
     uint64_t shared = stem_numbers(model) + 2 * (uint64_t)model->targets;
     uint64_t module = model->shape.type->parameters(&model->shape);
+    uint64_t all = limits->group[0].count * module;
+    if (ramify_model_series(model)) {
+        /* Coefficients are doubles, or as many floats: what a bound counts, bytes, is said elsewhere. */
+        const ramify_module_group *series = &limits->group[model->series_group];
+        uint64_t numbers =
+            (series->bytes - series->count * sizeof(ramify_series_header)) / sizeof(double);
+        all = model->series_group == 0 ? numbers : all + numbers;
+        uint64_t largest = (series->record_bytes - sizeof(ramify_series_header)) / sizeof(double);
+        module = model->series_group > 0 && module > largest ? module : largest;
+    }
     const ramify_paraformer_shape *paraformer = ramify_model_paraformer(model);
     if (paraformer)
         shared += ramify_paraformer_shared_parameters(paraformer);
@@ -33,7 +43,7 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
         .outputs = model->outputs,
         .leaves = limits->leaves,
         .modules = limits->modules,
-        .parameters = shared + prototypes * limits->dims + limits->modules * module,
+        .parameters = shared + prototypes * limits->dims + all,
         .active_parameters = shared + (uint64_t)limits->depth * limits->arity * limits->dims +
                              (paraformer ? model->branches : 1) * module,
         .branches = paraformer ? model->branches : 0,
@@ -78,8 +88,11 @@ void ramify_model_get_residency(const ramify_model *model, ramify_residency *res
     };
 }
 
-static const char *module_name(const ramify_model *model) {
-    return ramify_model_paraformer(model) ? "branch" : "tensor \"experts.0\", module";
+/* What a message calls a module, before its number. */
+static const char *module_name(const ramify_model *model, uint32_t group) {
+    if (ramify_model_paraformer(model))
+        return "branch";
+    return group == 0 ? "tensor \"experts.0\", module" : "tensor \"experts.1\", module";
 }
 
 ramify_status ramify_module_check(ramify_context *context, const ramify_model *model,
@@ -87,11 +100,14 @@ ramify_status ramify_module_check(ramify_context *context, const ramify_model *m
     uint32_t crc = ramify_crc32c(0, record, reference->length);
     if (crc != reference->crc)
         return ramify_damaged(context, &model->source, "%s %u: checksum %08x, expected %08x",
-                              module_name(model), reference->id, crc, reference->crc);
-    const char *fault = model->shape.type->check(&model->shape, record);
+                              module_name(model, reference->group), reference->id, crc,
+                              reference->crc);
+    const char *fault = ramify_model_series(model) && reference->group == model->series_group
+                            ? ramify_series_check(&model->series, record, reference->length)
+                            : model->shape.type->check(&model->shape, record, reference->length);
     if (fault)
-        return ramify_damaged(context, &model->source, "%s %u: %s", module_name(model),
-                              reference->id, fault);
+        return ramify_damaged(context, &model->source, "%s %u: %s",
+                              module_name(model, reference->group), reference->id, fault);
     return RAMIFY_OK;
 }
 

@@ -23,15 +23,17 @@
 struct ramify_model {
     ramify_context *context; /* that opened it; predictors may have others */
     ramify_source source;
-    const char *kind;                   /* a constant */
-    char *config;                       /* text of ramify.config; owned */
-    ramify_schema *schema;              /* owned */
-    uint32_t targets;                   /* of a regression; 0 for a classification */
-    uint32_t outputs;                   /* targets or classes */
-    ramify_stem stem;                   /* its arrays lie in `resident` or in the source */
-    const double *head_center;          /* targets */
-    const double *head_scale;           /* targets, finite */
-    ramify_module_shape shape;          /* of every module; a branch of a Para-Former */
+    const char *kind;           /* a constant */
+    char *config;               /* text of ramify.config; owned */
+    ramify_schema *schema;      /* owned */
+    uint32_t targets;           /* of a regression; 0 for a classification */
+    uint32_t outputs;           /* targets or classes */
+    ramify_stem stem;           /* its arrays lie in `resident` or in the source */
+    const double *head_center;  /* targets */
+    const double *head_scale;   /* targets, finite */
+    ramify_module_shape shape;  /* of the modules of group 0; a branch of a Para-Former */
+    ramify_series_shape series; /* of the series among the modules; outputs 0: there are none */
+    uint32_t series_group;      /* their group */
     ramify_paraformer_shape paraformer; /* branches 0: the model is a tree, or a tree's leaf */
     uint32_t branches;                  /* of these, how many are run: the first ones */
     const float *embedding, *head;      /* records; in `resident` or in the source */
@@ -70,15 +72,17 @@ void ramify_model_hold(ramify_model *model, _Atomic uint64_t *what, int64_t byte
 
 /* What the tensors of a model depend on. */
 typedef struct ramify_layout_of {
-    const ramify_stem *stem;                   /* counts, and whether it has a route */
-    uint32_t targets;                          /* of a regression, else 0 */
-    const ramify_paraformer_shape *paraformer; /* NULL: a tree, and what follows */
-    uint64_t node_bytes, modules, module_bytes;
+    const ramify_stem *stem;                    /* counts, and whether it has a route */
+    uint32_t targets;                           /* of a regression, else 0 */
+    const ramify_paraformer_shape *paraformer;  /* NULL: a tree, and what follows */
+    uint64_t node_bytes, modules, module_bytes; /* modules of one length */
+    uint64_t series_bytes;                      /* of all series */
 } ramify_layout_of;
 
 /* Where parts begin, and the always resident ones end, counted from the start of the data. */
 typedef struct ramify_layout_places {
     uint64_t resident, nodes, modules;
+    uint64_t series; /* `modules` where there are no others */
 } ramify_layout_places;
 
 /* Adds the tensors of a model, without notes, in the order of their bytes. */
@@ -87,6 +91,11 @@ void ramify_model_layout(const ramify_layout_of *of, ramify_layout *layout,
 
 static inline const ramify_paraformer_shape *ramify_model_paraformer(const ramify_model *model) {
     return model->paraformer.branches > 0 ? &model->paraformer : NULL;
+}
+
+/* Shape of the series among a model's modules, or NULL. */
+static inline const ramify_series_shape *ramify_model_series(const ramify_model *model) {
+    return model->series.outputs > 0 ? &model->series : NULL;
 }
 
 /* Checks everything about a stem that is later used as an index or divided by: the columns' codes
@@ -104,7 +113,8 @@ ramify_status ramify_config_read(ramify_context *context, ramify_model *model);
 /* What a predictor's size depends on. */
 typedef struct ramify_predictor_of {
     const ramify_stem *stem;
-    const ramify_module_shape *shape;          /* of every module */
+    const ramify_module_shape *shape;          /* of the modules of group 0 */
+    const ramify_series_shape *series;         /* of series among them; NULL: none */
     const ramify_paraformer_shape *paraformer; /* NULL: a tree */
     uint32_t arity, top_k;                     /* of a tree */
     uint32_t workers; /* of a Para-Former: branches that are run side by side */

@@ -42,7 +42,8 @@ void ramify_model_layout(const ramify_layout_of *of, ramify_layout *layout,
     if (of->paraformer) {
         ramify_paraformer_layout_shared(of->paraformer, layout);
         places->resident = places->nodes = layout->bytes;
-        places->modules = ramify_paraformer_layout_branches(of->paraformer, layout);
+        places->modules = places->series =
+            ramify_paraformer_layout_branches(of->paraformer, layout);
         return;
     }
     ramify_layout_add(layout, "tree.root", RAMIFY_DTYPE_U8, 1, sizeof(ramify_reference), 0);
@@ -50,9 +51,11 @@ void ramify_model_layout(const ramify_layout_of *of, ramify_layout *layout,
     places->nodes = ramify_layout_add(layout, "tree.nodes", RAMIFY_DTYPE_U8, 1, of->node_bytes, 0);
     places->modules = ramify_layout_add(layout, "experts.0", RAMIFY_DTYPE_F32, 2, of->modules,
                                         of->module_bytes / sizeof(float));
+    places->series = ramify_layout_add(layout, of->modules > 0 ? "experts.1" : "experts.0",
+                                       RAMIFY_DTYPE_U8, 1, of->series_bytes, 0);
 }
 
-static const char *const kinds[] = {"pathways", "mlp", "paraformer"};
+static const char *const kinds[] = {"pathways", "mlp", "nyquist", "paraformer"};
 
 static ramify_status read_metadata(ramify_context *context, ramify_model *model,
                                    const ramify_container *container) {
@@ -77,7 +80,7 @@ static ramify_status read_metadata(ramify_context *context, ramify_model *model,
     if (!model->kind)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "%s: a model of a kind that ramify %s does not know, expected pathways, "
-                           "mlp or paraformer: update ramify",
+                           "mlp, nyquist or paraformer: update ramify",
                            name, RAMIFY_VERSION);
     if (!config)
         return ramify_damaged(context, &model->source, "header: no ramify.config");
@@ -123,14 +126,22 @@ static ramify_status measure_nodes(ramify_context *context, ramify_model *model,
 /* The tensors that the config asks for; with layout->tensors NULL they are only counted. */
 static void expect_tensors(ramify_model *model, ramify_layout *layout,
                            ramify_layout_places *places) {
-    const ramify_tree_limits *limits = &model->limits;
+    ramify_tree_limits *limits = &model->limits;
+    const bool series = ramify_model_series(model) != NULL;
+    const uint64_t alike = series && model->series_group == 0 ? 0 : limits->group[0].count;
     const ramify_layout_of of = {.stem = &model->stem,
                                  .targets = model->targets,
                                  .paraformer = ramify_model_paraformer(model),
                                  .node_bytes = limits->node_bytes,
-                                 .modules = limits->modules,
-                                 .module_bytes = limits->module_bytes};
+                                 .modules = alike,
+                                 .module_bytes = alike > 0 ? limits->group[0].record_bytes : 0,
+                                 .series_bytes =
+                                     series ? limits->group[model->series_group].bytes : 0};
     ramify_model_layout(&of, layout, places);
+    if (alike > 0)
+        limits->group[0].bytes = alike * limits->group[0].record_bytes;
+    if (series)
+        limits->group[model->series_group].begin = places->series - places->modules;
     ramify_notes_layout(&model->notes, model->targets, model->stem.plain, limits->nodes,
                         limits->leaves, layout, &model->notes_tables, &model->notes_records);
 }
@@ -177,9 +188,10 @@ static ramify_status match_tensors(ramify_context *context, ramify_model *model,
         .bytes = limits->node_bytes,
         .unit = 64,
         .slot_bytes = limits->nodes > 0 ? ramify_node_bytes(limits->arity, limits->dims) : 0};
+    const ramify_module_group *last = &limits->group[limits->groups - 1];
     model->experts = (ramify_store){.begin = model->data_start + places.modules,
-                                    .bytes = limits->modules * limits->module_bytes,
-                                    .unit = limits->module_bytes,
+                                    .bytes = last->begin + last->bytes,
+                                    .unit = ramify_model_series(model) ? 64 : limits->module_bytes,
                                     .slot_bytes = limits->module_bytes};
     return RAMIFY_OK;
 }
@@ -310,6 +322,10 @@ static ramify_status read_resident(ramify_context *context, ramify_model *model,
     }
     memcpy(&model->root, resident_tensor(container, "tree.root", resident), sizeof model->root);
     RAMIFY_TRY(ramify_root_check(context, &model->source, &model->limits, &model->root));
+    if (strcmp(model->kind, "nyquist") == 0 &&
+        (!ramify_model_series(model) || model->limits.groups > 1))
+        return ramify_damaged(context, &model->source,
+                              "config: a model of kind nyquist has other modules than series");
     if (strcmp(model->kind, "mlp") == 0 && model->limits.nodes > 0)
         return ramify_damaged(context, &model->source,
                               "config: %llu tree nodes in a model of kind "
@@ -421,6 +437,7 @@ static ramify_status open_stores(ramify_context *context, ramify_model *model) {
                          .stem = &model->stem,
                          .targets = model->targets,
                          .shape = &model->shape,
+                         .series = ramify_model_series(model),
                          .paraformer = ramify_model_paraformer(model),
                          .depth = model->limits.depth,
                          .arity = model->limits.arity,

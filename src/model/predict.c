@@ -8,6 +8,8 @@
 #include "predict.h"
 #include "blend.h"
 #include "memory.h"
+#include "status.h"
+#include "text.h"
 #include "threads.h"
 
 #include <string.h>
@@ -45,7 +47,12 @@ static void lay_out_tree(ramify_predictor *p, carving *from, const ramify_predic
     p->choice = carve(from, rows, sizeof *p->choice);
     p->groups = carve(from, rows, sizeof *p->groups);
     p->visits = carve(from, rows, sizeof *p->visits);
-    p->scratch = carve(from, shape->type->scratch_bytes(shape, rows), 1);
+    size_t scratch = shape->type->scratch_bytes(shape, rows);
+    if (of->series) {
+        scratch = ramify_larger(scratch, ramify_series_scratch(of->series));
+        p->values = carve(from, (uint64_t)rows * of->series->outputs, sizeof *p->values);
+    }
+    p->scratch = carve(from, scratch, 1);
     if (of->top_k > 1 && of->arity > 0) {
         p->shares = carve(from, (uint64_t)rows * of->top_k, sizeof *p->shares);
         p->ways = carve(from, (uint64_t)of->top_k + 1, sizeof *p->ways);
@@ -86,6 +93,7 @@ uint64_t ramify_predictor_bytes(const ramify_predictor_of *of, size_t rows) {
 static ramify_predictor_of predictor_of(const ramify_model *model, uint32_t workers) {
     return (ramify_predictor_of){.stem = &model->stem,
                                  .shape = &model->shape,
+                                 .series = ramify_model_series(model),
                                  .paraformer = ramify_model_paraformer(model),
                                  .arity = model->limits.arity,
                                  .top_k = model->top_k,
@@ -343,12 +351,17 @@ static void sort_visits(ramify_visit *visits, size_t count) {
 }
 
 /* Runs one module for the groups of visits[first .. end), which all lead to it. */
-static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first, size_t end,
-                                  ramify_batch_run run, void *argument) {
+static ramify_status visit_module(ramify_predictor *p, size_t rows, const double *x,
+                                  size_t x_stride, size_t first, size_t end, ramify_batch_run run,
+                                  void *argument) {
     ramify_model *model = p->model;
     const ramify_row_group *leaf = &p->leaves[p->visits[first].leaf];
-    ramify_batch batch = {
-        .module = leaf->reference.id, .rows = p->order + leaf->start, .count = leaf->count};
+    ramify_batch batch = {.module = leaf->reference.id,
+                          .group = leaf->reference.group,
+                          .rows = p->order + leaf->start,
+                          .count = leaf->count,
+                          .x = x,
+                          .x_stride = x_stride};
     if (end - first > 1) {
         size_t count = 0;
         for (size_t i = first; i < end; i++) {
@@ -363,8 +376,9 @@ static ramify_status visit_module(ramify_predictor *p, size_t rows, size_t first
     RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &leaf->reference, false,
                                     &p->traffic, &batch.record, &slot));
     bool in_order = leaf->count == rows; /* sorting into one group keeps the order */
-    batch.features =
-        ramify_predictor_gather(p, p->features, p->ldf, batch.rows, batch.count, in_order);
+    if (!ramify_predictor_sums(p, batch.group))
+        batch.features =
+            ramify_predictor_gather(p, p->features, p->ldf, batch.rows, batch.count, in_order);
     ramify_status status = run(p, &batch, argument);
     ramify_store_release(model, &model->experts, slot);
     return status;
@@ -407,7 +421,7 @@ ramify_status ramify_predictor_visit(ramify_predictor *predictor, size_t rows, c
         end = first + 1;
         while (end < p->leaf_count && p->visits[end].offset == p->visits[first].offset)
             end++;
-        RAMIFY_TRY(visit_module(p, rows, first, end, run, argument));
+        RAMIFY_TRY(visit_module(p, rows, x, x_stride, first, end, run, argument));
     }
     return RAMIFY_OK;
 }
@@ -429,10 +443,42 @@ ramify_status ramify_predictor_check(const ramify_predictor *p, uint32_t module,
             sum += values[row * stride + j] * 0.0F;
     if (sum == 0.0F)
         return RAMIFY_OK;
+    return ramify_damaged(
+        p->context, &p->model->source,
+        "tensor \"experts.0\", module %u: its weights are so large that what it computes is not "
+        "finite",
+        module);
+}
+
+/* Which row of the caller's it is, is not known here: a piece may be any part of a table. */
+static ramify_status refuse_row(const ramify_predictor *p, const ramify_batch *batch, size_t place,
+                                uint32_t column) {
+    const char *name = p->model->schema->columns[column].name;
+    char excerpt[RAMIFY_EXCERPT_BYTES];
+    return ramify_fail(
+        p->context, RAMIFY_ERROR_DATA,
+        "%s: a row with %.9g in column \"%s\" lies outside the box of the training rows, and this "
+        "model refuses such rows (leave them out, or train with outside clamp)",
+        p->model->source.name, batch->x[batch->rows[place] * batch->x_stride + column],
+        ramify_text_excerpt(name, strlen(name), excerpt));
+}
+
+ramify_status ramify_predictor_sum(ramify_predictor *p, const ramify_batch *batch) {
+    uint32_t column = 0;
+    size_t done =
+        ramify_series_run(p->kernels, &p->model->series, batch->record, batch->x, batch->x_stride,
+                          batch->rows, batch->count, p->values, p->scratch, &column);
+    if (done < batch->count)
+        return refuse_row(p, batch, done, column);
+    double sum = 0;
+    for (size_t i = 0; i < batch->count * p->model->outputs; i++)
+        sum += p->values[i] * 0.0;
+    if (sum == 0.0)
+        return RAMIFY_OK;
     return ramify_damaged(p->context, &p->model->source,
-                          "tensor \"experts.0\", module %u: its weights are so large that what it "
-                          "computes is not finite",
-                          module);
+                          "tensor \"experts.%u\", module %u: its coefficients are so large that "
+                          "their sum is not finite",
+                          batch->group, batch->module);
 }
 
 ramify_status ramify_predictor_answer(ramify_predictor *p, uint32_t module, const void *record,
@@ -456,6 +502,15 @@ static void put(const target *to, size_t at, double value) {
 static ramify_status predict_batch(ramify_predictor *p, const ramify_batch *batch, void *argument) {
     const target *to = argument;
     const ramify_model *model = p->model;
+    if (ramify_predictor_sums(p, batch->group)) {
+        RAMIFY_TRY(ramify_predictor_sum(p, batch));
+        for (size_t i = 0; i < batch->count; i++)
+            for (uint32_t j = 0; j < model->outputs; j++)
+                put(to, batch->rows[i] * to->stride + j,
+                    model->head_center[j] +
+                        model->head_scale[j] * p->values[i * model->outputs + j]);
+        return RAMIFY_OK;
+    }
     RAMIFY_TRY(
         ramify_predictor_answer(p, batch->module, batch->record, batch->count, batch->features));
     for (size_t i = 0; i < batch->count; i++)

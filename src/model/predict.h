@@ -47,7 +47,8 @@ struct ramify_predictor {
     ramify_row_group *leaves; /* rows: groups that have arrived */
     ramify_visit *visits;     /* rows */
     size_t leaf_count;
-    void *scratch; /* of the module */
+    void *scratch;  /* of the module */
+    double *values; /* rows x outputs of series; NULL: the model has none */
 
     ramify_paraformer_work paraformer; /* in the place of what routing and modules need */
 
@@ -64,9 +65,9 @@ struct ramify_predictor {
 
     void *gradient_memory; /* NULL until the first gradient */
     size_t gradient_rows;  /* of a piece of gradients */
-    float *feature_slope;  /* gradient_rows x ldf, in the order of the rows */
     float *group_slope;    /* gradient_rows x ldf, rows of one group side by side */
-    float *plain_slope;    /* gradient_rows x ldp */
+    float *plain_slope;    /* ldp */
+    double *raw_slope;     /* gradient_rows x columns, where there are series */
     float *output_slope;   /* gradient_rows x ldo */
     void *gradient_scratch;
 };
@@ -74,10 +75,13 @@ struct ramify_predictor {
 /* Rows of one module side by side, as ramify_predictor_visit hands them over. */
 typedef struct ramify_batch {
     uint32_t module; /* its number */
+    uint32_t group;
     const void *record;
     const uint32_t *rows; /* count row numbers within the piece */
     size_t count;
-    const float *features; /* count x ldf */
+    const float *features; /* count x ldf; not set for series */
+    const double *x;       /* raw rows of the piece, with a stride */
+    size_t x_stride;
 } ramify_batch;
 
 /* An output of a module, or of softmax after it, in the units of predictions. */
@@ -100,6 +104,15 @@ const float *ramify_predictor_gather(ramify_predictor *predictor, const float *f
 ramify_status ramify_predictor_check(const ramify_predictor *predictor, uint32_t module,
                                      const float *values, size_t rows, size_t columns,
                                      size_t stride);
+
+/* True for modules that are series, which answer in float64. */
+static inline bool ramify_predictor_sums(const ramify_predictor *predictor, uint32_t group) {
+    return ramify_model_series(predictor->model) && group == predictor->model->series_group;
+}
+
+/* predictor->values = what a series makes of rows, before head.center and head.scale. Fails where that
+ * is not finite, and where a row lies outside a box that is not to be left. */
+ramify_status ramify_predictor_sum(ramify_predictor *predictor, const ramify_batch *batch);
 
 /* predictor->output = what a module makes of features, class probabilities in a classification. Fails
  * where that is not finite. */

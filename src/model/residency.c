@@ -17,6 +17,7 @@ ramify_need ramify_resident_need(const ramify_need_of *of) {
         .stem = of->stem, .targets = of->targets, .paraformer = of->paraformer};
     const ramify_predictor_of predictor = {.stem = of->stem,
                                            .shape = of->shape,
+                                           .series = of->series,
                                            .paraformer = of->paraformer,
                                            .arity = of->arity,
                                            .top_k = of->top_k,
@@ -25,6 +26,8 @@ ramify_need ramify_resident_need(const ramify_need_of *of) {
     ramify_layout_places places;
     ramify_model_layout(&tensors, &layout, &places);
     uint64_t module = of->shape->type->record_bytes(of->shape);
+    if (of->series && of->series->most_bytes > module)
+        module = of->series->most_bytes;
     uint64_t node = of->depth > 0 ? ramify_node_bytes(of->arity, of->stem->routes) : 0;
     need.path = of->depth * node;
     need.module = module;

@@ -39,11 +39,12 @@ typedef struct ramify_need {
 
 /* What the need depends on; known before a model is trained, too. */
 typedef struct ramify_need_of {
-    uint64_t schema_bytes;            /* ramify_schema_bytes */
-    uint64_t config_bytes;            /* length of the ramify.config text, schema included */
-    const ramify_stem *stem;          /* only its counts, and whether it has a route */
-    uint32_t targets;                 /* of a regression; 0 for a classification */
-    const ramify_module_shape *shape; /* of every module */
+    uint64_t schema_bytes;             /* ramify_schema_bytes */
+    uint64_t config_bytes;             /* length of the ramify.config text, schema included */
+    const ramify_stem *stem;           /* only its counts, and whether it has a route */
+    uint32_t targets;                  /* of a regression; 0 for a classification */
+    const ramify_module_shape *shape;  /* of the modules of group 0 */
+    const ramify_series_shape *series; /* of series among them; NULL: none */
     const struct ramify_paraformer_shape *paraformer; /* NULL: a tree */
     uint32_t depth, arity;                            /* of the tree; 0, 0 for a single module */
     uint32_t top_k;                                   /* experts per row; 0 or 1: its own */

@@ -78,6 +78,11 @@ ramify_status ramify_model_get_theory(ramify_context *context, const ramify_mode
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_model_get_theory: model or theory is NULL");
     RAMIFY_TRY(ramify_model_need_tree(context, model, "theorems"));
+    if (ramify_model_series(model))
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: the theorems are about networks, and this model has band-limited "
+                           "series",
+                           model->source.name);
     if (!(epsilon > 0 && epsilon <= EPSILON_MAX))
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "epsilon is %g: must be above 0 and at most %g (it is counted in the "

@@ -56,17 +56,31 @@ static bool node_reference_good(const ramify_tree_limits *limits, const ramify_r
 
 static bool module_reference_good(const ramify_tree_limits *limits,
                                   const ramify_reference *reference, char *fault) {
-    if (reference->id >= limits->modules)
-        return describe(fault, "refers to module %u, expected a number below %llu", reference->id,
-                        (unsigned long long)limits->modules);
-    if (reference->length != limits->module_bytes)
-        return describe(fault, "refers to %u bytes of module %u, expected %llu", reference->length,
-                        reference->id, (unsigned long long)limits->module_bytes);
+    const ramify_module_group *group = &limits->group[reference->group];
+    if (reference->id < group->first || reference->id - group->first >= group->count)
+        return describe(fault, "refers to module %u, expected a number from %llu to below %llu",
+                        reference->id, (unsigned long long)group->first,
+                        (unsigned long long)(group->first + group->count));
+    if (group->varies ? reference->length == 0 || reference->length % 64 != 0 ||
+                            reference->length > group->record_bytes
+                      : reference->length != group->record_bytes)
+        return describe(fault, "refers to %u bytes of module %u, expected %s%llu",
+                        reference->length, reference->id,
+                        group->varies ? "a multiple of 64 up to " : "",
+                        (unsigned long long)group->record_bytes);
     /* The id is below the number of records in the file, so the product is inside it. */
-    if (reference->offset != reference->id * limits->module_bytes)
+    uint64_t place = group->begin + (reference->id - group->first) * group->record_bytes;
+    if (!group->varies && reference->offset != place)
         return describe(fault, "refers to module %u at offset %llu, expected %llu", reference->id,
-                        (unsigned long long)reference->offset,
-                        (unsigned long long)(reference->id * limits->module_bytes));
+                        (unsigned long long)reference->offset, (unsigned long long)place);
+    uint64_t within = reference->offset - group->begin;
+    if (group->varies && (reference->offset < group->begin || within % 64 != 0 ||
+                          within > group->bytes || reference->length > group->bytes - within))
+        return describe(fault,
+                        "refers to %u bytes of module %u at offset %llu, expected a multiple of 64 "
+                        "inside the %llu bytes from %llu on",
+                        reference->length, reference->id, (unsigned long long)reference->offset,
+                        (unsigned long long)group->bytes, (unsigned long long)group->begin);
     if (reference->leaf >= limits->leaves)
         return describe(fault, "leaf number %u, expected a number below %llu", reference->leaf,
                         (unsigned long long)limits->leaves);
@@ -75,8 +89,9 @@ static bool module_reference_good(const ramify_tree_limits *limits,
 
 static bool reference_good(const ramify_tree_limits *limits, const ramify_reference *reference,
                            uint64_t id_low, char *fault) {
-    if (reference->group != 0)
-        return describe(fault, "group %u, expected 0", reference->group);
+    uint32_t groups = reference->kind == RAMIFY_REFERENCE_MODULE ? limits->groups : 1;
+    if (reference->group >= groups)
+        return describe(fault, "group %u, expected a number below %u", reference->group, groups);
     switch (reference->kind) {
     case RAMIFY_REFERENCE_NODE:
         return node_reference_good(limits, reference, id_low, fault);

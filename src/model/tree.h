@@ -19,7 +19,7 @@
 typedef struct ramify_reference {
     uint32_t kind;   /* RAMIFY_REFERENCE_NODE or RAMIFY_REFERENCE_MODULE */
     uint32_t group;  /* module: index of its group; node: 0 */
-    uint64_t offset; /* bytes from the start of the tensor (experts.GROUP or tree.nodes) */
+    uint64_t offset; /* bytes from the start of tree.nodes, or of experts.0 whatever the group */
     uint32_t length; /* bytes of the record */
     uint32_t crc;    /* CRC-32C of the record */
     uint32_t id;     /* node: its index, above its parent's; module: its number over all groups */
@@ -36,6 +36,17 @@ typedef struct ramify_node_header {
     uint32_t reserved[12]; /* 0 */
 } ramify_node_header;
 
+/* Types of modules in one model. */
+#define RAMIFY_GROUPS_MAX 2
+
+/* The modules of one type. Their numbers follow those of the groups before, and so do their bytes. */
+typedef struct ramify_module_group {
+    uint64_t first, count; /* numbers */
+    uint64_t begin, bytes; /* of its tensor, experts.GROUP, from the start of experts.0 */
+    uint64_t record_bytes; /* of every record, or of the largest */
+    bool varies;           /* records differ in length */
+} ramify_module_group;
+
 /* What every reference and node of one model must keep to; from the config and the tensors' sizes.
  */
 typedef struct ramify_tree_limits {
@@ -45,8 +56,10 @@ typedef struct ramify_tree_limits {
     uint32_t arity;        /* most children of a node; 0 likewise */
     uint32_t dims;         /* of routing space */
     uint64_t node_bytes;   /* of tree.nodes */
-    uint64_t modules;      /* records in experts.0 */
-    uint64_t module_bytes; /* of one record */
+    uint64_t modules;      /* records in all groups */
+    uint64_t module_bytes; /* of the largest record */
+    uint32_t groups;       /* 0: a Para-Former, whose branches no reference of a tree leads to */
+    ramify_module_group group[RAMIFY_GROUPS_MAX];
 } ramify_tree_limits;
 
 /* Bytes of a node record; a multiple of 64. At most RAMIFY_ARITY_MAX children. */

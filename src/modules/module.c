@@ -7,15 +7,16 @@
 #include <string.h>
 
 /* Reads a whole number in [low, high] under `key` of the JSON object. */
-static ramify_status read_count(ramify_context *context, const char *where, const json_t *object,
-                                const char *key, uint32_t low, uint32_t high, uint32_t *count) {
+static ramify_status read_count(ramify_context *context, const char *where, const char *type,
+                                const json_t *object, const char *key, uint32_t low, uint32_t high,
+                                uint32_t *count) {
     const json_t *value = json_object_get(object, key);
     if (!json_is_integer(value) || json_integer_value(value) < (json_int_t)low ||
         json_integer_value(value) > (json_int_t)high)
         return ramify_fail(context, RAMIFY_ERROR_FORMAT,
-                           "%s: an mlp module's \"%s\" must be a whole number from %u to %u; the "
+                           "%s: %s module's \"%s\" must be a whole number from %u to %u; the "
                            "file is damaged or made by something else",
-                           where, key, low, high);
+                           where, type, key, low, high);
     *count = (uint32_t)json_integer_value(value);
     return RAMIFY_OK;
 }
@@ -24,8 +25,8 @@ static ramify_status mlp_from_json(ramify_context *context, const char *where, c
                                    ramify_module_shape *shape) {
     ramify_mlp_shape *mlp = &shape->mlp;
     *mlp = (ramify_mlp_shape){0};
-    RAMIFY_TRY(
-        read_count(context, where, json, "members", 1, RAMIFY_MLP_MEMBERS_MAX, &mlp->members));
+    RAMIFY_TRY(read_count(context, where, "an mlp", json, "members", 1, RAMIFY_MLP_MEMBERS_MAX,
+                          &mlp->members));
     const json_t *widths = json_object_get(json, "widths");
     size_t count = json_array_size(widths);
     if (!json_is_array(widths) || count < 2 || count > RAMIFY_MLP_LAYERS_MAX + 1)
@@ -79,7 +80,8 @@ static size_t mlp_record_bytes(const ramify_module_shape *shape) {
     return ramify_mlp_record_bytes(&shape->mlp);
 }
 
-static const char *mlp_check(const ramify_module_shape *shape, const void *record) {
+static const char *mlp_check(const ramify_module_shape *shape, const void *record, uint64_t bytes) {
+    (void)bytes; /* its shape has told them */
     const float *weight = record;
     size_t floats = ramify_mlp_record_bytes(&shape->mlp) / sizeof *weight;
     uint32_t wrong = 0;
@@ -130,13 +132,72 @@ static size_t branch_record_bytes(const ramify_module_shape *shape) {
     return ramify_branch_record_bytes(&shape->branch);
 }
 
-static const char *branch_check(const ramify_module_shape *shape, const void *record) {
+static const char *branch_check(const ramify_module_shape *shape, const void *record,
+                                uint64_t bytes) {
+    (void)bytes;
     const float *weight = record;
     size_t floats = ramify_branch_record_bytes(&shape->branch) / sizeof *weight;
     bool good = true;
     for (size_t i = 0; i < floats; i++)
         good = good & (fabsf(weight[i]) <= RAMIFY_BRANCH_WEIGHT_MAX);
     return good ? NULL : "a weight is not a number of at most 1e4 in size";
+}
+
+static ramify_status series_from_json(ramify_context *context, const char *where,
+                                      const json_t *json, ramify_module_shape *shape) {
+    ramify_series_shape *series = &shape->series;
+    *series = (ramify_series_shape){0};
+    RAMIFY_TRY(read_count(context, where, "a bandlimited", json, "columns", 1, UINT32_MAX / 2,
+                          &series->columns));
+    RAMIFY_TRY(read_count(context, where, "a bandlimited", json, "outputs", 1, UINT32_MAX / 2,
+                          &series->outputs));
+    RAMIFY_TRY(read_count(context, where, "a bandlimited", json, "bytes",
+                          sizeof(ramify_series_header), (uint32_t)RAMIFY_SERIES_BYTES_MAX,
+                          &series->most_bytes));
+    RAMIFY_TRY(read_count(context, where, "a bandlimited", json, "functions", 0,
+                          RAMIFY_SERIES_AXES_MAX * (2 * RAMIFY_SERIES_BAND_MAX + 1),
+                          &series->most_functions));
+    if (series->most_bytes % 64 == 0)
+        return RAMIFY_OK;
+    return ramify_fail(
+        context, RAMIFY_ERROR_FORMAT,
+        "%s: the largest bandlimited module has %u bytes, expected a multiple of 64; "
+        "the file is damaged or made by something else",
+        where, series->most_bytes);
+}
+
+static json_t *series_to_json(const ramify_module_shape *shape) {
+    const ramify_series_shape *series = &shape->series;
+    return json_pack("{s:I, s:I, s:I, s:I}", "columns", (json_int_t)series->columns, "outputs",
+                     (json_int_t)series->outputs, "bytes", (json_int_t)series->most_bytes,
+                     "functions", (json_int_t)series->most_functions);
+}
+
+static uint32_t series_inputs(const ramify_module_shape *shape) {
+    return shape->series.columns;
+}
+
+static uint32_t series_outputs(const ramify_module_shape *shape) {
+    return shape->series.outputs;
+}
+
+static uint64_t series_parameters(const ramify_module_shape *shape) {
+    return (shape->series.most_bytes - sizeof(ramify_series_header)) / sizeof(double);
+}
+
+static size_t series_record_bytes(const ramify_module_shape *shape) {
+    return shape->series.most_bytes;
+}
+
+static const char *series_check(const ramify_module_shape *shape, const void *record,
+                                uint64_t bytes) {
+    return ramify_series_check(&shape->series, record, bytes);
+}
+
+/* Rows are summed a few at a time, however many there are. */
+static size_t series_scratch_bytes(const ramify_module_shape *shape, size_t rows) {
+    (void)rows;
+    return ramify_series_scratch(&shape->series);
 }
 
 static const ramify_module_type types[] = {
@@ -153,6 +214,18 @@ static const ramify_module_type types[] = {
         .gradient_bytes = mlp_gradient_bytes,
         .run = mlp_run,
         .input_gradient = mlp_input_gradient,
+    },
+    {
+        .name = "bandlimited",
+        .shape_from_json = series_from_json,
+        .shape_to_json = series_to_json,
+        .inputs = series_inputs,
+        .outputs = series_outputs,
+        .parameters = series_parameters,
+        .record_bytes = series_record_bytes,
+        .check = series_check,
+        .scratch_bytes = series_scratch_bytes,
+        .gradient_bytes = series_scratch_bytes,
     },
     {
         .name = "branch",

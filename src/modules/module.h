@@ -6,6 +6,7 @@
  * is stored once for all modules of a group, in the model's config. Adding a module type is adding
  * an entry to ramify_module_types and a test. */
 
+#include "bandlimited.h"
 #include "branch.h"
 #include "kernels.h"
 #include "mlp.h"
@@ -20,12 +21,15 @@ typedef struct ramify_module_shape {
     union {
         ramify_mlp_shape mlp;
         ramify_branch_shape branch;
+        ramify_series_shape series;
     };
 } ramify_module_shape;
 
-/* Of "mlp" everything is there. A "branch" of a Para-Former is no module that a tree leads to: it
- * is run with the others (paraformer_run.h), and its shape is read with theirs. Of its entry only
- * the name, parameters, record_bytes and check are there; the rest is NULL. */
+/* Of "mlp" everything is there. A "bandlimited" series is run on raw rows in float64 (bandlimited.h)
+ * and its records differ in length: record_bytes is that of the largest, and run and input_gradient
+ * are NULL. A "branch" of a Para-Former is no module that a tree leads to: it is run with the others
+ * (paraformer_run.h), and its shape is read with theirs. Of its entry only the name, parameters,
+ * record_bytes and check are there. */
 typedef struct ramify_module_type {
     const char *name; /* as in the config: "mlp" */
 
@@ -38,12 +42,12 @@ typedef struct ramify_module_type {
 
     uint32_t (*inputs)(const ramify_module_shape *shape);
     uint32_t (*outputs)(const ramify_module_shape *shape);
-    uint64_t (*parameters)(const ramify_module_shape *shape); /* numbers learned */
+    uint64_t (*parameters)(const ramify_module_shape *shape); /* numbers learned, at most */
     size_t (*record_bytes)(const ramify_module_shape *shape); /* a multiple of 64 */
 
-    /* Checks a record's content: all numbers finite. Returns NULL or a short phrase for the
-     * message. */
-    const char *(*check)(const ramify_module_shape *shape, const void *record);
+    /* Checks a record's content, `bytes` long: all numbers finite. Returns NULL or a short phrase for
+     * the message. */
+    const char *(*check)(const ramify_module_shape *shape, const void *record, uint64_t bytes);
 
     /* Bytes of 64-byte aligned scratch that run, and input_gradient, need for `rows` rows. */
     size_t (*scratch_bytes)(const ramify_module_shape *shape, size_t rows);

@@ -203,16 +203,16 @@ static void test_check_finds_what_is_not_finite(void **state) {
     mlp_twin *twin = mlp_twin_create(&shape.mlp, 5);
     float *record = twin_floats(twin->floats);
     mlp_twin_record(twin, record);
-    assert_null(type->check(&shape, record));
+    assert_null(type->check(&shape, record, type->record_bytes(&shape)));
     static const float bad[] = {NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < twin->floats; i++) {
         float kept = record[i];
         record[i] = bad[i % 3];
-        assert_non_null(type->check(&shape, record));
+        assert_non_null(type->check(&shape, record, type->record_bytes(&shape)));
         record[i] = 1.001e18F;
-        assert_non_null(type->check(&shape, record));
+        assert_non_null(type->check(&shape, record, type->record_bytes(&shape)));
         record[i] = -RAMIFY_MLP_WEIGHT_MAX;
-        assert_null(type->check(&shape, record));
+        assert_null(type->check(&shape, record, type->record_bytes(&shape)));
         record[i] = kept;
     }
     free(record);
