@@ -33,7 +33,7 @@ typedef struct train_result {
     const ramify_score *test;        /* NULL without --test */
 } train_result;
 
-static const char *const kind_names[] = {"pathways", "mlp", "paraformer", NULL};
+static const char *const kind_names[] = {"pathways", "mlp", "nyquist", "paraformer", NULL};
 static const char *const task_names[] = {"auto", "regression", "classification", NULL};
 static const char *const tree_names[] = {"kmeans", "dyadic", "random", NULL};
 static const char *const choice_names[] = {
@@ -132,7 +132,7 @@ static void list_options(arguments *list, train_request *request) {
                                           .unset = "required without --cv",
                                           .help = "the model file to write"});
     add_names(list, "kind", &request->kind, kind_names,
-              "a tree of experts, one network, or branches");
+              "a tree of experts, one network, series, or branches");
     add_names(list, "task", &request->task, task_names, "auto: words are classes");
     add_list(list, "drop", &request->drop, "none", "columns not to be used");
     add_text(list, "weight", &options->weight, "COL", "none", "weight of every row");
@@ -177,6 +177,21 @@ static void list_options(arguments *list, train_request *request) {
     add_names(list, "distillation", &request->distillation, choice_names,
               "learn from larger networks too");
     add_names(list, "averaging", &request->averaging, choice_names, "average weights over steps");
+
+    add_section(list, "What a Nyquist learner may be (--kind nyquist)");
+    add_text(list, "basis", &options->basis, "NAME", "chebyshev",
+             "functions of a column: fourier, cosine, chebyshev");
+    add_text(list, "period", &options->period, "T,T,..", "none",
+             "after which columns repeat; - for those that don't");
+    add_text(list, "index-set", &options->index_set, "NAME", "chosen",
+             "products of functions: total, largest, cross");
+    add_count(list, "band", &options->band, "chosen", "largest frequency");
+    add_number(list, "ridge", ARGUMENT_NUMBER, &options->ridge, "W", "chosen",
+               "weight of squared coefficients; 0: none");
+    add_text(list, "precision", &options->precision, "NAME", "float64",
+             "of coefficients: float64 or float32");
+    add_text(list, "outside", &options->outside, "NAME", "clamp",
+             "rows beside the training box: clamp or refuse");
 
     add_section(list, "What a Para-Former may be (--kind paraformer)");
     add_count(list, "branches", &options->branches, "4", "that run side by side");

@@ -427,7 +427,8 @@ RAMIFY_API ramify_status ramify_keep_branches(ramify_context *context, ramify_mo
  * during the call. Column lists are names separated by commas; a name that holds a comma stands in
  * double quotes. */
 typedef struct ramify_train_options {
-    const char *kind;   /* "pathways" (default), "mlp": one expert, no tree, or "paraformer" */
+    const char *kind;   /* "pathways" (default), "mlp": one expert, no tree, "nyquist" or
+                           "paraformer" */
     const char *target; /* target column, or several separated by commas; required */
     const char *task;   /* "regression", "classification"; NULL: classification if target is text */
     const char *weight; /* column of row weights, >= 0; NULL: all 1 */
@@ -493,6 +494,22 @@ typedef struct ramify_train_options {
                                  given are that model's */
     const char *resume; /* folder, made if it is not there, for a checkpoint from which a training
                                  with the same options and rows goes on; NULL: none */
+
+    /* Band-limited series (kind "nyquist"): regression on columns of numbers without gaps, in float64.
+     * Of the options above they take those of rows, time, leaves (boxes here), smallest_node and
+     * resident_bytes. */
+    const char *basis;     /* "fourier", "cosine" or "chebyshev"; NULL: chebyshev, and fourier on
+                              columns with a period */
+    const char *period;    /* after which columns repeat themselves, in their units: one number for
+                              all, or a list with "-" for columns without; NULL: none */
+    const char *index_set; /* of the frequencies k of a term, what is at most the band: "total" (sum
+                              of k), "largest" or "cross" (product of k + 1, minus 1); NULL: chosen */
+    uint32_t band;         /* 0: chosen by the errors of rows left out */
+    double ridge;          /* weight of squared coefficients; negative: chosen by generalised
+                              cross-validation where rows have noise (the default) */
+    const char *precision; /* of stored coefficients: "float64" (default) or "float32" */
+    const char *outside;   /* rows outside the box of the training rows are taken to its border,
+                              "clamp" (default), or "refuse"d */
 } ramify_train_options;
 
 RAMIFY_API void ramify_train_options_init(ramify_train_options *options);

@@ -4,7 +4,8 @@
  *      "stem": {"columns", "plain", "features", "frequencies", "routes", "knots", "entries",
  *               "bins": bool, "route": bool},
  *      "groups": [{"tensor": "experts.0", "type": "mlp", "count", "shape": {...}},
- *                 {"tensor": "experts.1", "type": "bandlimited", "count", "bytes", "shape": {...}}],
+ *                 {"tensor": "experts.1", "type": "bandlimited", "count", "bytes", "numbers",
+ *                  "shape": {...}}],
  *                                            either of the two, or both
  *      "tree": {"nodes", "leaves", "depth", "arity"},
  *      "notes": {"residuals", "distances", "rows", "crc32c"}, if there are any
@@ -121,6 +122,8 @@ static ramify_status read_group(ramify_context *context, ramify_model *model, co
     if (series) {
         RAMIFY_TRY(read_count(context, source, json, where, "bytes", group->record_bytes,
                               INT64_MAX / 2, &group->bytes));
+        RAMIFY_TRY(read_count(context, source, json, where, "numbers", 1,
+                              group->bytes / sizeof(float), &group->numbers));
         model->series = shape.series;
         model->series_group = index;
     }

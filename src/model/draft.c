@@ -37,7 +37,7 @@ typedef struct plan {
 
     uint32_t nodes, leaves, tree_depth, arity;
     uint32_t module_count, series_count; /* in the file */
-    uint64_t series_bytes;
+    uint64_t series_bytes, series_numbers;
     uint64_t series_begin; /* of their tensor, from the start of experts.0 */
     uint64_t node_bytes;
     ramify_notes_shape notes; /* zeroed: none */
@@ -119,7 +119,9 @@ static void place_module(plan *p, uint32_t module) {
     }
     p->modules[draft->module_count + p->series_count] = module;
     p->series_at[p->series_count] = p->series_bytes;
-    p->series_bytes += series_length(draft->series[module - draft->module_count]);
+    const ramify_series_header *series = draft->series[module - draft->module_count];
+    p->series_bytes += series_length(series);
+    p->series_numbers += (uint64_t)series->terms * series->outputs;
     p->module_id[module] = p->series_count++;
 }
 
@@ -220,10 +222,11 @@ static bool add_tree(const plan *p, json_t *config) {
         const ramify_module_type *type = ramify_module_type_find("bandlimited");
         const ramify_module_shape shape = {.type = type, .series = p->draft->series_shape};
         json_array_append_new(
-            groups, json_pack("{s:s, s:s, s:I, s:I, s:o}", "tensor",
-                              p->module_count > 0 ? "experts.1" : "experts.0", "type", type->name,
-                              "count", (json_int_t)p->series_count, "bytes",
-                              (json_int_t)p->series_bytes, "shape", type->shape_to_json(&shape)));
+            groups,
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "tensor",
+                      p->module_count > 0 ? "experts.1" : "experts.0", "type", type->name, "count",
+                      (json_int_t)p->series_count, "bytes", (json_int_t)p->series_bytes, "numbers",
+                      (json_int_t)p->series_numbers, "shape", type->shape_to_json(&shape)));
     }
     size_t expected = (size_t)(p->module_count > 0) + (p->series_count > 0);
     json_t *tree = json_pack("{s:I, s:I, s:I, s:I}", "nodes", (json_int_t)p->nodes, "leaves",

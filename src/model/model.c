@@ -2,6 +2,7 @@
 
 #include "model.h"
 #include "crc32c.h"
+#include "memory.h"
 #include "status.h"
 
 #include <string.h>
@@ -21,13 +22,11 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
     uint64_t module = model->shape.type->parameters(&model->shape);
     uint64_t all = limits->group[0].count * module;
     if (ramify_model_series(model)) {
-        /* Coefficients are doubles, or as many floats: what a bound counts, bytes, is said elsewhere. */
-        const ramify_module_group *series = &limits->group[model->series_group];
-        uint64_t numbers =
-            (series->bytes - series->count * sizeof(ramify_series_header)) / sizeof(double);
-        all = model->series_group == 0 ? numbers : all + numbers;
-        uint64_t largest = (series->record_bytes - sizeof(ramify_series_header)) / sizeof(double);
-        module = model->series_group > 0 && module > largest ? module : largest;
+        const bool alone = model->series_group == 0;
+        const uint64_t numbers = limits->group[model->series_group].numbers;
+        all = alone ? numbers : all + numbers;
+        module =
+            alone ? model->series.most_numbers : ramify_larger(module, model->series.most_numbers);
     }
     const ramify_paraformer_shape *paraformer = ramify_model_paraformer(model);
     if (paraformer)

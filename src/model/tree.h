@@ -45,6 +45,7 @@ typedef struct ramify_module_group {
     uint64_t begin, bytes; /* of its tensor, experts.GROUP, from the start of experts.0 */
     uint64_t record_bytes; /* of every record, or of the largest */
     bool varies;           /* records differ in length */
+    uint64_t numbers;      /* learned, in all of its modules, where they differ */
 } ramify_module_group;
 
 /* What every reference and node of one model must keep to; from the config and the tensors' sizes.

@@ -346,6 +346,8 @@ const char *ramify_series_check(const ramify_series_shape *shape, const void *re
         return "it does not have the terms of its band";
     if (ramify_series_functions(header->band, header->axes, pairs) > shape->most_functions)
         return "it has more functions than the config says";
+    if ((uint64_t)header->terms * header->outputs > shape->most_numbers)
+        return "it has more coefficients than the config says";
     if (bytes != ramify_series_bytes(header->axes, header->outputs, header->terms, header->bytes))
         return "its length is not that of its terms";
     return check_coefficients(header);

@@ -51,6 +51,7 @@ typedef struct ramify_series_shape {
     uint32_t outputs;
     uint32_t most_bytes;     /* of a record */
     uint32_t most_functions; /* of one series, over all axes */
+    uint32_t most_numbers;   /* coefficients of one series, over all outputs */
 } ramify_series_shape;
 
 static inline int ramify_basis_pairs(uint32_t basis) {

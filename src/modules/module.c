@@ -157,6 +157,9 @@ static ramify_status series_from_json(ramify_context *context, const char *where
     RAMIFY_TRY(read_count(context, where, "a bandlimited", json, "functions", 0,
                           RAMIFY_SERIES_AXES_MAX * (2 * RAMIFY_SERIES_BAND_MAX + 1),
                           &series->most_functions));
+    RAMIFY_TRY(read_count(context, where, "a bandlimited", json, "numbers", 1,
+                          (uint32_t)(RAMIFY_SERIES_BYTES_MAX / sizeof(float)),
+                          &series->most_numbers));
     if (series->most_bytes % 64 == 0)
         return RAMIFY_OK;
     return ramify_fail(
@@ -168,9 +171,10 @@ static ramify_status series_from_json(ramify_context *context, const char *where
 
 static json_t *series_to_json(const ramify_module_shape *shape) {
     const ramify_series_shape *series = &shape->series;
-    return json_pack("{s:I, s:I, s:I, s:I}", "columns", (json_int_t)series->columns, "outputs",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "columns", (json_int_t)series->columns, "outputs",
                      (json_int_t)series->outputs, "bytes", (json_int_t)series->most_bytes,
-                     "functions", (json_int_t)series->most_functions);
+                     "functions", (json_int_t)series->most_functions, "numbers",
+                     (json_int_t)series->most_numbers);
 }
 
 static uint32_t series_inputs(const ramify_module_shape *shape) {
@@ -182,7 +186,7 @@ static uint32_t series_outputs(const ramify_module_shape *shape) {
 }
 
 static uint64_t series_parameters(const ramify_module_shape *shape) {
-    return (shape->series.most_bytes - sizeof(ramify_series_header)) / sizeof(double);
+    return shape->series.most_numbers;
 }
 
 static size_t series_record_bytes(const ramify_module_shape *shape) {

@@ -6,6 +6,7 @@
 #include "crc32c.h"
 #include "finish.h"
 #include "memory.h"
+#include "nyquist_train.h"
 #include "paraformer_train.h"
 #include "progress.h"
 #include "routing.h"
@@ -38,6 +39,8 @@ typedef struct session {
     ramify_grow_plan grow; /* for learned_from() */
     ramify_root *root;
     ramify_paraformer_trained *paraformer; /* in the place of root and tree */
+    ramify_nyquist *nyquist;               /* likewise */
+    const ramify_column *weight;           /* of rows; NULL: none */
     float *features;                       /* problem rows x pad(features) */
     float *points;                         /* problem rows x pad(routes) */
     float *route;                          /* routes x pad(plain), or NULL */
@@ -56,6 +59,7 @@ static void session_clear(session *s) {
     ramify_release(context, s->features);
     ramify_root_destroy(context, &s->root);
     ramify_paraformer_trained_destroy(context, &s->paraformer);
+    ramify_nyquist_destroy(&s->nyquist);
     ramify_problem_destroy(context, &s->enlarged);
     ramify_problem_destroy(context, &s->problem);
     ramify_split_destroy(context, &s->split);
@@ -158,6 +162,10 @@ static bool is_paraformer(const session *s) {
     return strcmp(s->options->kind, "paraformer") == 0;
 }
 
+static bool is_nyquist(const session *s) {
+    return strcmp(s->options->kind, "nyquist") == 0;
+}
+
 /* One line about columns that tell nothing. */
 static void warn_of_constants(const session *s) {
     const ramify_schema *schema = s->schema;
@@ -215,8 +223,8 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     };
     RAMIFY_TRY(ramify_schema_infer(s->context, s->table, &request, &s->schema));
     RAMIFY_TRY(ramify_match_create_training(s->context, s->schema, s->table, &s->match));
-    const ramify_column *weight;
-    RAMIFY_TRY(find_column(s, options->weight, &weight));
+    RAMIFY_TRY(find_column(s, options->weight, &s->weight));
+    const ramify_column *weight = s->weight;
     RAMIFY_TRY(split_rows(s, given, given_count, weight));
     RAMIFY_TRY(check_weights(s, weight));
     ramify_rows train = {s->split->train, s->split->train_count};
@@ -228,7 +236,7 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     ramify_recipe_make(s->problem, options, &s->recipe);
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
         warn_of_constants(s);
-    s->constant = !is_paraformer(s) && targets_are_constant(s->problem);
+    s->constant = !is_paraformer(s) && !is_nyquist(s) && targets_are_constant(s->problem);
     if (s->constant)
         plan_constant(s);
     ramify_log(s->context, RAMIFY_LOG_INFO, "%zu rows train, %zu choose, %zu report", train.count,
@@ -321,6 +329,12 @@ static ramify_status learn(session *s) {
         s->stopped = status == RAMIFY_STOPPED && s->paraformer;
         return s->stopped ? RAMIFY_OK : status;
     }
+    if (is_nyquist(s)) {
+        ramify_status status = ramify_nyquist_train(s->problem, s->match, s->split, s->weight,
+                                                    s->options, s->deadline, &s->nyquist);
+        s->stopped = status == RAMIFY_STOPPED && s->nyquist;
+        return s->stopped ? RAMIFY_OK : status;
+    }
     if (s->deadline > 0)
         root_deadline =
             s->recipe.tree ? s->started + ROOT_SHARE * (s->deadline - s->started) : s->deadline;
@@ -376,8 +390,11 @@ static json_t *recipe_json(const session *s) {
 
 /* The keys of ramify.config that training adds. NULL when out of memory. */
 static json_t *config_json(const session *s, double temperature, const ramify_score *score) {
-    json_t *json =
-        s->paraformer ? ramify_paraformer_recipe_json(s->problem, s->paraformer) : recipe_json(s);
+    json_t *json = s->paraformer ? ramify_paraformer_recipe_json(s->problem, s->paraformer)
+                   : s->nyquist
+                       ? json_pack("{s:{s:s}, s:o}", "recipe", "isa", ramify_isa(s->context),
+                                   "nyquist", ramify_nyquist_json(s->nyquist))
+                       : recipe_json(s);
     char print[16];
     snprintf(print, sizeof print, "%08x", (unsigned)fingerprint(s->problem));
     json_t *rest = json_pack(
@@ -412,6 +429,11 @@ static ramify_status finish_model(session *s, double temperature, const ramify_s
         json_decref(config);
         return written;
     }
+    if (s->nyquist) {
+        ramify_status written = ramify_nyquist_finish(s->problem, s->nyquist, notes, config, model);
+        json_decref(config);
+        return written;
+    }
     ramify_parts parts = {
         .kind = s->options->kind,
         .problem = s->problem,
@@ -436,6 +458,8 @@ static ramify_status make_model(session *s, ramify_model **model, ramify_score *
     double temperature;
     if (s->paraformer)
         temperature = s->paraformer->temperature;
+    else if (s->nyquist)
+        temperature = 1;
     else
         RAMIFY_TRY(ramify_temperature_fit(s->problem, s->root, s->grown, &temperature));
     RAMIFY_TRY(finish_model(s, temperature, NULL, NULL, &blank));

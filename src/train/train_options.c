@@ -1,6 +1,7 @@
 /* Defaults and checks of the options of training. */
 
 #include "augment.h"
+#include "nyquist_train.h"
 #include "recipe.h"
 #include "status.h"
 #include "tree.h"
@@ -20,6 +21,7 @@ void ramify_train_options_init(ramify_train_options *options) {
         .smallest_node = 400,
         .tree = "kmeans",
         .decay = -1,
+        .ridge = -1,
     };
 }
 
@@ -89,9 +91,38 @@ static ramify_status check_no_tree(ramify_context *context, const ramify_train_o
     return RAMIFY_OK;
 }
 
+/* Series have neither experts' shapes nor their optimiser, and nothing else has what series have. */
+static ramify_status check_series(ramify_context *context, const ramify_train_options *o) {
+    ramify_train_options usual;
+    ramify_train_options_init(&usual);
+    if (strcmp(o->kind, "nyquist") != 0) {
+        if (!o->basis && !o->period && !o->index_set && o->band == usual.band &&
+            o->ridge == usual.ridge && !o->precision && !o->outside)
+            return RAMIFY_OK;
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "basis, period, index set, band, ridge, precision and outside are "
+                           "options of kind nyquist, and the kind is %s",
+                           o->kind);
+    }
+    ramify_choice choices[CHOICES];
+    list_choices(o, choices);
+    bool set = o->hidden || o->activation != usual.activation || o->members > 0 ||
+               o->arity != usual.arity || strcmp(o->tree, usual.tree) != 0 || o->child_epochs > 0 ||
+               o->epochs > 0 || o->batch > 0 || o->rate > 0 || o->decay >= 0 || o->controls;
+    for (size_t i = 0; i < CHOICES; i++)
+        set = set || choices[i] != RAMIFY_CHOICE_AUTO;
+    if (set)
+        return ramify_fail(
+            context, RAMIFY_ERROR_ARGUMENT,
+            "hidden, activation, members, arity, tree, epochs, child epochs, batch, rate, decay, "
+            "split test, periodic, bins, gradient routing, borrow, averaging, distillation and "
+            "controls are about networks, and the kind is nyquist: leave them out");
+    return ramify_nyquist_options_check(context, o);
+}
+
 ramify_status ramify_train_options_check(ramify_context *context,
                                          const ramify_train_options *options) {
-    static const char *const kinds[] = {"pathways", "mlp", "paraformer", NULL};
+    static const char *const kinds[] = {"pathways", "mlp", "nyquist", "paraformer", NULL};
     static const char *const skips[] = {"normalised", "plain", NULL};
     static const char *const tasks[] = {"regression", "classification", NULL};
     static const char *const trees[] = {"kmeans", "dyadic", "random", NULL};
@@ -99,7 +130,7 @@ ramify_status ramify_train_options_check(ramify_context *context,
     uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count;
     if (!options->kind || !one_of(options->kind, kinds))
         return ramify_fail(context, bad,
-                           "kind \"%s\" is not known: use pathways, mlp or paraformer",
+                           "kind \"%s\" is not known: use pathways, mlp, nyquist or paraformer",
                            options->kind ? options->kind : "");
     if (!options->target || options->target[0] == '\0')
         return ramify_fail(context, bad, "no target column is named: say which with --target");
@@ -165,6 +196,7 @@ ramify_status ramify_train_options_check(ramify_context *context,
             "freeze, augment, a bound on training, weights to start from and a folder to "
             "resume from are options of kind paraformer, and the kind is %s",
             options->kind);
+    RAMIFY_TRY(check_series(context, options));
     ramify_choice choices[CHOICES];
     list_choices(options, choices);
     for (size_t i = 0; i < CHOICES; i++)

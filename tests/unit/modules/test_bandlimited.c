@@ -54,7 +54,8 @@ static ramify_series_header *make_record(ramify_index_set set, uint32_t band, ui
                                    .outputs = outputs,
                                    .most_bytes = (uint32_t)size,
                                    .most_functions =
-                                       (uint32_t)ramify_series_functions(band, axes, pairs)};
+                                       (uint32_t)ramify_series_functions(band, axes, pairs),
+                                   .most_numbers = (uint32_t)terms * outputs};
     return header;
 }
 

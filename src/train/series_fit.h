@@ -1,0 +1,66 @@
+#ifndef RAMIFY_TRAIN_SERIES_FIT_H
+#define RAMIFY_TRAIN_SERIES_FIT_H
+/* Fitting one band-limited series (bandlimited.h) to rows of a table, its band and index set chosen by
+ * the error of leaving one row out.
+ *
+ * With A = Q R, a row's leverage h is the squared length of its row of Q, and its residual when it is
+ * left out is e / (1 - h) (Cook and Weisberg 1982, 2.2.3; the sum of squares is Allen's PRESS). Columns
+ * are ordered by band, so that one elimination gives these residuals for every band at once. */
+
+#include "bandlimited.h"
+#include "schema.h"
+
+/* Where rows come from and how targets are scaled. */
+typedef struct ramify_series_data {
+    ramify_context *context;
+    const ramify_kernels *kernels;
+    const ramify_match *match;
+    const ramify_column *weight;            /* row weights, or NULL */
+    uint32_t columns, targets;              /* of a row */
+    const double *head_center, *head_scale; /* targets */
+} ramify_series_data;
+
+typedef struct ramify_series_wish {
+    const ramify_series_axis *axis; /* axes */
+    uint32_t axes;
+    int set;             /* ramify_index_set, or -1: chosen */
+    int64_t band;        /* -1: chosen */
+    uint32_t most_terms; /* of a chosen band */
+    double ridge;   /* weight of the squared coefficients per row; negative: chosen by generalised
+                            cross-validation */
+    uint32_t bytes; /* of a stored coefficient: 8 or 4 */
+    bool refuses;
+} ramify_series_wish;
+
+/* What is known of a fit. Errors are root mean squares over rows and targets of standardised
+ * targets. */
+typedef struct ramify_series_report {
+    ramify_index_set set;
+    uint32_t band, terms;
+    uint64_t rows;
+    double error; /* of rows left out, at this band */
+    double noise; /* what the fit leaves, per degree of freedom; NaN without any */
+    double ridge;
+    bool least_norm;      /* fewer rows than terms: the smallest of all solutions */
+    uint32_t bands;       /* tried: 0 .. bands-1 */
+    double *band_error;   /* bands: of rows left out; infinite where rows do not carry the band */
+    uint32_t *band_terms; /* bands */
+} ramify_series_report;
+
+typedef struct ramify_series_fit {
+    ramify_series_header *record; /* bandlimited.h */
+    size_t record_bytes;
+    uint32_t functions;
+    ramify_series_report report;
+} ramify_series_fit;
+
+/* Fits rows row[count] of the table, whose targets are all there. error: NULL, or count squared
+ * standardised errors, mean over targets, of these rows left out; NaN where it was not computed (of
+ * many rows a part is scored, the same for every fit to the same rows). Free with
+ * ramify_series_fit_destroy. */
+ramify_status ramify_series_fit_rows(const ramify_series_data *data, const ramify_series_wish *wish,
+                                     const uint32_t *row, size_t count, float *error,
+                                     ramify_series_fit **fit);
+void ramify_series_fit_destroy(ramify_context *context, ramify_series_fit **fit);
+
+#endif
