@@ -33,6 +33,9 @@ void info_importance_to_json(const ramify_model *model, const info_importance *i
                              json_t *object);
 void info_free_importance(info_importance *importance);
 
+/* The report of a Nyquist learner, from its config. */
+void info_print_nyquist(const ramify_model *model, const ramify_model_info *info);
+
 void info_print_theory(const ramify_theory *theory);
 json_t *info_theory_to_json(const ramify_theory *theory);
 

@@ -6,6 +6,7 @@
 #include "verbs.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* One percent: small enough to show what the number of columns does. */
 #define DEFAULT_EPSILON 0.01
@@ -117,6 +118,8 @@ static void print_info(const ramify_model *model, const ramify_model_info *info,
         printf("notes       for %snovelty\n", info->intervals ? "intervals and " : "");
     if (info->branches > 0)
         print_prefixes(info);
+    if (strcmp(info->kind, "nyquist") == 0)
+        info_print_nyquist(model, info);
     if (request->check)
         printf("checked     every node and every expert is sound\n");
     if (request->theory)

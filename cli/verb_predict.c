@@ -90,11 +90,12 @@ static void print_header(FILE *file, const ramify_model *model, const ramify_mod
 static void print_row(FILE *file, const ramify_model *model, const ramify_model_info *info,
                       const predictions *all, size_t row, bool proba) {
     const double *y = all->y + row * info->outputs;
+    const int digits = info->float64 ? 17 : 9;
     if (info->task == RAMIFY_TASK_REGRESSION) {
         for (uint32_t t = 0; t < info->targets; t++) {
-            fprintf(file, t > 0 ? ",%.9g" : "%.9g", y[t]);
+            fprintf(file, "%s%.*g", t > 0 ? "," : "", digits, y[t]);
             if (all->low)
-                fprintf(file, ",%.9g,%.9g", all->low[row * info->targets + t],
+                fprintf(file, ",%.*g,%.*g", digits, all->low[row * info->targets + t], digits,
                         all->high[row * info->targets + t]);
         }
     } else {

@@ -178,6 +178,9 @@ static void list_options(arguments *list, train_request *request) {
               "learn from larger networks too");
     add_names(list, "averaging", &request->averaging, choice_names, "average weights over steps");
 
+    add_text(list, "module", &options->module, "NAME", "mlp",
+             "of leaves: mlp, nyquist, or auto, the better one");
+
     add_section(list, "What a Nyquist learner may be (--kind nyquist)");
     add_text(list, "basis", &options->basis, "NAME", "chebyshev",
              "functions of a column: fourier, cosine, chebyshev");

@@ -186,7 +186,7 @@ RAMIFY_API void ramify_close(ramify_model **model);
 
 /* What a model is. Strings and arrays belong to the model and live as long as it. */
 typedef struct ramify_model_info {
-    const char *kind; /* "pathways", "mlp" or "paraformer" */
+    const char *kind; /* "pathways", "mlp", "nyquist" or "paraformer" */
     ramify_task task;
     uint32_t columns;    /* input columns, in the order that predictions take them */
     uint32_t targets;    /* target columns */
@@ -209,6 +209,7 @@ typedef struct ramify_model_info {
      * models that were trained with fewer than three report rows. */
     bool intervals;
     bool novelty;
+    bool float64;       /* some experts compute in float64: predictions have its digits */
     const char *config; /* JSON text of `ramify.config`: schema, recipe, seed, scores */
 } ramify_model_info;
 
@@ -498,9 +499,13 @@ typedef struct ramify_train_options {
     /* Band-limited series (kind "nyquist"): regression on columns of numbers without gaps, in float64.
      * Of the options above they take those of rows, time, leaves (boxes here), smallest_node and
      * resident_bytes. */
-    const char *basis;     /* "fourier", "cosine" or "chebyshev"; NULL: chebyshev, and fourier on
+    const char *module; /* kinds pathways and mlp, where series may stand in the place of networks:
+                              "mlp" (default), nowhere; "nyquist", at every leaf; "auto", where they
+                              are better by validation rows: at leaves, or in a tree of boxes, which
+                              gives a model of kind nyquist */
+    const char *basis;  /* "fourier", "cosine" or "chebyshev"; NULL: chebyshev, and fourier on
                               columns with a period */
-    const char *period;    /* after which columns repeat themselves, in their units: one number for
+    const char *period; /* after which columns repeat themselves, in their units: one number for
                               all, or a list with "-" for columns without; NULL: none */
     const char *index_set; /* of the frequencies k of a term, what is at most the band: "total" (sum
                               of k), "largest" or "cross" (product of k + 1, minus 1); NULL: chosen */

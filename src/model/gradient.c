@@ -21,8 +21,8 @@ static ramify_status take_memory(ramify_predictor *p) {
     const ramify_series_shape *series = ramify_model_series(p->model);
     if (series) {
         sizes.raw = ramify_align(rows * series->columns * sizeof(double));
-        if (ramify_series_scratch(series) > sizes.scratch)
-            sizes.scratch = ramify_align(ramify_series_scratch(series));
+        if (ramify_series_scratch(series, true) > sizes.scratch)
+            sizes.scratch = ramify_align(ramify_series_scratch(series, true));
     }
     uint64_t bytes = sizes.group + sizes.plain + sizes.output + sizes.raw + sizes.scratch;
     if (bytes > SIZE_MAX)

@@ -52,6 +52,7 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
         .file_bytes = model->source.size,
         .intervals = model->notes.residuals > 0,
         .novelty = model->notes.distances > 0,
+        .float64 = ramify_model_series(model) != NULL,
         .config = model->config,
     };
 }

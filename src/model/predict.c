@@ -49,7 +49,7 @@ static void lay_out_tree(ramify_predictor *p, carving *from, const ramify_predic
     p->visits = carve(from, rows, sizeof *p->visits);
     size_t scratch = shape->type->scratch_bytes(shape, rows);
     if (of->series) {
-        scratch = ramify_larger(scratch, ramify_series_scratch(of->series));
+        scratch = ramify_larger(scratch, ramify_series_scratch(of->series, false));
         p->values = carve(from, (uint64_t)rows * of->series->outputs, sizeof *p->values);
     }
     p->scratch = carve(from, scratch, 1);

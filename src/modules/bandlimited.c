@@ -183,7 +183,7 @@ void ramify_series_plan_destroy(ramify_context *context, ramify_series_plan **pl
 static double place_on(const ramify_series_axis *axis, double x) {
     double u = isnan(x) ? 0.5 : (x - axis->origin) / axis->length;
     if (axis->basis == RAMIFY_BASIS_FOURIER)
-        return u - floor(u);
+        return isfinite(u) ? u - floor(u) : 0.5;
     return u < 0 ? 0 : u > 1 ? 1 : u;
 }
 
@@ -355,9 +355,9 @@ const char *ramify_series_check(const ramify_series_shape *shape, const void *re
 
 /* ---- running ---- */
 
-/* Scratch: values of all functions at ROWS points, and as many slopes. */
-size_t ramify_series_scratch(const ramify_series_shape *shape) {
-    return 2 * (size_t)shape->most_functions * ROWS * sizeof(double);
+/* Values of all functions at ROWS points, and as many slopes. */
+size_t ramify_series_scratch(const ramify_series_shape *shape, bool slopes) {
+    return (slopes ? 2 : 1) * (size_t)shape->most_functions * ROWS * sizeof(double);
 }
 
 /* One block of rows. */
@@ -407,7 +407,7 @@ static void slopes_of(block *b, uint32_t a, const double *x, size_t x_stride, co
         start_at(axis->basis, place_on(axis, value), &c, &s);
         fill_slopes(axis->basis, b->header->band, c, s, b->slopes + i, ROWS);
         for (uint32_t f = 0; f < functions; f++)
-            b->slopes[f * ROWS + i] *= moved || isnan(value) ? 0 : 1 / axis->length;
+            b->slopes[f * ROWS + i] *= moved || !isfinite(value) ? 0 : 1 / axis->length;
     }
 }
 

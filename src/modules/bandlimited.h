@@ -103,10 +103,11 @@ void ramify_series_terms(const ramify_series_plan *plan, const ramify_series_axi
 const char *ramify_series_check(const ramify_series_shape *shape, const void *record,
                                 uint64_t bytes);
 
-/* Bytes of 64-byte aligned scratch of run and gradient. */
-size_t ramify_series_scratch(const ramify_series_shape *shape);
+/* Bytes of 64-byte aligned scratch of run, and with `slopes` of gradient. */
+size_t ramify_series_scratch(const ramify_series_shape *shape, bool slopes);
 
-/* y[count x outputs] at rows order[count] of x. NaN counts as the middle of its axis. Returns the
+/* y[count x outputs] at rows order[count] of x. NaN, and an infinity on a
+ * periodic axis, count as its middle. Returns the
  * first of the rows that the record refuses, as a place in `order`, with *column, the column in which
  * it lies outside; count if there is none. A row's result does not depend on the others. */
 size_t ramify_series_run(const ramify_kernels *kernels, const ramify_series_shape *shape,

@@ -201,7 +201,12 @@ static const char *series_check(const ramify_module_shape *shape, const void *re
 /* Rows are summed a few at a time, however many there are. */
 static size_t series_scratch_bytes(const ramify_module_shape *shape, size_t rows) {
     (void)rows;
-    return ramify_series_scratch(&shape->series);
+    return ramify_series_scratch(&shape->series, false);
+}
+
+static size_t series_gradient_bytes(const ramify_module_shape *shape, size_t rows) {
+    (void)rows;
+    return ramify_series_scratch(&shape->series, true);
 }
 
 static const ramify_module_type types[] = {
@@ -229,7 +234,7 @@ static const ramify_module_type types[] = {
         .record_bytes = series_record_bytes,
         .check = series_check,
         .scratch_bytes = series_scratch_bytes,
-        .gradient_bytes = series_scratch_bytes,
+        .gradient_bytes = series_gradient_bytes,
     },
     {
         .name = "branch",

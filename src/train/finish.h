@@ -3,6 +3,7 @@
 /* From a root and a grown tree to an open model. */
 
 #include "grow.h"
+#include "leaf_series.h"
 #include "notes.h"
 #include "root.h"
 
@@ -15,8 +16,9 @@ typedef struct ramify_parts {
     const ramify_root *root;
     const float *route; /* routes x pad(plain), or NULL */
     uint32_t routes;
-    const ramify_grown *grown;       /* NULL: the root alone */
-    const ramify_draft_notes *notes; /* NULL: none */
+    const ramify_grown *grown;        /* NULL: the root alone */
+    const ramify_leaf_series *series; /* in the place of networks at some leaves; NULL: none */
+    const ramify_draft_notes *notes;  /* NULL: none */
     double temperature; /* of ramify_temperature_fit: every expert's outputs are divided by it */
     json_t *config;     /* further keys of ramify.config, or NULL */
 } ramify_parts;

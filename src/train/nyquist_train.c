@@ -30,10 +30,12 @@
 /* Inner borders are moved outwards by this share of the box: which side a row is on is decided in
  * float32. */
 #define OVERLAP 1e-5
+/* A fall of the error by this factor from one band to the next is a cliff. */
+#define CLIFF 10.0
 /* Bands that the report lists at most. */
 #define LISTED_BANDS 32
 /* Text of the report, with the axes. */
-#define REPORT_BYTES (LISTED_BANDS * 64 + RAMIFY_SERIES_AXES_MAX * 96)
+#define REPORT_BYTES(axes) (LISTED_BANDS * 64 + (axes)*96)
 
 static const char *const set_names[] = {"largest", "total", "cross"};
 static const char *const basis_names[] = {"fourier", "cosine", "chebyshev"};
@@ -144,39 +146,33 @@ typedef struct growth {
     uint32_t capacity;
 } growth;
 
-/* The box of rows: columns that vary, with their range, or their period. */
+/* The box of the table's rows: columns that vary, with their range, or their period. Rows that report
+ * are inside, too: what they are scored by are predictions, not continuations beyond a border. */
 static ramify_status find_box(growth *g, ramify_series_axis *axis) {
-    const ramify_series_data *data = &g->data;
+    const ramify_schema *schema = g->problem->schema;
+    ramify_context *context = g->data.context;
     const char *basis = g->options->basis ? g->options->basis : "chebyshev";
     const char *periods = g->options->period;
-    double *x = ramify_allocate(data->context, g->rows, sizeof *x), period = 0;
-    if (!x)
-        return RAMIFY_ERROR_MEMORY;
-    ramify_status status = RAMIFY_OK;
+    double period = 0, next;
     uint32_t named = 0;
-    for (uint32_t c = 0; c < data->columns && status == RAMIFY_OK; c++) {
-        double next;
+    for (uint32_t c = 0; c < schema->column_count; c++) {
         if (next_period(&periods, &next)) {
             period = next;
             named++;
         } else if (named > 1) {
-            period = -1;
+            return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                               "period lists %u numbers for %u input columns: give one for all, or "
+                               "one for each",
+                               named, schema->column_count);
         }
-        ramify_match_column(data->match, c, g->table_row, 0, g->rows, x, 1);
-        double low = x[0], high = x[0];
-        for (size_t i = 1; i < g->rows; i++) {
-            low = x[i] < low ? x[i] : low;
-            high = x[i] > high ? x[i] : high;
-        }
+        double low = schema->columns[c].low, high = schema->columns[c].high;
         if (!(low < high))
             continue;
-        if (g->made->axes == RAMIFY_SERIES_AXES_MAX) {
-            status = ramify_fail(data->context, RAMIFY_ERROR_LIMIT,
-                                 "a series of more than %d columns that vary: leave some out "
-                                 "(--drop)",
-                                 RAMIFY_SERIES_AXES_MAX);
-            break;
-        }
+        if (g->made->axes == RAMIFY_SERIES_AXES_MAX)
+            return ramify_fail(
+                context, RAMIFY_ERROR_LIMIT,
+                "a series of more than %d columns that vary: leave some out (--drop)",
+                RAMIFY_SERIES_AXES_MAX);
         ramify_series_axis *to = &axis[g->made->axes++];
         *to = (ramify_series_axis){.origin = low, .length = high - low, .column = c};
         to->basis = (uint32_t)find_name(basis, basis_names, 3);
@@ -187,14 +183,12 @@ static ramify_status find_box(growth *g, ramify_series_axis *axis) {
             to->basis = RAMIFY_BASIS_CHEBYSHEV;
         }
     }
-    double ignored;
-    if (status == RAMIFY_OK && (period < 0 || next_period(&periods, &ignored)))
-        status = ramify_fail(data->context, RAMIFY_ERROR_ARGUMENT,
-                             "period lists %s numbers than there are input columns, %u: give one "
-                             "for all, or one for each",
-                             period < 0 ? "fewer" : "more", data->columns);
-    ramify_release(data->context, x);
-    return status;
+    if (!next_period(&periods, &next))
+        return RAMIFY_OK;
+    return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                       "period lists more numbers than there are input columns, %u: give one for "
+                       "all, or one for each",
+                       schema->column_count);
 }
 
 /* Table rows of a node. */
@@ -521,7 +515,8 @@ static ramify_status bound_terms(const ramify_problem *problem, const ramify_tra
     ramify_module_shape module = {.type = ramify_module_type_find("bandlimited")};
     const uint64_t schema = ramify_schema_bytes(problem->schema);
     ramify_need_of of = {.schema_bytes = schema,
-                         .config_bytes = RAMIFY_TRAINED_CONFIG_BYTES + REPORT_BYTES + schema,
+                         .config_bytes =
+                             RAMIFY_TRAINED_CONFIG_BYTES + REPORT_BYTES(columns) + schema,
                          .stem = &problem->stem,
                          .targets = problem->targets,
                          .shape = &module,
@@ -641,10 +636,10 @@ static json_t *number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-/* Where the error falls most from one band to the next. */
+/* Where the error falls most from one band to the next, if it falls as off a cliff; else 0. */
 static uint32_t find_cliff(const ramify_series_report *report) {
     uint32_t at = 0;
-    double most = 0;
+    double most = CLIFF;
     for (uint32_t b = 1; b <= report->band && b < report->bands; b++) {
         double fall = report->band_error[b - 1] / report->band_error[b];
         if (fall > most) {
@@ -655,18 +650,19 @@ static uint32_t find_cliff(const ramify_series_report *report) {
     return at;
 }
 
-static json_t *bands_json(const ramify_series_report *report) {
+static json_t *bands_json(const ramify_series_report *report, double unit) {
     json_t *list = json_array();
     uint32_t step = (report->bands + LISTED_BANDS - 1) / LISTED_BANDS;
     for (uint32_t b = 0; b<report->bands; b += step> 0 ? step : 1)
         json_array_append_new(list, json_pack("{s:i, s:i, s:o}", "band", (int)b, "terms",
                                               (int)report->band_terms[b], "error",
-                                              number(report->band_error[b])));
+                                              number(unit * report->band_error[b])));
     return list;
 }
 
-json_t *ramify_nyquist_json(const ramify_nyquist *trained) {
+json_t *ramify_nyquist_json(const ramify_problem *problem, const ramify_nyquist *trained) {
     const ramify_series_report *root = &trained->nodes[0].fit->report;
+    const double unit = problem->targets == 1 ? problem->head_scale[0] : 1;
     json_t *axes = json_array();
     for (uint32_t a = 0; a < trained->axes; a++) {
         const ramify_series_axis *axis = &trained->nodes[0].axis[a];
@@ -686,20 +682,21 @@ json_t *ramify_nyquist_json(const ramify_nyquist *trained) {
         rows += (double)report->rows;
     }
     uint32_t cliff = find_cliff(root);
-    json_t *report = json_pack(
-        "{s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:b, s:o, s:o}", "set", set_names[root->set], "band",
-        (int)root->band, "terms", (int)root->terms, "rows", (json_int_t)root->rows, "error",
-        number(root->error), "noise", number(root->noise), "ridge", number(root->ridge),
-        "least_norm", (int)root->least_norm, "axes", axes, "bands", bands_json(root));
+    json_t *report =
+        json_pack("{s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:b, s:o, s:o}", "set", set_names[root->set],
+                  "band", (int)root->band, "terms", (int)root->terms, "rows",
+                  (json_int_t)root->rows, "error", number(unit * root->error), "noise",
+                  number(unit * root->noise), "ridge", number(root->ridge), "least_norm",
+                  (int)root->least_norm, "axes", axes, "bands", bands_json(root, unit));
     if (report && cliff > 0)
         json_object_set_new(report, "cliff",
                             json_pack("{s:i, s:o, s:o}", "band", (int)cliff, "before",
-                                      number(root->band_error[cliff - 1]), "after",
-                                      number(root->band_error[cliff])));
+                                      number(unit * root->band_error[cliff - 1]), "after",
+                                      number(unit * root->band_error[cliff])));
     if (report)
         json_object_set_new(report, "leaves",
                             json_pack("{s:i, s:i, s:o}", "least_band", (int)least, "most_band",
-                                      (int)most, "error", number(sqrt(squares / rows))));
+                                      (int)most, "error", number(unit * sqrt(squares / rows))));
     return report;
 }
 

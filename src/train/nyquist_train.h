@@ -47,8 +47,9 @@ ramify_status ramify_nyquist_train(const ramify_problem *problem, const ramify_m
                                    ramify_nyquist **trained);
 void ramify_nyquist_destroy(ramify_nyquist **trained);
 
-/* The key "nyquist" of ramify.config: the report; NULL when out of memory. */
-json_t *ramify_nyquist_json(const ramify_nyquist *trained);
+/* The key "nyquist" of ramify.config: the report, with errors in the units of a single target, of
+ * several in their standard deviations; NULL when out of memory. */
+json_t *ramify_nyquist_json(const ramify_problem *problem, const ramify_nyquist *trained);
 
 /* The model lives in memory of its own; ramify_close frees it. notes may be NULL. */
 ramify_status ramify_nyquist_finish(const ramify_problem *problem, const ramify_nyquist *trained,

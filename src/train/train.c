@@ -5,6 +5,7 @@
 #include "controls.h"
 #include "crc32c.h"
 #include "finish.h"
+#include "leaf_series.h"
 #include "memory.h"
 #include "nyquist_train.h"
 #include "paraformer_train.h"
@@ -40,6 +41,7 @@ typedef struct session {
     ramify_root *root;
     ramify_paraformer_trained *paraformer; /* in the place of root and tree */
     ramify_nyquist *nyquist;               /* likewise */
+    ramify_leaf_series *series;            /* at some of the tree's leaves; NULL: none */
     const ramify_column *weight;           /* of rows; NULL: none */
     float *features;                       /* problem rows x pad(features) */
     float *points;                         /* problem rows x pad(routes) */
@@ -60,6 +62,7 @@ static void session_clear(session *s) {
     ramify_root_destroy(context, &s->root);
     ramify_paraformer_trained_destroy(context, &s->paraformer);
     ramify_nyquist_destroy(&s->nyquist);
+    ramify_leaf_series_destroy(&s->series);
     ramify_problem_destroy(context, &s->enlarged);
     ramify_problem_destroy(context, &s->problem);
     ramify_split_destroy(context, &s->split);
@@ -393,7 +396,7 @@ static json_t *config_json(const session *s, double temperature, const ramify_sc
     json_t *json = s->paraformer ? ramify_paraformer_recipe_json(s->problem, s->paraformer)
                    : s->nyquist
                        ? json_pack("{s:{s:s}, s:o}", "recipe", "isa", ramify_isa(s->context),
-                                   "nyquist", ramify_nyquist_json(s->nyquist))
+                                   "nyquist", ramify_nyquist_json(s->problem, s->nyquist))
                        : recipe_json(s);
     char print[16];
     snprintf(print, sizeof print, "%08x", (unsigned)fingerprint(s->problem));
@@ -441,6 +444,7 @@ static ramify_status finish_model(session *s, double temperature, const ramify_s
         .route = s->route,
         .routes = s->routes,
         .grown = s->grown,
+        .series = s->series,
         .notes = notes,
         .temperature = temperature,
         .config = config,
@@ -448,6 +452,43 @@ static ramify_status finish_model(session *s, double temperature, const ramify_s
     ramify_status status = ramify_finish(s->context, &parts, model);
     json_decref(config);
     return status;
+}
+
+/* Series in the place of networks, where they are asked for and better (leaf_series.h): a tree of
+ * boxes of their own first, then leaf by leaf. *model is made anew if there are any. */
+static ramify_status choose_modules(session *s, double temperature, ramify_model **model) {
+    const ramify_train_options *options = s->options;
+    bool all = options->module && strcmp(options->module, "nyquist") == 0;
+    bool some = options->module && strcmp(options->module, "auto") == 0;
+    const char *obstacle = ramify_nyquist_obstacle(s->problem);
+    if (!(all || some) || !s->root || s->constant || s->stopped)
+        return RAMIFY_OK;
+    if (obstacle && all)
+        return ramify_fail(s->context, RAMIFY_ERROR_DATA,
+                           "series are fitted to numbers without gaps, and %s: leave --module out",
+                           obstacle);
+    if (obstacle) {
+        ramify_log(s->context, RAMIFY_LOG_INFO, "no series: %s", obstacle);
+        return RAMIFY_OK;
+    }
+    bool better = false;
+    if (some) {
+        RAMIFY_TRY(ramify_nyquist_train(s->problem, s->match, s->split, s->weight, options,
+                                        s->deadline, &s->nyquist));
+        RAMIFY_TRY(
+            ramify_nyquist_beats(s->problem, s->nyquist, *model, s->match, s->split, &better));
+    }
+    if (!better) {
+        ramify_nyquist_destroy(&s->nyquist);
+        RAMIFY_TRY(ramify_leaf_series_choose(s->problem, *model, s->match, s->split, s->weight,
+                                             options, all, &s->series));
+        ramify_log(s->context, RAMIFY_LOG_INFO, "series at %u of %u leaves", s->series->taken,
+                   s->series->leaves);
+        if (s->series->taken == 0)
+            return RAMIFY_OK;
+    }
+    ramify_close(model);
+    return finish_model(s, temperature, NULL, NULL, model);
 }
 
 /* The model is written twice: its scores on report rows and the notes on its leaves, which the file
@@ -463,8 +504,10 @@ static ramify_status make_model(session *s, ramify_model **model, ramify_score *
     else
         RAMIFY_TRY(ramify_temperature_fit(s->problem, s->root, s->grown, &temperature));
     RAMIFY_TRY(finish_model(s, temperature, NULL, NULL, &blank));
-    ramify_status status = ramify_score_model(s->context, blank, s->match, s->split->report,
-                                              s->split->report_count, score, NULL);
+    ramify_status status = choose_modules(s, temperature, &blank);
+    if (status == RAMIFY_OK)
+        status = ramify_score_model(s->context, blank, s->match, s->split->report,
+                                    s->split->report_count, score, NULL);
     if (status == RAMIFY_OK)
         status = ramify_annotate(s->problem, blank, s->match, s->split, &annotation);
     ramify_close(&blank);

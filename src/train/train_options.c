@@ -95,6 +95,17 @@ static ramify_status check_no_tree(ramify_context *context, const ramify_train_o
 static ramify_status check_series(ramify_context *context, const ramify_train_options *o) {
     ramify_train_options usual;
     ramify_train_options_init(&usual);
+    static const char *const modules[] = {"mlp", "nyquist", "auto", NULL};
+    if (o->module && !one_of(o->module, modules))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "module \"%s\" is not known: use mlp, nyquist or auto", o->module);
+    if (o->module && strcmp(o->kind, "pathways") != 0 && strcmp(o->kind, "mlp") != 0 &&
+        strcmp(o->module, o->kind) != 0)
+        return ramify_fail(
+            context, RAMIFY_ERROR_ARGUMENT,
+            "modules are chosen at the leaves of kinds pathways and mlp, and the kind "
+            "is %s: leave module out",
+            o->kind);
     if (strcmp(o->kind, "nyquist") != 0) {
         if (!o->basis && !o->period && !o->index_set && o->band == usual.band &&
             o->ridge == usual.ridge && !o->precision && !o->outside)
@@ -104,6 +115,9 @@ static ramify_status check_series(ramify_context *context, const ramify_train_op
                            "options of kind nyquist, and the kind is %s",
                            o->kind);
     }
+    if (o->task && strcmp(o->task, "regression") != 0)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "kind nyquist is for regression, and the task is classification");
     ramify_choice choices[CHOICES];
     list_choices(o, choices);
     bool set = o->hidden || o->activation != usual.activation || o->members > 0 ||

@@ -6,6 +6,7 @@ WRITE_MODELS is the program built from write_models.c. This is a second reader o
 from its description, in double precision: its predictions must agree with the library's.
 """
 
+import itertools
 import json
 import math
 import pathlib
@@ -86,9 +87,14 @@ class Model:
 
     def record(self, reference):
         kind, group, offset, size, crc, _, leaf = struct.unpack("<IIQIIII", reference)
-        self.leaf = leaf
-        name = "tree.nodes" if kind == 2 else f"experts.{group}"
-        record = self.tensors[name].tobytes()[offset : offset + size]
+        self.leaf, self.group = leaf, group
+        # Modules of every group are counted from the first one's tensor on.
+        first = "tree.nodes" if kind == 2 else "experts.0"
+        offset += self.header[first]["data_offsets"][0]
+        record = self.data[offset : offset + size]
+        if kind == 1:
+            begin, end = self.header[f"experts.{group}"]["data_offsets"]
+            assert begin <= offset and offset + size <= end
         assert crc32c(record) == crc
         return kind, record
 
@@ -160,9 +166,46 @@ class Model:
             nearest = int(np.argmin(squares))
             self.distance = math.sqrt(squares[nearest])
             kind, record = self.record(record[64 + 32 * nearest : 96 + 32 * nearest])
-        return np.frombuffer(record, "<f4").astype(float)
+        return record
+
+    def run_series(self, record, x):
+        """All products of functions in the order of words, those outside the set skipped."""
+        kind, band, axes, outputs, terms, size = struct.unpack("<6I", record[:24])
+        functions, frequencies = [], []
+        for a in range(axes):
+            origin, length, column, basis = struct.unpack(
+                "<ddII", record[64 + 32 * a : 88 + 32 * a]
+            )
+            value = x[column]
+            u = 0.5 if value is None else (value - origin) / length
+            k = np.arange(1, band + 1)
+            if basis == 0:
+                u = u if math.isfinite(u) else 0.5
+                pairs = [np.cos(2 * math.pi * k * u), np.sin(2 * math.pi * k * u)]
+                rest, counts = np.column_stack(pairs).ravel(), np.repeat(k, 2)
+            else:
+                u = min(1.0, max(0.0, u))
+                angle = math.pi * u if basis == 1 else math.acos(2 * u - 1)
+                rest, counts = np.cos(k * angle), k
+            functions.append(np.concatenate([[1.0], math.sqrt(2) * rest]))
+            frequencies.append(np.concatenate([[0], counts]))
+        products = []
+        for place in itertools.product(*(range(len(f)) for f in functions)):
+            k = [frequencies[a][f] for a, f in enumerate(place)]
+            reach = [max(k, default=0), sum(k), math.prod(n + 1 for n in k) - 1][kind]
+            if reach <= band:
+                products.append(math.prod(functions[a][f] for a, f in enumerate(place)))
+        assert len(products) == terms
+        start, stride = (64 + 32 * axes + 63) // 64 * 64, (terms * size + 63) // 64 * 64
+        out = []
+        for o in range(outputs):
+            at = start + o * stride
+            numbers = np.frombuffer(record, "<f8" if size == 8 else "<f4", terms, at)
+            out.append(float(np.dot(numbers.astype(float), products)))
+        return np.array(out)
 
     def run_module(self, record, features):
+        record = np.frombuffer(record, "<f4").astype(float)
         shape = self.config["groups"][0]["shape"]
         members, widths = shape["members"], shape["widths"]
         at = 0
@@ -190,7 +233,11 @@ class Model:
 
     def predict(self, x):
         plain = self.plain(x)
-        outputs = self.run_module(self.descend(plain), self.features(plain))
+        record = self.descend(plain)
+        if self.config["groups"][self.group]["type"] == "bandlimited":
+            outputs = self.run_series(record, x)
+        else:
+            outputs = self.run_module(record, self.features(plain))
         if self.config["schema"]["task"] == "classification":
             shifted = np.exp(outputs - outputs.max())
             return shifted / shifted.sum()

@@ -74,6 +74,41 @@ static const damage lone_damages[] = {
     /* clang-format on */
 };
 
+/* One leaf with a series: set 0 of band 3 on one axis, column 0. */
+static const damage series_damages[] = {
+    /* clang-format off */
+    {{{TOUCH, "experts.0", 4, NULL}}, "tensor \"experts.0\", module 0: checksum"},
+    {{{U32, "experts.0", 0, "3"}}, "module 0: its header is not that of a series of this model"},
+    {{{U32, "experts.0", 4, "16385"}}, "module 0: its header is not that of a series of this model"},
+    {{{U32, "experts.0", 8, "65"}}, "module 0: its header is not that of a series of this model"},
+    {{{U32, "experts.0", 8, "64"}}, "module 0: it is too short for its axes"},
+    {{{U32, "experts.0", 8, "0"}}, "module 0: it has a band and no axis"},
+    {{{U32, "experts.0", 12, "2"}}, "module 0: its header is not that of a series of this model"},
+    {{{U32, "experts.0", 16, "77"}}, "module 0: it does not have the terms of its band"},
+    {{{U32, "experts.0", 20, "2"}}, "module 0: its header is not that of a series of this model"},
+    {{{U32, "experts.0", 24, "2"}}, "module 0: its header is not that of a series of this model"},
+    {{{U32, "experts.0", 60, "1"}}, "module 0: its reserved bytes are not 0"},
+    {{{F64, "experts.0", 64, "inf"}}, "module 0: an axis has no usable origin or length"},
+    {{{F64, "experts.0", 72, "0"}}, "module 0: an axis has no usable origin or length"},
+    {{{U32, "experts.0", 80, "3"}}, "module 0: its axes are not columns of the table in their order"},
+    {{{U32, "experts.0", 84, "3"}}, "module 0: an axis has an unknown basis"},
+    {{{U32, "experts.0", 88, "1"}}, "module 0: its reserved bytes are not 0"},
+    {{{F64, "experts.0", 128, "nan"}}, "module 0: a coefficient is not a number of usable size"},
+    {{{CONFIG, "groups/0/shape/functions", 0, "0"}}, "module 0: it has more functions than the config says"},
+    {{{CONFIG, "groups/0/shape/numbers", 0, "1"}}, "module 0: it has more coefficients than the config says"},
+    {{{CONFIG, "groups/0/shape/columns", 0, "2"}}, "config: modules take 2 inputs, expected 3, the columns"},
+    {{{CONFIG, "groups/0/shape/outputs", 0, "2"}}, "config: modules give 2 outputs, expected 1"},
+    {{{CONFIG, "groups/0/shape/bytes", 0, "129"}}, "the largest bandlimited module has 129 bytes, expected a multiple of 64"},
+    {{{CONFIG, "groups/0/shape/bytes", 0, "64"}}, "tensor \"tree.root\": refers to 192 bytes of module 0, expected a multiple of 64 up to 64"},
+    {{{CONFIG, "groups/0/bytes", 0, "256"}}, "is \"experts.0\" U8 [192], expected \"experts.0\" U8 [256]"},
+    {{{CONFIG, "groups/0/bytes", 0, "-64"}}, "config: groups[0].bytes is -64"},
+    {{{CONFIG, "groups/0/numbers", 0, "0"}}, "config: groups[0].numbers is 0"},
+    {{{CONFIG, "groups/0/tensor", 0, "\"experts.1\""}}, "config: the tensor of group 0 is not called experts.0"},
+    {{{CONFIG, "groups", 0, "[]"}}, "config: 0 groups of modules, expected a list of 1 or 2"},
+    {{{U64, "tree.root", OFFSET, "64"}}, "tensor \"tree.root\": refers to 192 bytes of module 0 at offset 64, expected a multiple of 64 inside the 192 bytes from 0 on"},
+    /* clang-format on */
+};
+
 /* The same as classes. */
 static const damage class_damages[] = {
     /* clang-format off */
@@ -216,6 +251,20 @@ static void test_damaged_notes(void **state) {
     options.notes = true;
     damage_subject(context, random_model_create(context, &options), lone_damages,
                    sizeof lone_damages / sizeof lone_damages[0]);
+    options.notes = false;
+    options.series = 1;
+    for (options.seed = 1;; options.seed++) {
+        random_model *subject = random_model_create(context, &options);
+        const ramify_series_header *series = subject->draft.series[0];
+        if (series->axes == 1 && series->bytes == 8 && series->band == 3) {
+            damage_subject(context, subject, series_damages,
+                           sizeof series_damages / sizeof series_damages[0]);
+            break;
+        }
+        random_model_destroy(subject);
+    }
+    options.series = 0;
+    options.notes = true;
     options.task = RAMIFY_TASK_CLASSIFICATION;
     options.outputs = 2;
     damage_subject(context, random_model_create(context, &options), class_damages,

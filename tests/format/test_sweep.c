@@ -27,6 +27,7 @@ static int set_up(void **state) {
     assert_int_equal(ramify_context_create(NULL, &s.context), RAMIFY_OK);
     random_model_options options = random_model_defaults();
     options.bins = options.route = options.missing = options.notes = true;
+    options.series = 2;
     s.twin = random_model_create(s.context, &options);
     s.bytes = random_model_bytes(s.twin, &s.size);
     *state = &s;

@@ -1,5 +1,6 @@
 #include "random_model.h"
 #include "memory.h"
+#include "series_twin.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,6 +41,8 @@ random_model_options random_model_any(uint64_t seed) {
     if (options.task == RAMIFY_TASK_REGRESSION && ramify_random_below(&random, 2))
         options.outputs = 1;
     options.notes = ramify_random_below(&random, 4) > 0;
+    if (options.task == RAMIFY_TASK_REGRESSION)
+        options.series = (uint32_t)ramify_random_below(&random, 4);
     return options;
 }
 
@@ -256,6 +259,43 @@ static void make_modules(random_model *m, const random_model_options *options) {
     m->draft.module_count = m->module_count;
 }
 
+/* Some leaves get series of up to three of the numeric columns. */
+static void make_series(random_model *m, const random_model_options *options) {
+    ramify_random random = ramify_random_stream(options->seed, RAMIFY_PURPOSE_SPLIT, 79, 0);
+    ramify_draft *draft = &m->draft;
+    draft->series_shape =
+        (ramify_series_shape){.columns = m->stem.columns, .outputs = options->outputs};
+    m->series = get(draft->node_count, sizeof *m->series);
+    for (uint32_t i = 0; i < draft->node_count && options->series > 0; i++) {
+        if (m->nodes[i].children > 0 || ramify_random_below(&random, options->series) > 0)
+            continue;
+        ramify_series_axis axis[3];
+        uint32_t axes = 0;
+        for (uint32_t c = 0; c < m->stem.columns && axes < 3; c++)
+            if (m->columns[c].codes == 0 && ramify_random_below(&random, 2))
+                axis[axes++] =
+                    (ramify_series_axis){.origin = -1 - ramify_random_uniform(&random),
+                                         .length = 1 + 2 * ramify_random_uniform(&random),
+                                         .column = c,
+                                         .basis = (uint32_t)ramify_random_below(&random, 3)};
+        ramify_index_set set = (ramify_index_set)ramify_random_below(&random, 3);
+        uint32_t band = (uint32_t)ramify_random_below(&random, 5);
+        uint32_t bytes = ramify_random_below(&random, 2) ? 8 : 4;
+        m->series[draft->series_count] =
+            series_random(&random, set, band, axis, axes, options->outputs, bytes);
+        series_widen(&draft->series_shape, m->series[draft->series_count]);
+        m->nodes[i].module = m->module_count + draft->series_count++;
+    }
+    draft->series = (const ramify_series_header *const *)m->series;
+    /* A model of series alone has no networks. */
+    if (options->series == 1) {
+        for (uint32_t i = 0; i < draft->node_count; i++)
+            if (m->nodes[i].children == 0)
+                m->nodes[i].module -= m->module_count;
+        draft->module_count = 0;
+    }
+}
+
 /* Depth-first, by the slow way: a leaf comes after all leaves below its ancestors' earlier children. */
 static void number_leaves(random_model *m, uint32_t node, uint32_t *next) {
     if (m->nodes[node].children == 0)
@@ -327,6 +367,7 @@ random_model *random_model_create(ramify_context *context, const random_model_op
     make_stem(m, options);
     make_tree(m, options);
     make_modules(m, options);
+    make_series(m, options);
     m->head_center = get(options->outputs, sizeof *m->head_center);
     m->head_scale = get(options->outputs, sizeof *m->head_scale);
     for (uint32_t i = 0; i < options->outputs; i++) {
@@ -356,12 +397,14 @@ void random_model_destroy(random_model *m) {
         free(m->schema.classes[i]);
     for (uint32_t i = 0; i < m->module_count; i++)
         free(m->modules[i]);
+    for (uint32_t i = 0; i < m->draft.series_count; i++)
+        free(m->series[i]);
     void *parts[] = {m->schema.columns, m->schema.targets, m->schema.classes, m->columns,
                      m->center,         m->scale,          m->head_center,    m->head_scale,
                      m->knots,          m->table,          m->frequency,      m->route,
                      m->prototypes,     m->modules,        m->nodes,          m->leaf,
                      m->residuals,      m->distances,      m->note_center,    m->reach,
-                     m->spread};
+                     m->spread,         m->series};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         free(parts[i]);
     json_decref(m->draft.config);
@@ -545,8 +588,15 @@ static double distance_of(const random_model *m, const double *point, uint32_t n
 }
 
 /* What a module predicts: y[outputs]. */
-static void answer_of(const random_model *m, uint32_t module, const double *features, double *y) {
+static void answer_of(const random_model *m, uint32_t module, const double *x,
+                      const double *features, double *y) {
     uint32_t outputs = m->draft.shape.mlp.width[m->draft.shape.mlp.layers];
+    if (module >= m->draft.module_count) {
+        const ramify_series_header *record = m->series[module - m->draft.module_count];
+        for (uint32_t j = 0; j < outputs; j++)
+            y[j] = m->head_center[j] + m->head_scale[j] * series_twin(record, j, x);
+        return;
+    }
     module_of(m, m->modules[module], features, y);
     double sum = 0.0;
     for (uint32_t j = 0; j < outputs; j++)
@@ -579,7 +629,7 @@ static uint32_t leaf_of(const random_model *m, const double *point) {
 uint32_t random_model_predict(const random_model *m, const double *x, double *y) {
     encoded row = encode(m, x);
     uint32_t node = leaf_of(m, row.point);
-    answer_of(m, m->nodes[node].module, row.features, y);
+    answer_of(m, m->nodes[node].module, x, row.features, y);
     free_encoded(&row);
     return m->nodes[node].module;
 }
@@ -667,7 +717,7 @@ void random_model_blend(const random_model *m, const double *x, uint32_t top_k, 
     for (uint32_t i = 0; i < nodes; i++) {
         if (weight[i] <= floor)
             continue;
-        answer_of(m, m->nodes[i].module, row.features, answer);
+        answer_of(m, m->nodes[i].module, x, row.features, answer);
         for (uint32_t j = 0; j < outputs; j++)
             y[j] += (weight[i] - floor) * answer[j];
         sum += weight[i] - floor;

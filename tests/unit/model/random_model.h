@@ -17,6 +17,7 @@ typedef struct random_model_options {
     uint32_t hidden[3];     /* widths; 0: no such layer */
     uint32_t members;
     uint32_t modules; /* shared by the leaves at random; 0: one per leaf */
+    uint32_t series;  /* of a regression: one leaf in so many has a series; 1: all; 0: none */
     bool notes;
     uint64_t seed;
 } random_model_options;
@@ -37,6 +38,7 @@ typedef struct random_model {
     float *knots, *table, *frequency, *route, *prototypes;
     float **modules;
     uint32_t module_count;
+    ramify_series_header **series; /* draft.series_count */
     ramify_draft_node *nodes;
     uint32_t leaves;
     uint32_t *leaf;           /* number of every node that is one */

@@ -255,6 +255,7 @@ static void test_many_modules(void **state) {
 static void test_random_models(void **state) {
     for (uint64_t seed = 0; seed < MODELS; seed++) {
         random_model_options options = random_model_any(seed);
+        options.series = 0; /* networks alone */
         compare(*state, &options);
     }
 }
@@ -310,6 +311,7 @@ static void test_names_of_strangers(void **state) {
 static void test_same_source_from_everywhere(void **state) {
     const place *p = *state;
     random_model_options options = random_model_any(3);
+    options.series = 0; /* networks alone */
     options.levels = 3;
     options.modules = 4;
     random_model *twin = random_model_create(p->context, &options);

@@ -125,6 +125,7 @@ static void test_lengths(void **state) {
     const place *p = *state;
     for (uint64_t seed = 0; seed < MODELS; seed++) {
         random_model_options options = random_model_any(seed);
+        options.series = 0; /* networks alone */
         random_model *twin = random_model_create(p->context, &options);
         ramify_model *model = random_model_open(twin);
         if (ramify_export_onnx(p->context, model, p->onnx) != RAMIFY_OK)
@@ -182,6 +183,7 @@ static void test_shared_modules_once(void **state) {
 static void test_same_bytes_from_everywhere(void **state) {
     const place *p = *state;
     random_model_options options = random_model_any(3);
+    options.series = 0; /* networks alone */
     options.levels = 3;
     options.modules = 4;
     random_model *twin = random_model_create(p->context, &options);

@@ -318,14 +318,15 @@ static void test_need_is_known_beforehand(void **state) {
         ramify_model *model = random_model_open(twin);
         ramify_model_info info;
         ramify_model_get_info(model, &info);
-        ramify_need_of of = {.schema_bytes = ramify_schema_bytes(&twin->schema),
-                             .config_bytes = strlen(info.config),
-                             .stem = &twin->stem,
-                             .targets =
-                                 options.task == RAMIFY_TASK_REGRESSION ? options.outputs : 0,
-                             .shape = &twin->draft.shape,
-                             .depth = model->limits.depth,
-                             .arity = model->limits.arity};
+        ramify_need_of of = {
+            .schema_bytes = ramify_schema_bytes(&twin->schema),
+            .config_bytes = strlen(info.config),
+            .stem = &twin->stem,
+            .targets = options.task == RAMIFY_TASK_REGRESSION ? options.outputs : 0,
+            .shape = &model->shape,
+            .series = twin->draft.series_count > 0 ? &twin->draft.series_shape : NULL,
+            .depth = model->limits.depth,
+            .arity = model->limits.arity};
         assert_int_equal(ramify_resident_need(&of).total, info.resident_bytes);
         assert_int_equal(info.leaves, twin->leaves);
         assert_int_equal(info.path_bytes,

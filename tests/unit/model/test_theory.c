@@ -150,6 +150,7 @@ static void test_readings(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 40; seed++) {
         random_model_options options = random_model_any(seed);
+        options.series = 0; /* networks alone */
         ramify_theory t = theory_of(&options, 0.1);
         assert_true(t.vc_width_log10 <= t.vc_weights_log10 + 1e-9);
         assert_true(t.error_network <= t.error * (1 + 1e-9));

@@ -4,6 +4,7 @@
 #include "bandlimited.h"
 #include "memory.h"
 #include "random.h"
+#include "series_twin.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,105 +17,19 @@
 #define COLUMNS 6
 #define POINTS  37
 
-static const double pi = 3.14159265358979323846;
-
 /* A record with random coefficients; freed with free(). */
 static ramify_series_header *make_record(ramify_index_set set, uint32_t band, uint32_t axes,
                                          const uint32_t *basis, uint32_t outputs, uint32_t bytes,
                                          ramify_series_shape *shape) {
-    unsigned char pairs[COLUMNS];
-    for (uint32_t a = 0; a < axes; a++)
-        pairs[a] = (unsigned char)ramify_basis_pairs(basis[a]);
-    uint64_t terms = ramify_series_count(set, band, axes, pairs);
-    uint64_t size = ramify_series_bytes(axes, outputs, terms, bytes);
-    ramify_series_header *header = aligned_alloc(64, size);
-    memset(header, 0, size);
-    *header = (ramify_series_header){.set = set,
-                                     .band = band,
-                                     .axes = axes,
-                                     .outputs = outputs,
-                                     .terms = (uint32_t)terms,
-                                     .bytes = bytes};
-    ramify_series_axis *axis = (ramify_series_axis *)(header + 1);
+    ramify_series_axis axis[COLUMNS];
     for (uint32_t a = 0; a < axes; a++)
         axis[a] = (ramify_series_axis){
             .origin = -1 - (double)a, .length = 2 + 0.5 * a, .column = a + 1, .basis = basis[a]};
     ramify_random random = ramify_random_stream(band, RAMIFY_PURPOSE_INITIAL, set, axes);
-    for (uint32_t o = 0; o < outputs; o++) {
-        void *at = (void *)ramify_series_coefficients(header, o);
-        for (uint64_t t = 0; t < terms; t++) {
-            double value = ramify_random_normal(&random);
-            if (bytes == 8)
-                ((double *)at)[t] = value;
-            else
-                ((float *)at)[t] = (float)value;
-        }
-    }
-    *shape = (ramify_series_shape){.columns = COLUMNS,
-                                   .outputs = outputs,
-                                   .most_bytes = (uint32_t)size,
-                                   .most_functions =
-                                       (uint32_t)ramify_series_functions(band, axes, pairs),
-                                   .most_numbers = (uint32_t)terms * outputs};
+    ramify_series_header *header = series_random(&random, set, band, axis, axes, outputs, bytes);
+    *shape = (ramify_series_shape){.columns = COLUMNS, .outputs = outputs};
+    series_widen(shape, header);
     return header;
-}
-
-static uint64_t size_of(const ramify_series_header *header) {
-    return ramify_series_bytes(header->axes, header->outputs, header->terms, header->bytes);
-}
-
-/* Function f of an axis at x, from the definition. */
-static double function_at(const ramify_series_axis *axis, uint32_t f, double x) {
-    double u = (x - axis->origin) / axis->length;
-    if (f == 0)
-        return 1;
-    if (axis->basis == RAMIFY_BASIS_FOURIER) {
-        double angle = 2 * pi * ((f + 1) / 2) * u;
-        return sqrt(2) * (f % 2 == 1 ? cos(angle) : sin(angle));
-    }
-    u = fmin(fmax(u, 0), 1);
-    return sqrt(2) *
-           (axis->basis == RAMIFY_BASIS_COSINE ? cos(pi * f * u) : cos(f * acos(2 * u - 1)));
-}
-
-static bool inside(ramify_index_set set, uint32_t band, const uint32_t *k, uint32_t axes) {
-    uint64_t sum = 0, product = 1, largest = 0;
-    for (uint32_t a = 0; a < axes; a++) {
-        sum += k[a];
-        product *= k[a] + 1;
-        largest = k[a] > largest ? k[a] : largest;
-    }
-    return set == RAMIFY_SET_TOTAL   ? sum <= band
-           : set == RAMIFY_SET_CROSS ? product <= band + 1
-                                     : largest <= band;
-}
-
-/* All products in the order of words, those outside the set skipped. */
-static double twin(const ramify_series_header *header, uint32_t output, const double *x) {
-    const ramify_series_axis *axis = ramify_series_axes(header);
-    const void *at = ramify_series_coefficients(header, output);
-    uint32_t f[COLUMNS] = {0}, k[COLUMNS], next = 0;
-    double sum = 0;
-    for (;;) {
-        double product = 1;
-        for (uint32_t a = 0; a < header->axes; a++) {
-            k[a] = ramify_frequency(f[a], ramify_basis_pairs(axis[a].basis));
-            product *= function_at(&axis[a], f[a], x[axis[a].column]);
-        }
-        if (inside(header->set, header->band, k, header->axes)) {
-            sum += product *
-                   (header->bytes == 8 ? ((const double *)at)[next] : ((const float *)at)[next]);
-            next++;
-        }
-        uint32_t a = header->axes;
-        while (a > 0 &&
-               ++f[a - 1] == ramify_functions(header->band, ramify_basis_pairs(axis[a - 1].basis)))
-            f[--a] = 0;
-        if (a == 0)
-            break;
-    }
-    assert_int_equal(next, header->terms);
-    return sum;
 }
 
 typedef void record_check(const ramify_series_header *header, const ramify_series_shape *shape,
@@ -138,7 +53,7 @@ static void for_every_record(record_check *check) {
                     ramify_series_header *header =
                         make_record((ramify_index_set)set, band, axes, bases[b], 1 + set,
                                     b == 1 ? 4 : 8, &shape);
-                    assert_null(ramify_series_check(&shape, header, size_of(header)));
+                    assert_null(ramify_series_check(&shape, header, series_size(header)));
                     check(header, &shape, x, order);
                     free(header);
                 }
@@ -147,7 +62,7 @@ static void for_every_record(record_check *check) {
 static void check_values(const ramify_series_header *header, const ramify_series_shape *shape,
                          const double *x, const uint32_t *order) {
     const ramify_kernels *kernels = ramify_kernels_select(NULL);
-    void *scratch = aligned_alloc(64, ramify_series_scratch(shape) + 64);
+    void *scratch = aligned_alloc(64, ramify_series_scratch(shape, true) + 64);
     double *y = calloc((size_t)POINTS * header->outputs, sizeof *y);
     double single[3];
     uint32_t column = 0;
@@ -156,7 +71,7 @@ static void check_values(const ramify_series_header *header, const ramify_series
         POINTS);
     for (size_t i = 0; i < POINTS; i++) {
         for (uint32_t o = 0; o < header->outputs; o++) {
-            double want = twin(header, o, x + order[i] * COLUMNS);
+            double want = series_twin(header, o, x + order[i] * COLUMNS);
             double got = y[i * header->outputs + o];
             assert_true(fabs(got - want) < 1e-11 * (1 + fabs(want)));
         }
@@ -177,7 +92,7 @@ static void check_gradient(const ramify_series_header *header, const ramify_seri
                            const double *x, const uint32_t *order) {
     const ramify_kernels *kernels = ramify_kernels_select(NULL);
     const ramify_series_axis *axis = ramify_series_axes(header);
-    void *scratch = aligned_alloc(64, ramify_series_scratch(shape) + 64);
+    void *scratch = aligned_alloc(64, ramify_series_scratch(shape, true) + 64);
     double *dx = calloc((size_t)POINTS * COLUMNS, sizeof *dx);
     const uint32_t output = header->outputs - 1;
     ramify_series_gradient(kernels, shape, header, x, COLUMNS, order, POINTS, output, dx, scratch);
@@ -187,9 +102,9 @@ static void check_gradient(const ramify_series_header *header, const ramify_seri
         for (uint32_t a = 0; a < header->axes; a++) {
             double *at = &point[axis[a].column], value = *at, step = 1e-5;
             *at = value + step;
-            double above = twin(header, output, point);
+            double above = series_twin(header, output, point);
             *at = value - step;
-            expected[axis[a].column] = (above - twin(header, output, point)) / (2 * step);
+            expected[axis[a].column] = (above - series_twin(header, output, point)) / (2 * step);
             *at = value;
             /* One-sided where a border lies between. */
             double u = (value - axis[a].origin) / axis[a].length;
@@ -230,7 +145,7 @@ static void check_plan(const ramify_series_header *header, const ramify_series_s
         ramify_series_terms(plan, axis, point, function, term);
         for (uint32_t o = 0; o < header->outputs; o++) {
             const void *at = ramify_series_coefficients(header, o);
-            double sum = 0, want = twin(header, o, point);
+            double sum = 0, want = series_twin(header, o, point);
             for (uint32_t t = 0; t < plan->terms; t++)
                 sum += term[t] * (header->bytes == 8 ? ((const double *)at)[plan->place[t]]
                                                      : ((const float *)at)[plan->place[t]]);
@@ -274,7 +189,7 @@ static void test_outside(void **state) {
     const ramify_kernels *kernels = ramify_kernels_select(NULL);
     ramify_series_shape shape;
     ramify_series_header *header = make_record(RAMIFY_SET_TOTAL, 4, 1, chebyshev, 1, 8, &shape);
-    void *scratch = aligned_alloc(64, ramify_series_scratch(&shape));
+    void *scratch = aligned_alloc(64, ramify_series_scratch(&shape, true));
     double x[6][COLUMNS] = {{0}}, y[6];
     const double at[] = {1, INFINITY, NAN, 0, -1e300, -1};
     const uint32_t order[] = {0, 1, 2, 3, 4, 5};
@@ -296,7 +211,7 @@ static void test_outside(void **state) {
     free(header);
     header = make_record(RAMIFY_SET_TOTAL, 4, 1, fourier, 1, 8, &shape);
     free(scratch);
-    scratch = aligned_alloc(64, ramify_series_scratch(&shape));
+    scratch = aligned_alloc(64, ramify_series_scratch(&shape, true));
     x[0][1] = 0.3;
     x[1][1] = 0.3 + 7 * 2;
     assert_int_equal(
@@ -313,7 +228,7 @@ static void test_strangers(void **state) {
     static const uint32_t bases[] = {0, 2};
     ramify_series_shape shape;
     ramify_series_header *header = make_record(RAMIFY_SET_TOTAL, 2, 2, bases, 2, 4, &shape);
-    uint64_t size = size_of(header);
+    uint64_t size = series_size(header);
     unsigned char *bytes = (unsigned char *)header;
     for (uint64_t length = 0; length < size; length++)
         assert_non_null(ramify_series_check(&shape, header, length));

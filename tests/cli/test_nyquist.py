@@ -1,0 +1,267 @@
+"""Nyquist learners: ramify train --kind nyquist and --module auto."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from conftest import QUICK, run_tool
+
+BAND = 20
+
+
+def series(x: np.ndarray, seed: int = 3) -> np.ndarray:
+    """Band 20, period 1."""
+    source = np.random.default_rng(seed)
+    a, b = source.normal(size=(2, BAND))
+    angle = 2 * np.pi * np.outer(x, np.arange(1, BAND + 1))
+    return np.cos(angle) @ a + np.sin(angle) @ b + 0.5
+
+
+def smooth(x: np.ndarray) -> np.ndarray:
+    """Two columns; analytic."""
+    return np.exp(-2 * (x[:, 0] - 0.4) ** 2) * np.cos(3 * x[:, 1]) + x[:, 0]
+
+
+def write(path: pathlib.Path, x: np.ndarray, *y: np.ndarray) -> pathlib.Path:
+    x = x.reshape(len(x), -1)
+    names = [f"x{i}" for i in range(x.shape[1])] + [f"y{i}" for i in range(len(y))]
+    rows = np.column_stack([x, *y])
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(names)
+        out.writerows([f"{v:.17g}" for v in row] for row in rows)
+    return path
+
+
+def predict(folder: pathlib.Path, model: str, table: str, *more: str) -> np.ndarray:
+    done = run_tool("predict", model, table, *more, cwd=folder)
+    assert done.status == 0, done.err
+    rows = list(csv.reader(io.StringIO(done.out)))[1:]
+    return np.array([[float(cell) for cell in row] for row in rows])
+
+
+def train(folder: pathlib.Path, table: str, *more: str) -> dict:
+    """Trains m.ramify and returns what `info` knows of it."""
+    words = ["train", table, "--target", "y0", "--kind", "nyquist", "-o", "m.ramify"]
+    done = run_tool(*words, *more, cwd=folder)
+    assert done.status == 0, done.err
+    return json.loads(run_tool("info", "m.ramify", "--json", "--check", cwd=folder).out)
+
+
+def error(folder: pathlib.Path, x: np.ndarray, y: np.ndarray) -> float:
+    write(folder / "t.csv", x, y)
+    return float(np.abs(predict(folder, "m.ramify", "t.csv")[:, 0] - y).max())
+
+
+def test_the_cliff(tmp_path):
+    """The band is found from the rows, and then all digits are there."""
+    held_out = np.random.default_rng(9).random(500)
+    found = {}
+    for count in (30, 45, 60):
+        x = np.arange(count) / count
+        write(tmp_path / "d.csv", x, series(x))
+        info = train(tmp_path, "d.csv", "--period", "1")
+        found[count] = error(tmp_path, held_out, series(held_out))
+    assert found[30] > 0.01
+    assert found[45] < 1e-12 and found[60] < 1e-12
+    assert info["config"]["nyquist"]["band"] == BAND
+    x = np.random.default_rng(1).random(300)
+    write(tmp_path / "d.csv", x, series(x))
+    info = train(tmp_path, "d.csv", "--period", "1")
+    assert error(tmp_path, held_out, series(held_out)) < 1e-12
+    report = info["config"]["nyquist"]
+    assert (report["band"], report["terms"], report["cliff"]["band"]) == (20, 41, 20)
+    assert report["cliff"]["after"] < 1e-12 < 0.01 < report["cliff"]["before"]
+    assert (info["parameters"], info["module_bytes"]) == (41 + 4, 512)
+    # A period that is not told costs the digits.
+    train(tmp_path, "d.csv", "--leaves", "1")
+    assert error(tmp_path, held_out, series(held_out)) > 1e-9
+    out = run_tool("info", "m.ramify", cwd=tmp_path).out
+    assert "x0: chebyshev" in out and "error of rows left out" in out
+
+
+def test_noise_and_weights(tmp_path):
+    """The error against the truth is that of least squares; noise is known from what is left."""
+    source = np.random.default_rng(5)
+    x, held_out = source.random(1500), source.random(500)
+    write(tmp_path / "d.csv", x, series(x) + 0.1 * source.normal(size=1500))
+    words = ["--period", "1", "--band", "20", "--ridge", "0"]
+    report = train(tmp_path, "d.csv", *words)["config"]["nyquist"]
+    assert abs(report["noise"] - 0.1) < 0.01
+    write(tmp_path / "t.csv", held_out)
+    off = predict(tmp_path, "m.ramify", "t.csv")[:, 0] - series(held_out)
+    expected = 0.1 * np.sqrt(41 / (1425 - 41 - 1))
+    assert 0.7 < np.sqrt(np.mean(off**2)) / expected < 1.3
+    # Rows that weigh nothing may say anything.
+    weight = np.ones(1500)
+    weight[::3] = 0
+    y = np.where(weight > 0, series(x), 1e3)
+    write(tmp_path / "d.csv", np.column_stack([x, weight]), y)
+    train(tmp_path, "d.csv", *words, "--weight", "x1")
+    write(tmp_path / "t.csv", held_out)
+    off = predict(tmp_path, "m.ramify", "t.csv")[:, 0] - series(held_out)
+    assert np.abs(off).max() < 1e-10
+
+
+def test_boxes_and_bounds(tmp_path):
+    """A kink is cut out; bounds, threads and precisions do as they say."""
+    source = np.random.default_rng(2)
+    x, held_out = source.random((6000, 2)), source.random((1000, 2))
+
+    def target(x):
+        return np.abs(x[:, 0] - 0.5) + smooth(x)
+
+    write(tmp_path / "d.csv", x, target(x))
+    one = train(tmp_path, "d.csv", "--leaves", "1")
+    alone = error(tmp_path, held_out, target(held_out))
+    info = train(tmp_path, "d.csv")
+    assert (one["leaves"], info["leaves"] > 1) == (1, True)
+    assert error(tmp_path, held_out, target(held_out)) < alone / 50
+    whole = (tmp_path / "m.ramify").read_bytes()
+    bound = str(info["resident_bytes"])
+    write(tmp_path / "t.csv", held_out)
+    free = predict(tmp_path, "m.ramify", "t.csv")
+    bounded = predict(tmp_path, "m.ramify", "t.csv", "--resident", bound)
+    assert np.array_equal(free, bounded)
+    for threads in ("1", "3"):
+        train(tmp_path, "d.csv", "--threads", threads)
+        assert (tmp_path / "m.ramify").read_bytes() == whole
+    small = train(tmp_path, "d.csv", "--resident", "14KiB")
+    assert small["resident_bytes"] <= 14 * 1024 < info["resident_bytes"]
+    words = ["--leaves", "1", "--index-set", "total", "--band", "9"]
+    exact = train(tmp_path, "d.csv", *words)
+    double = error(tmp_path, held_out, target(held_out))
+    short = train(tmp_path, "d.csv", *words, "--precision", "float32")
+    assert short["module_bytes"] < 0.7 * exact["module_bytes"]
+    assert (
+        abs(error(tmp_path, held_out, target(held_out)) - double) < 1e-4 * double + 1e-5
+    )
+
+
+def test_fewer_rows_than_terms(tmp_path):
+    """The smallest solution goes through the rows."""
+    x = np.random.default_rng(8).random(20)
+    write(tmp_path / "d.csv", x, series(x))
+    info = train(tmp_path, "d.csv", "--period", "1", "--band", "30")
+    assert info["config"]["nyquist"]["least_norm"]
+    write(tmp_path / "t.csv", x)
+    off = np.abs(predict(tmp_path, "m.ramify", "t.csv")[:, 0] - series(x))
+    assert np.sum(off < 1e-9) == 19  # one row reports
+    assert "the smallest of many" in run_tool("info", "m.ramify", cwd=tmp_path).out
+
+
+def test_several_targets_and_columns_that_say_nothing(tmp_path):
+    source = np.random.default_rng(4)
+    x = np.column_stack([source.random((800, 2)), np.full(800, 3.5)])
+    write(tmp_path / "d.csv", x, smooth(x), np.sin(4 * x[:, 1]), np.full(800, 7.0))
+    words = ["train", "d.csv", "--kind", "nyquist", "-o", "m.ramify"]
+    words += ["--target", "y0", "--target", "y1", "--target", "y2"]
+    done = run_tool(*words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    y = predict(tmp_path, "m.ramify", "d.csv")
+    assert np.abs(y[:, 0] - smooth(x)).max() < 1e-6
+    assert np.abs(y[:, 1] - np.sin(4 * x[:, 1])).max() < 1e-6
+    assert np.abs(y[:, 2] - 7).max() < 1e-9
+    write(tmp_path / "c.csv", x, np.full(800, 7.0))
+    info = train(tmp_path, "c.csv")
+    assert (info["leaves"], info["parameters"]) == (1, 1 + 8)
+
+
+def test_outside_the_box(tmp_path):
+    x = np.random.default_rng(4).random((800, 2))
+    write(tmp_path / "d.csv", x, smooth(x))
+    train(tmp_path, "d.csv")
+    low, high = x.min(axis=0), x.max(axis=0)
+    write(
+        tmp_path / "t.csv", np.array([[50.0, 0.5], [high[0], 0.5], [-9.0, -9.0], low])
+    )
+    y = predict(tmp_path, "m.ramify", "t.csv")[:, 0]
+    assert y[0] == y[1] and y[2] == y[3]
+    train(tmp_path, "d.csv", "--outside", "refuse")
+    done = run_tool("predict", "m.ramify", "t.csv", cwd=tmp_path)
+    assert done.status == 1
+    assert 'a row with 50 in column "x0" lies outside the box' in done.err
+    write(tmp_path / "t.csv", x)
+    assert np.abs(predict(tmp_path, "m.ramify", "t.csv")[:, 0] - smooth(x)).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--basis", "fourier"], "needs to know the period"),
+        (["--basis", "sine"], 'basis "sine" is not known'),
+        (["--period", "0"], 'period "0" is not a list of numbers above 0'),
+        (["--period", "nan"], "is not a list of numbers above 0"),
+        (
+            ["--period", "1,2,3"],
+            "period lists more numbers than there are input columns",
+        ),
+        (["--period", "-,-"], "period names no period"),
+        (["--index-set", "all"], 'index set "all" is not known'),
+        (["--band", "99999"], "band is 99999: use 0 (chosen) to 16384"),
+        (["--band", "9000"], "terms can be fitted (use a smaller band)"),
+        (["--precision", "half"], 'precision "half" is not known'),
+        (["--outside", "wild"], 'outside "wild" is not known'),
+        (["--hidden", "8"], "are about networks, and the kind is nyquist"),
+        (["--module", "auto"], "modules are chosen at the leaves of kinds pathways"),
+        (["--task", "classification"], "the task is classification"),
+        (["--resident", "1KiB"], "allow more (--resident)"),
+    ],
+)
+def test_refusals(tmp_path, words, sentence):
+    x = np.random.default_rng(4).random((60, 2))
+    write(tmp_path / "d.csv", x, smooth(x))
+    start = ["train", "d.csv", "--target", "y0", "--kind", "nyquist", "-o", "m.ramify"]
+    done = run_tool(*start, *words, cwd=tmp_path)
+    assert done.status in (1, 2) and sentence in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "m.ramify").exists()
+
+
+def test_tables_it_is_not_for(tmp_path):
+    start = ["train", "d.csv", "--target", "y", "--kind", "nyquist", "-o", "m.ramify"]
+    rows = "".join(f"{i},{'ab'[i % 2]},{i * i}\n" for i in range(50))
+    (tmp_path / "d.csv").write_text("x,c,y\n" + rows)
+    done = run_tool(*start, cwd=tmp_path)
+    assert done.status == 1 and "a column is categorical" in done.err
+    rows = "".join(f"{i},{i if i % 7 else ''},{i * i}\n" for i in range(50))
+    (tmp_path / "d.csv").write_text("x,c,y\n" + rows)
+    done = run_tool(*start, cwd=tmp_path)
+    assert done.status == 1 and "a column has missing values" in done.err
+    done = run_tool(*start[:-3], "--band", "3", "-o", "m.ramify", cwd=tmp_path)
+    assert done.status == 2
+
+
+def test_modules_are_chosen(tmp_path):
+    """Series where they are better, networks where they are not; both in one file."""
+    source = np.random.default_rng(7)
+    x, held_out = source.random((3000, 2)), 0.01 + 0.98 * source.random((500, 2))
+    words = ["train", "d.csv", "--target", "y0", "-o", "m.ramify", *QUICK]
+
+    def attempt(target, *more):
+        write(tmp_path / "d.csv", x, target(x))
+        done = run_tool(*words, *more, cwd=tmp_path)
+        assert done.status == 0, done.err
+        info = json.loads(run_tool("info", "m.ramify", "--json", cwd=tmp_path).out)
+        types = [group["type"] for group in info["config"]["groups"]]
+        return info["kind"], types, error(tmp_path, held_out, target(held_out))
+
+    kind, types, off = attempt(smooth, "--module", "auto")
+    assert (kind, types) == ("nyquist", ["bandlimited"]) and off < 1e-9
+
+    def steps(x):
+        return np.floor(9 * x[:, 0]) % 2 + np.floor(7 * x[:, 1]) % 2 + 1e-3 * x[:, 0]
+
+    kind, types, _ = attempt(steps, "--module", "mlp")
+    assert (kind, types) == ("pathways", ["mlp"])
+    kind, types, off = attempt(smooth, "--module", "nyquist", "--tree", "dyadic")
+    assert (kind, types) == ("pathways", ["bandlimited"]) and off < 1e-2
+    done = run_tool("export", "m.ramify", "--c", "m.c", cwd=tmp_path)
+    assert done.status == 1 and "modules of type bandlimited cannot" in done.err
+    done = run_tool("info", "m.ramify", "--theory", cwd=tmp_path)
+    assert done.status == 1 and "the theorems are about networks" in done.err
