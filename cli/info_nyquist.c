@@ -75,6 +75,16 @@ static void print_need(const json_t *report) {
            chebyshev ? " (terms squared in the worst case)" : "");
 }
 
+static void print_ridge(double ridge, double growth) {
+    if (!(ridge > 0))
+        return;
+    printf("ridge       %.3g per row", ridge);
+    if (growth > 0)
+        printf(", times %.3g from a band to the next: the smoothest function near the rows",
+               growth);
+    printf("\n");
+}
+
 void info_print_nyquist(const ramify_model *model, const ramify_model_info *info) {
     char a[PRINTING_ROOM], b[PRINTING_ROOM];
     json_t *config = json_loads(info->config, 0, NULL);
@@ -90,8 +100,7 @@ void info_print_nyquist(const ramify_model *model, const ramify_model_info *info
                number_of(report, "band"), set ? set : "",
                format_error(a, number_of(report, "error")),
                format_error(b, number_of(report, "noise")));
-        if (number_of(report, "ridge") > 0)
-            printf("ridge       %.3g per row\n", number_of(report, "ridge"));
+        print_ridge(number_of(report, "ridge"), number_of(report, "growth"));
         if (json_is_true(json_object_get(report, "least_norm")))
             printf("solution    the smallest of many: the rows do not carry the band\n");
         print_need(report);

@@ -135,24 +135,15 @@ static ramify_status find_box(const choosing *c, const uint32_t *table, size_t c
     return RAMIFY_OK;
 }
 
-/* Terms whose series needs no more memory than the networks' modules and what the bound leaves. */
-static uint32_t terms_beside(const choosing *c) {
+/* A series needs no more memory than the networks' modules and what the bound leaves. */
+static void set_bounds(choosing *c) {
     const ramify_model *model = c->model;
     uint64_t allowed = ramify_train_resident(c->options);
     if (allowed == 0)
-        return TERMS_MOST;
+        return;
     uint64_t spare = allowed > model->need.total ? allowed - model->need.total : 0;
-    uint64_t scratch = model->shape.type->scratch_bytes(&model->shape, 1) + spare / 2;
-    uint32_t columns = c->data.columns, terms = TERMS_MOST;
-    for (; terms > 1; terms -= terms / 8 + 1) {
-        const ramify_series_shape shape = {
-            .most_functions = columns == 1 ? terms : 2 * columns + terms / columns};
-        uint64_t bytes = ramify_series_bytes(columns, c->data.targets, terms, sizeof(double));
-        if (bytes <= model->need.module + spare / 2 &&
-            ramify_series_scratch(&shape, false) <= scratch)
-            break;
-    }
-    return terms;
+    c->wish.most_record = model->need.module + spare / 2;
+    c->wish.most_scratch = model->shape.type->scratch_bytes(&model->shape, 1) + spare / 2;
 }
 
 /* Adds the errors of a series at rows that it was not fitted to. */
@@ -277,7 +268,8 @@ ramify_status ramify_leaf_series_choose(const ramify_problem *problem, ramify_mo
                            .head_center = problem->head_center,
                            .head_scale = problem->head_scale},
                   .wish = {.set = -1, .band = -1, .ridge = -1, .bytes = sizeof(double)}};
-    c.wish.most_terms = terms_beside(&c);
+    c.wish.most_terms = TERMS_MOST;
+    set_bounds(&c);
     ramify_leaf_series *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (made) {
         made->context = context;

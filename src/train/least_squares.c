@@ -156,10 +156,10 @@ static void eliminate(group *g) {
     }
 }
 
-ramify_status ramify_least_squares_take(ramify_least_squares *p, uint32_t rows) {
+ramify_status ramify_least_squares_take(ramify_least_squares *p, uint32_t rows, uint32_t first) {
     group g = {.problem = p, .rows = rows};
     p->rows += rows;
-    for (g.column = 0; g.column < p->ld; g.column += g.width) {
+    for (g.column = first; g.column < p->ld; g.column += g.width) {
         g.width = ramify_smaller(GROUP, p->ld - g.column);
         eliminate(&g);
         g.first = g.column + g.width;
@@ -205,7 +205,7 @@ double ramify_least_squares_left(const ramify_least_squares *p, uint32_t terms, 
 /* The rows of a slice of the block, times R^-1 from the left columns to the right ones. */
 typedef struct inversion {
     ramify_least_squares *problem;
-    uint32_t terms, rows;
+    uint32_t terms, rows, first;
 } inversion;
 
 #define INVERSE_ROWS 64
@@ -224,24 +224,34 @@ static void divide(const ramify_least_squares *p, uint32_t terms, size_t column,
         }
 }
 
-/* Task */
+/* a - z R of the columns from `column` on, for z of the `count` columns from `from` on. */
+static void take_away(const ramify_least_squares *p, size_t rows, double *z, size_t from,
+                      size_t count, size_t column, size_t width) {
+    p->kernels->matmul_double(rows, width, count, z + from, p->ld, 1, p->r + from * p->ld + column,
+                              p->ld, z + column, p->ld, RAMIFY_PRODUCT_SUBTRACTED);
+}
+
+/* Task: groups of columns first, as wide as products like them, and panels within them. */
 static ramify_status invert_slice(void *argument, size_t task, uint32_t worker) {
     (void)worker;
     const inversion *v = argument;
     const ramify_least_squares *p = v->problem;
-    size_t first = task * INVERSE_ROWS, rows = ramify_smaller(INVERSE_ROWS, v->rows - first);
-    double *z = p->block + first * p->ld;
-    for (size_t column = 0; column < v->terms; column += RAMIFY_PANEL) {
-        p->kernels->matmul_double(rows, RAMIFY_PANEL, column, z, p->ld, 1, p->r + column, p->ld,
-                                  z + column, p->ld, RAMIFY_PRODUCT_SUBTRACTED);
-        divide(p, v->terms, column, rows, z + column);
+    size_t row = task * INVERSE_ROWS, rows = ramify_smaller(INVERSE_ROWS, v->rows - row);
+    double *z = p->block + row * p->ld;
+    for (size_t left = v->first; left < v->terms; left += GROUP) {
+        size_t end = ramify_smaller(left + GROUP, p->ld);
+        take_away(p, rows, z, v->first, left - v->first, left, end - left);
+        for (size_t column = left; column < end && column < v->terms; column += RAMIFY_PANEL) {
+            take_away(p, rows, z, left, column - left, column, RAMIFY_PANEL);
+            divide(p, v->terms, column, rows, z + column);
+        }
     }
     return RAMIFY_OK;
 }
 
 ramify_status ramify_least_squares_orthonormal(ramify_least_squares *p, uint32_t terms,
-                                               uint32_t rows) {
-    inversion v = {.problem = p, .terms = terms, .rows = rows};
+                                               uint32_t rows, uint32_t first) {
+    inversion v = {.problem = p, .terms = terms, .rows = rows, .first = first};
     return ramify_parallel(p->context, (rows + INVERSE_ROWS - 1) / INVERSE_ROWS, invert_slice, &v);
 }
 
@@ -293,7 +303,7 @@ ramify_status ramify_least_norm(ramify_context *context, const ramify_kernels *k
         for (uint32_t i = 0; i < count; i++)
             for (uint32_t j = 0; j < rows; j++)
                 p->block[i * p->ld + j] = a[j * lda + first + i];
-        status = ramify_least_squares_take(p, count);
+        status = ramify_least_squares_take(p, count, 0);
     }
     if (status == RAMIFY_OK) {
         uint32_t rank = ramify_least_squares_rank(p);

@@ -35,9 +35,11 @@ ramify_status ramify_least_squares_create(ramify_context *context, const ramify_
                                           ramify_least_squares **problem);
 void ramify_least_squares_destroy(ramify_least_squares **problem);
 
-/* Takes the first `rows` rows of problem->block, each the terms and then the outputs; what is in it
- * afterwards is of no use, but for the zeros at the ends of rows. Fails only where it is cancelled. */
-ramify_status ramify_least_squares_take(ramify_least_squares *problem, uint32_t rows);
+/* Takes the first `rows` rows of problem->block, each the terms and then the outputs, of which those
+ * before `first`, a multiple of 32, are all 0; what is in it afterwards is of no use, but for the zeros
+ * at the ends of rows. Fails only where it is cancelled. */
+ramify_status ramify_least_squares_take(ramify_least_squares *problem, uint32_t rows,
+                                        uint32_t first);
 
 /* Forgets the rows. */
 void ramify_least_squares_clear(ramify_least_squares *problem);
@@ -54,11 +56,11 @@ void ramify_least_squares_solve(const ramify_least_squares *problem, uint32_t te
 double ramify_least_squares_left(const ramify_least_squares *problem, uint32_t terms,
                                  uint32_t output);
 
-/* Turns rows of terms in problem->block into those of A R^-1, the orthonormal columns Q at these
- * rows: z[rows x ld], of which the first `terms` columns are done. Sums over them of z_t (Q^T y)_t are
+/* Turns rows of terms in problem->block, 0 before `first`, a multiple of 32, into those of A R^-1, the
+ * orthonormal columns Q at these rows: z[rows x ld], of which the first `terms` columns are done. Sums over them of z_t (Q^T y)_t are
  * predictions, of z_t^2 are leverages, of every beginning of the columns. */
 ramify_status ramify_least_squares_orthonormal(ramify_least_squares *problem, uint32_t terms,
-                                               uint32_t rows);
+                                               uint32_t rows, uint32_t first);
 
 /* Q^T y of term t and one output. */
 static inline double ramify_least_squares_projection(const ramify_least_squares *problem,

@@ -23,6 +23,10 @@
 /* Standard errors by which a cut must win, and the least gain of the mean squared error. */
 #define CUT_THRESHOLD 2.0
 #define CUT_GAIN      0.02
+/* In the test no square counts for more than so many times their median. */
+#define CAP 50.0
+/* Rows of the comparison at least. */
+#define LEAST_PAIRS 12
 /* The error, of standardised targets, below which a box is as good as rounding allows. */
 #define PERFECT 1e-13
 /* A half with a smaller share of the rows than this is cut at the median instead. */
@@ -32,6 +36,8 @@
 #define OVERLAP 1e-5
 /* A fall of the error by this factor from one band to the next is a cliff. */
 #define CLIFF 10.0
+/* Bytes of a record and its values that are worth a model. */
+#define LEAST_SERIES 2048
 /* Bands that the report lists at most. */
 #define LISTED_BANDS 32
 /* Text of the report, with the axes. */
@@ -381,26 +387,41 @@ static ramify_status find_cut(const growth *g, const ramify_nyquist_node *node,
     return RAMIFY_OK;
 }
 
-/* Whether errors fall: a paired test over the rows that were scored on both sides of the cut. */
-static bool wins(const ramify_nyquist_node *node, const cut *c, float *const error[2]) {
-    double sum = 0, squares = 0, before = 0;
+/* The median of the node's squared errors; 0 where none was scored. */
+static double median_error(const ramify_nyquist_node *node, double *room) {
+    size_t count = 0;
+    for (size_t i = 0; i < node->count; i++)
+        if (!isnan(node->error[i]))
+            room[count++] = (double)node->error[i];
+    qsort(room, count, sizeof *room, ascending);
+    return count > 0 ? room[count / 2] : 0;
+}
+
+/* Whether errors fall: a paired test over the rows that were scored on both sides of the cut. Rows near
+ * a corner of the box may have errors far above all others; in the test they count as often as they
+ * are, not as large. room[count] is scratch. */
+static bool wins(const ramify_nyquist_node *node, const cut *c, float *const error[2],
+                 double *room) {
+    const double most = CAP * median_error(node, room);
+    double sum = 0, squares = 0, fall = 0, before = 0;
     size_t count = 0, at[2] = {0, 0};
     for (size_t i = 0; i < node->count; i++) {
         /* Both lists are in the same order. */
         int side = at[1] < c->count[1] && c->row[1][at[1]] == node->row[i];
-        double now = error[side][at[side]++], was = node->error[i];
+        double now = (double)error[side][at[side]++], was = (double)node->error[i];
         if (isnan(now) || isnan(was))
             continue;
-        double fall = was - now;
-        sum += fall;
-        squares += fall * fall;
+        double capped = fmin(was, most) - fmin(now, most);
+        sum += capped;
+        squares += capped * capped;
+        fall += was - now;
         before += was;
         count++;
     }
-    if (count < 8 || isnan(sum))
+    if (count < LEAST_PAIRS || isnan(fall))
         return false;
     double mean = sum / (double)count, spread = squares / (double)count - mean * mean;
-    return mean > CUT_THRESHOLD * sqrt(spread / (double)count) && sum > CUT_GAIN * before;
+    return mean > CUT_THRESHOLD * sqrt(spread / (double)count) && fall > CUT_GAIN * before;
 }
 
 static ramify_status add_nodes(growth *g, uint32_t count) {
@@ -439,7 +460,12 @@ static ramify_status split_node(growth *g, uint32_t index) {
                              : RAMIFY_ERROR_MEMORY;
     }
     g->made->tested += found && status == RAMIFY_OK;
-    if (status == RAMIFY_OK && found && wins(node, &best, error)) {
+    double *room = ramify_allocate(context, node->count, sizeof *room);
+    if (status == RAMIFY_OK && !room)
+        status = RAMIFY_ERROR_MEMORY;
+    bool stands = status == RAMIFY_OK && found && wins(node, &best, error, room);
+    ramify_release(context, room);
+    if (stands) {
         uint32_t first = g->made->node_count, depth = node->depth + 1;
         status = add_nodes(g, 2);
         for (int side = 0; side < 2 && status == RAMIFY_OK; side++) {
@@ -504,46 +530,37 @@ static ramify_status make_root(growth *g) {
     return RAMIFY_OK;
 }
 
-/* The most terms whose record fits in the bound beside the rest of the model. */
-static ramify_status bound_terms(const ramify_problem *problem, const ramify_train_options *options,
-                                 uint32_t columns, uint32_t bytes, uint32_t *most) {
+/* What the bound leaves for a record and what running it takes, beside the rest of the model; 0: there
+ * is no bound. */
+static ramify_status spare_bytes(const ramify_problem *problem, const ramify_train_options *options,
+                                 uint32_t columns, uint64_t *spare) {
     uint64_t allowed = ramify_train_resident(options);
-    *most = TERMS_MOST;
+    *spare = 0;
     if (allowed == 0)
         return RAMIFY_OK;
     const bool tree = options->leaves != 1;
-    ramify_module_shape module = {.type = ramify_module_type_find("bandlimited")};
+    const ramify_module_shape module = {
+        .type = ramify_module_type_find("bandlimited"),
+        .series = {.columns = columns, .outputs = problem->targets}};
     const uint64_t schema = ramify_schema_bytes(problem->schema);
-    ramify_need_of of = {.schema_bytes = schema,
-                         .config_bytes =
-                             RAMIFY_TRAINED_CONFIG_BYTES + REPORT_BYTES(columns) + schema,
-                         .stem = &problem->stem,
-                         .targets = problem->targets,
-                         .shape = &module,
-                         .series = &module.series,
-                         .depth = tree ? DEPTH_MOST / 2 : 0,
-                         .arity = tree ? 2 : 0};
-    uint32_t low = 0, high = TERMS_MOST;
-    while (low < high) {
-        uint32_t terms = low + (high - low + 1) / 2;
-        /* One axis has the most functions for its terms. */
-        module.series = (ramify_series_shape){
-            .columns = columns,
-            .outputs = problem->targets,
-            .most_bytes = (uint32_t)ramify_series_bytes(columns, problem->targets, terms, bytes),
-            .most_functions = columns == 1 ? terms : 2 * columns + terms};
-        if (ramify_resident_need(&of).total <= allowed)
-            low = terms;
-        else
-            high = terms - 1;
-    }
-    *most = low;
-    if (low > 0)
-        return RAMIFY_OK;
-    return ramify_fail(problem->context, RAMIFY_ERROR_LIMIT,
-                       "no series of these %u columns fits in %llu resident bytes: allow more "
-                       "(--resident)",
-                       columns, (unsigned long long)allowed);
+    const ramify_need_of of = {.schema_bytes = schema,
+                               .config_bytes =
+                                   RAMIFY_TRAINED_CONFIG_BYTES + REPORT_BYTES(columns) + schema,
+                               .stem = &problem->stem,
+                               .targets = problem->targets,
+                               .shape = &module,
+                               .series = &module.series,
+                               .depth = tree ? DEPTH_MOST / 2 : 0,
+                               .arity = tree ? 2 : 0};
+    uint64_t need = ramify_resident_need(&of).total;
+    if (need + LEAST_SERIES > allowed)
+        return ramify_fail(problem->context, RAMIFY_ERROR_LIMIT,
+                           "no series of these %u columns fits in %llu resident bytes: allow at "
+                           "least %llu (--resident)",
+                           columns, (unsigned long long)allowed,
+                           (unsigned long long)(need + LEAST_SERIES));
+    *spare = allowed - need;
+    return RAMIFY_OK;
 }
 
 static ramify_status open_growth(growth *g, const ramify_split *split) {
@@ -568,7 +585,8 @@ static ramify_status open_growth(growth *g, const ramify_split *split) {
         .bytes = o->precision && strcmp(o->precision, "float32") == 0 ? 4 : 8,
         .refuses = o->outside && strcmp(o->outside, "refuse") == 0,
     };
-    return bound_terms(problem, o, g->data.columns, g->wish.bytes, &g->wish.most_terms);
+    g->wish.most_terms = TERMS_MOST;
+    return spare_bytes(problem, o, g->data.columns, &g->wish.most_both);
 }
 
 ramify_status ramify_nyquist_train(const ramify_problem *problem, const ramify_match *match,
@@ -682,12 +700,12 @@ json_t *ramify_nyquist_json(const ramify_problem *problem, const ramify_nyquist 
         rows += (double)report->rows;
     }
     uint32_t cliff = find_cliff(root);
-    json_t *report =
-        json_pack("{s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:b, s:o, s:o}", "set", set_names[root->set],
-                  "band", (int)root->band, "terms", (int)root->terms, "rows",
-                  (json_int_t)root->rows, "error", number(unit * root->error), "noise",
-                  number(unit * root->noise), "ridge", number(root->ridge), "least_norm",
-                  (int)root->least_norm, "axes", axes, "bands", bands_json(root, unit));
+    json_t *report = json_pack(
+        "{s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "set", set_names[root->set],
+        "band", (int)root->band, "terms", (int)root->terms, "rows", (json_int_t)root->rows, "error",
+        number(unit * root->error), "noise", number(unit * root->noise), "ridge",
+        number(root->ridge), "growth", number(root->growth), "least_norm", (int)root->least_norm,
+        "axes", axes, "bands", bands_json(root, unit));
     if (report && cliff > 0)
         json_object_set_new(report, "cliff",
                             json_pack("{s:i, s:o, s:o}", "band", (int)cliff, "before",

@@ -26,6 +26,9 @@ typedef struct ramify_series_wish {
     int set;             /* ramify_index_set, or -1: chosen */
     int64_t band;        /* -1: chosen */
     uint32_t most_terms; /* of a chosen band */
+    uint64_t most_record, most_scratch,
+        most_both;  /* bytes of its record and of what running it takes
+                                                      (bandlimited.h), and of both; 0: no bound */
     double ridge;   /* weight of the squared coefficients per row; negative: chosen by generalised
                             cross-validation */
     uint32_t bytes; /* of a stored coefficient: 8 or 4 */
@@ -38,9 +41,10 @@ typedef struct ramify_series_report {
     ramify_index_set set;
     uint32_t band, terms;
     uint64_t rows;
-    double error; /* of rows left out, at this band */
-    double noise; /* what the fit leaves, per degree of freedom; NaN without any */
-    double ridge;
+    double error;         /* of rows left out, at this band */
+    double noise;         /* what the fit leaves, per degree of freedom; NaN without any */
+    double ridge;         /* per row, of the constant's neighbours */
+    double growth;        /* of that from a band to the next; 0: none, all terms weigh the same */
     bool least_norm;      /* fewer rows than terms: the smallest of all solutions */
     uint32_t bands;       /* tried: 0 .. bands-1 */
     double *band_error;   /* bands: of rows left out; infinite where rows do not carry the band */

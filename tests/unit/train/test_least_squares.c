@@ -55,7 +55,7 @@ static ramify_least_squares *take_all(ramify_context *context, const ramify_kern
     for (uint32_t first = 0; first < s->rows; first += piece) {
         uint32_t count = (uint32_t)ramify_smaller(piece, s->rows - first);
         fill_block(s, first, count, p);
-        assert_int_equal(ramify_least_squares_take(p, count), RAMIFY_OK);
+        assert_int_equal(ramify_least_squares_take(p, count, 0), RAMIFY_OK);
     }
     return p;
 }
@@ -167,7 +167,7 @@ static void test_leverages(void **state) {
     for (uint32_t terms = 13; terms <= 21; terms += 8)
         for (uint32_t row = 0; row < s.rows; row += 7) {
             fill_block(&s, row, 1, p);
-            assert_int_equal(ramify_least_squares_orthonormal(p, terms, 1), RAMIFY_OK);
+            assert_int_equal(ramify_least_squares_orthonormal(p, terms, 1, 0), RAMIFY_OK);
             double sum = 0, leverage = 0;
             for (uint32_t t = 0; t < terms; t++) {
                 sum += p->block[t] * ramify_least_squares_projection(p, t, 0);

@@ -1,0 +1,32 @@
+#ifndef RAMIFY_TRAIN_SERIES_RIDGE_H
+#define RAMIFY_TRAIN_SERIES_RIDGE_H
+/* Least squares with weights on squared coefficients: against noise, and, where rows are few, for
+ * smoothness. */
+
+#include "series_pass.h"
+
+/* A problem with the first terms of another, and lambda times weight[terms] (NULL: 1) times the square
+ * of every coefficient but the constant's. */
+ramify_status ramify_series_weigh(const ramify_least_squares *from, uint32_t terms, double lambda,
+                                  const double *weight, ramify_least_squares *to);
+
+/* The equal weight that generalised cross-validation likes best, or 0 where it gains nothing. to: a
+ * problem of so many terms, scratch; c[terms]: scratch. */
+ramify_status ramify_series_choose_ridge(const ramify_least_squares *from, uint32_t terms,
+                                         ramify_least_squares *to, double *c, double *ridge);
+
+typedef struct ramify_series_smoothness {
+    double growth; /* of the weight of a squared coefficient, from a band to the next */
+    double share;  /* the weight of band 0, in the mean squared column */
+    double ridge;  /* the weight itself */
+    double error;  /* root mean square of rows held out; infinite: nothing was found */
+} ramify_series_smoothness;
+
+/* Fits all terms of the pass's plan, more than the rows may carry, with weights that grow with the
+ * band: the smoothest functions near the rows, as with kernels, in a given band. One row in four is
+ * held out of the search for growth and weight; then all are fitted. error: NULL, or count squares of
+ * the rows held out, NaN for the others. c[targets x terms]. The pass is open, without rows. */
+ramify_status ramify_series_smooth(ramify_series_pass *pass, const uint32_t *row, size_t count,
+                                   float *error, double *c, ramify_series_smoothness *found);
+
+#endif
