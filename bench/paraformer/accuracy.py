@@ -2,10 +2,11 @@
 
     accuracy.py [--part compare|peers|ablations|pretrained|table ...] [--tool build/ramify]
                 [--epochs 28] [--progressive-epochs 4] [--seeds 0 1 2] [--jobs 1]
-                [--threads 2] [--minutes 15] --keep FOLDER
+                [--threads 2] [--minutes 15] [--results FILE] --keep FOLDER
 
-Trains with the tool and prints Markdown tables. FOLDER keeps every run's model and summary, and a run
-that is there is not made again. A model has the same bits on any number of threads, so that --jobs 2
+Trains with the tool and prints Markdown tables. FILE, by default accuracy.json beside this program, keeps
+what every run gave, and a run that is there is not made again; FOLDER keeps models and checkpoints. A
+model has the same bits on any number of threads, so that --jobs 2
 --threads 1 gives the same accuracies sooner.
 
 Compute is counted in multiply-adds of products, three times those of a forward pass, of every row and
@@ -23,6 +24,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -65,6 +67,16 @@ class Runs:
         self.folder = chosen.keep
         self.folder.mkdir(parents=True, exist_ok=True)
         self.waiting: list[tuple[str, list[str]]] = []
+        self.lock = threading.Lock()
+        path = chosen.results
+        self.found = json.loads(path.read_text()) if path.exists() else {}
+
+    def note(self, name: str, **values: object) -> None:
+        """Adds to what is known of a run."""
+        with self.lock:
+            self.found.setdefault(name, {}).update(values)
+            text = json.dumps(self.found, indent=1, sort_keys=True)
+            self.chosen.results.write_text(text + "\n")
 
     def ask(self, name: str, words: list[str]) -> str:
         if not any(name == other for other, _ in self.waiting):
@@ -72,8 +84,7 @@ class Runs:
         return name
 
     def make(self, name: str, words: list[str]) -> None:
-        summary = self.folder / f"{name}.json"
-        if summary.exists():
+        if name in self.found:
             return
         model = self.folder / f"{name}.ramify"
         words = [self.chosen.tool, "train", *words, "-o", str(model), "--json"]
@@ -83,8 +94,14 @@ class Runs:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise SystemExit(f"{name}: {done.stderr}")
-        summary.write_text(done.stdout)
-        print(f"{name}: {json.loads(done.stdout)['test']}", file=sys.stderr, flush=True)
+        summary = json.loads(done.stdout)
+        self.note(
+            name,
+            accuracy=summary["test"]["accuracy"],
+            parameters=summary["parameters"],
+            seconds=summary["seconds"],
+        )
+        print(f"{name}: {summary['test']}", file=sys.stderr, flush=True)
 
     def make_all(self) -> None:
         with concurrent.futures.ThreadPoolExecutor(self.chosen.jobs) as pool:
@@ -94,12 +111,11 @@ class Runs:
         self.waiting = []
 
     def result(self, name: str) -> dict:
-        return json.loads((self.folder / f"{name}.json").read_text())
+        return self.found[name]
 
     def prefixes(self, name: str, test: list[str]) -> list[float]:
         """Test accuracy of every prefix."""
-        kept = self.folder / f"{name}.prefixes.json"
-        if not kept.exists():
+        if "prefixes" not in self.found[name]:
             found = []
             for k in range(1, BRANCHES + 1):
                 words = [self.chosen.tool, "evaluate"]
@@ -107,8 +123,8 @@ class Runs:
                 words += ["--branches", str(k), "--json"]
                 done = subprocess.run(words, capture_output=True, text=True, check=True)
                 found.append(json.loads(done.stdout)["accuracy"])
-            kept.write_text(json.dumps(found))
-        return json.loads(kept.read_text())
+            self.note(name, prefixes=found)
+        return self.found[name]["prefixes"]
 
 
 def fashion(part: str) -> list[str]:
@@ -137,7 +153,7 @@ def percent(values: list[float]) -> str:
 
 
 def accuracies(runs: Runs, names: list[str]) -> list[float]:
-    return [runs.result(name)["test"]["accuracy"] for name in names]
+    return [runs.result(name)["accuracy"] for name in names]
 
 
 def equal_epochs(chosen: argparse.Namespace, cost: float) -> int:
@@ -369,8 +385,8 @@ def peers(runs: Runs, chosen: argparse.Namespace) -> None:
 
 def boosted_trees(runs: Runs, chosen: argparse.Namespace) -> str:
     """LightGBM's test accuracy after as many minutes, the number of trees chosen on held-out rows."""
-    kept = runs.folder / f"lightgbm-{chosen.minutes}.json"
-    if not kept.exists():
+    name = f"lightgbm-{chosen.minutes}"
+    if name not in runs.found:
         import lightgbm
 
         images, labels = (read_idx(path) for path in fashion("train")[::2])
@@ -397,8 +413,8 @@ def boosted_trees(runs: Runs, chosen: argparse.Namespace) -> str:
             callbacks=[lightgbm.early_stopping(50, verbose=False), watch],
         )
         wrong = model.predict(test_images.reshape(len(test_images), -1)) != test_labels
-        kept.write_text(json.dumps({"accuracy": 1 - float(np.mean(wrong))}))
-    return percent([json.loads(kept.read_text())["accuracy"]])
+        runs.note(name, accuracy=1 - float(np.mean(wrong)))
+    return percent([runs.result(name)["accuracy"]])
 
 
 PARTS = {
@@ -425,6 +441,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--minutes", type=int, default=15, help="of the peers")
     parser.add_argument("--threads", type=int, default=2, help="of each")
+    here = pathlib.Path(__file__).resolve()
+    parser.add_argument(
+        "--results", type=pathlib.Path, default=here.with_suffix(".json")
+    )
     parser.add_argument("--keep", type=pathlib.Path, required=True)
     chosen = parser.parse_args()
     runs = Runs(chosen)
