@@ -27,6 +27,13 @@ uint64_t ramify_series_bytes(uint32_t axes, uint32_t outputs, uint64_t terms, ui
     return axes_end(axes) + outputs * lines(terms * number);
 }
 
+ramify_series_axis ramify_series_axis_over(uint32_t column, uint32_t basis, double low, double high,
+                                           size_t rows) {
+    const double more = 3 * (high - low) / ((double)rows + 1);
+    return (ramify_series_axis){
+        .origin = low - more, .length = high - low + 2 * more, .column = column, .basis = basis};
+}
+
 const void *ramify_series_coefficients(const ramify_series_header *record, uint32_t output) {
     return (const char *)record + axes_end(record->axes) +
            output * lines((uint64_t)record->terms * record->bytes);

@@ -45,6 +45,12 @@ typedef struct ramify_series_axis {
     uint32_t reserved[2];
 } ramify_series_axis;
 
+/* An axis over the range of `rows` rows and a little more: other rows like them lie outside their range
+ * as often as one in so many, and three times the mean distance from row to row beyond it a series
+ * that rows carry is still what it is inside. */
+ramify_series_axis ramify_series_axis_over(uint32_t column, uint32_t basis, double low, double high,
+                                           size_t rows);
+
 /* What all series of a model have in common; in its config. */
 typedef struct ramify_series_shape {
     uint32_t columns; /* raw columns of a row */

@@ -126,10 +126,8 @@ static ramify_status find_box(const choosing *c, const uint32_t *table, size_t c
             high = x[i] > high ? x[i] : high;
         }
         if (low < high && *axes < RAMIFY_SERIES_AXES_MAX)
-            axis[(*axes)++] = (ramify_series_axis){.origin = low,
-                                                   .length = high - low,
-                                                   .column = column,
-                                                   .basis = RAMIFY_BASIS_CHEBYSHEV};
+            axis[(*axes)++] =
+                ramify_series_axis_over(column, RAMIFY_BASIS_CHEBYSHEV, low, high, count);
     }
     ramify_release(context, x);
     return RAMIFY_OK;

@@ -180,14 +180,14 @@ static ramify_status find_box(growth *g, ramify_series_axis *axis) {
                 "a series of more than %d columns that vary: leave some out (--drop)",
                 RAMIFY_SERIES_AXES_MAX);
         ramify_series_axis *to = &axis[g->made->axes++];
-        *to = (ramify_series_axis){.origin = low, .length = high - low, .column = c};
-        to->basis = (uint32_t)find_name(basis, basis_names, 3);
-        if (period > 0) {
-            to->basis = RAMIFY_BASIS_FOURIER;
-            to->length = period;
-        } else if (to->basis == RAMIFY_BASIS_FOURIER) {
-            to->basis = RAMIFY_BASIS_CHEBYSHEV;
-        }
+        uint32_t kind = (uint32_t)find_name(basis, basis_names, 3);
+        if (period > 0)
+            *to = (ramify_series_axis){
+                .origin = low, .length = period, .column = c, .basis = RAMIFY_BASIS_FOURIER};
+        else
+            *to = ramify_series_axis_over(
+                c, kind == RAMIFY_BASIS_FOURIER ? RAMIFY_BASIS_CHEBYSHEV : kind, low, high,
+                g->rows);
     }
     if (!next_period(&periods, &next))
         return RAMIFY_OK;

@@ -24,8 +24,8 @@
 #define RIDGE_ROWS 8
 /* Terms that are fitted for smoothness, and rows up to which: with many more than terms, rows alone
  * make a fit smooth. */
-#define SMOOTH_TERMS 640
-#define SMOOTH_ROWS  (6 * SMOOTH_TERMS)
+#define SMOOTH_TERMS 1024
+#define SMOOTH_ROWS  (4 * SMOOTH_TERMS)
 /* Fewer rows say nothing of smoothness, and errors below this need none. */
 #define SMOOTH_ROWS_LEAST 24
 #define SMOOTH_ERROR      1e-11

@@ -156,7 +156,7 @@ static ramify_status attempt(search *s, double growth, double share) {
     return status;
 }
 
-/* All weights with one growth, then all growths with the best weight, then weights near it. */
+/* All weights with one growth, then all growths with weights near the best, then nearer to it. */
 static ramify_status look(search *s) {
     s->best = (ramify_series_smoothness){.error = INFINITY};
     for (int i = 0; i < SMOOTH_RIDGES; i++)
@@ -166,9 +166,16 @@ static ramify_status look(search *s) {
         for (int step = -1; step <= 1; step++)
             RAMIFY_TRY(attempt(s, growths[g], share * pow(SMOOTH_FACTOR, step)));
     }
-    const ramify_series_smoothness found = s->best;
-    for (int step = -1; step <= 1 && isfinite(found.error); step += 2)
-        RAMIFY_TRY(attempt(s, found.growth, found.share * pow(SMOOTH_FACTOR, step / 2.0)));
+    double share_step = sqrt(SMOOTH_FACTOR), growth_step = 1.5;
+    for (int round = 0; round < 3 && isfinite(s->best.error); round++) {
+        const ramify_series_smoothness at = s->best;
+        RAMIFY_TRY(attempt(s, at.growth, at.share * share_step));
+        RAMIFY_TRY(attempt(s, at.growth, at.share / share_step));
+        RAMIFY_TRY(attempt(s, at.growth * growth_step, s->best.share));
+        RAMIFY_TRY(attempt(s, at.growth / growth_step, s->best.share));
+        share_step = sqrt(share_step);
+        growth_step = sqrt(growth_step);
+    }
     return RAMIFY_OK;
 }
 

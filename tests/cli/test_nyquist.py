@@ -176,12 +176,15 @@ def test_outside_the_box(tmp_path):
     x = np.random.default_rng(4).random((800, 2))
     write(tmp_path / "d.csv", x, smooth(x))
     train(tmp_path, "d.csv")
-    low, high = x.min(axis=0), x.max(axis=0)
-    write(
-        tmp_path / "t.csv", np.array([[50.0, 0.5], [high[0], 0.5], [-9.0, -9.0], low])
-    )
+    corners = np.array([[50.0, 0.5], [2.0, 0.5], [-9.0, -9.0], [-1.0, -2.0]])
+    write(tmp_path / "t.csv", corners)
     y = predict(tmp_path, "m.ramify", "t.csv")[:, 0]
     assert y[0] == y[1] and y[2] == y[3]
+    # Just beside the range of the rows a series is what it is inside.
+    write(tmp_path / "t.csv", x.max(axis=0)[None] + 1e-3)
+    near = predict(tmp_path, "m.ramify", "t.csv")[:, 0]
+    assert np.abs(near - smooth(x.max(axis=0)[None] + 1e-3)).max() < 1e-6
+    write(tmp_path / "t.csv", corners)
     train(tmp_path, "d.csv", "--outside", "refuse")
     done = run_tool("predict", "m.ramify", "t.csv", cwd=tmp_path)
     assert done.status == 1
