@@ -16,6 +16,10 @@
 
 #include <jansson.h>
 
+/* Bands that the report lists at most, and bytes of its text. */
+#define RAMIFY_NYQUIST_LISTED_BANDS       32
+#define RAMIFY_NYQUIST_REPORT_BYTES(axes) (RAMIFY_NYQUIST_LISTED_BANDS * 64 + (axes)*96)
+
 typedef struct ramify_nyquist_node {
     uint32_t children, first_child; /* two, side by side; or 0 */
     uint32_t depth;
@@ -34,10 +38,6 @@ typedef struct ramify_nyquist {
     ramify_nyquist_node *nodes; /* children follow their parents */
 } ramify_nyquist;
 
-/* Whether series can be fitted: all columns are numbers without gaps. NULL, or why not, as the end of
- * a sentence. */
-const char *ramify_nyquist_obstacle(const ramify_problem *problem);
-
 /* Fits train and select rows. weight: the column of row weights, or NULL. most_bytes: of a record; 0:
  * none. deadline as ramify_seconds gives it; 0: none. On RAMIFY_STOPPED *trained is set if there is a
  * root. Free with ramify_nyquist_destroy. */
@@ -55,9 +55,5 @@ json_t *ramify_nyquist_json(const ramify_problem *problem, const ramify_nyquist 
 ramify_status ramify_nyquist_finish(const ramify_problem *problem, const ramify_nyquist *trained,
                                     const ramify_draft_notes *notes, json_t *config,
                                     ramify_model **model);
-
-/* Checks the options that are about series. */
-ramify_status ramify_nyquist_options_check(ramify_context *context,
-                                           const ramify_train_options *options);
 
 #endif

@@ -7,6 +7,7 @@
 #include "finish.h"
 #include "leaf_series.h"
 #include "memory.h"
+#include "nyquist_options.h"
 #include "nyquist_train.h"
 #include "paraformer_train.h"
 #include "progress.h"

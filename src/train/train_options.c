@@ -1,7 +1,7 @@
 /* Defaults and checks of the options of training. */
 
 #include "augment.h"
-#include "nyquist_train.h"
+#include "nyquist_options.h"
 #include "recipe.h"
 #include "status.h"
 #include "tree.h"

@@ -1,0 +1,29 @@
+#ifndef RAMIFY_TRAIN_NYQUIST_OPTIONS_H
+#define RAMIFY_TRAIN_NYQUIST_OPTIONS_H
+/* Options of Nyquist learners as texts, and what they name. */
+
+#include "bandlimited.h"
+#include "problem.h"
+
+/* Names of ramify_index_set and of RAMIFY_BASIS_*, by their values. */
+#define RAMIFY_SETS  3
+#define RAMIFY_BASES 3
+extern const char *const ramify_set_names[];
+extern const char *const ramify_basis_names[];
+
+/* The place of a name among `count`, or -1. */
+int ramify_name_place(const char *name, const char *const *names, int count);
+
+/* Takes the next period off a list; 0: the column has none ("-"); NaN: that is no period. `list` is moved
+ * on, and may point to NULL. False at the end. */
+bool ramify_period_next(const char **list, double *period);
+
+/* Checks the options that are about series. */
+ramify_status ramify_nyquist_options_check(ramify_context *context,
+                                           const ramify_train_options *options);
+
+/* Whether series can be fitted: all columns are numbers without gaps. NULL, or why not, as the end of
+ * a sentence. */
+const char *ramify_nyquist_obstacle(const ramify_problem *problem);
+
+#endif
