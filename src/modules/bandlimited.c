@@ -29,7 +29,9 @@ uint64_t ramify_series_bytes(uint32_t axes, uint32_t outputs, uint64_t terms, ui
 
 ramify_series_axis ramify_series_axis_over(uint32_t column, uint32_t basis, double low, double high,
                                            size_t rows) {
-    const double more = 3 * (high - low) / ((double)rows + 1);
+    /* e^-6 of the rows that would lie outside still do; few rows say little of what is beyond them. */
+    const double gaps = 6, most = 0.05, share = gaps / ((double)rows + 1);
+    const double more = (share < most ? share : most) * (high - low);
     return (ramify_series_axis){
         .origin = low - more, .length = high - low + 2 * more, .column = column, .basis = basis};
 }

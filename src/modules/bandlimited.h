@@ -45,9 +45,9 @@ typedef struct ramify_series_axis {
     uint32_t reserved[2];
 } ramify_series_axis;
 
-/* An axis over the range of `rows` rows and a little more: other rows like them lie outside their range
- * as often as one in so many, and three times the mean distance from row to row beyond it a series
- * that rows carry is still what it is inside. */
+/* An axis over the range of `rows` rows and a little more, six times the mean distance from row to row and
+ * at most a twentieth of the range: one in so many other rows like them lies outside their range, and
+ * that near to it a series that rows carry is still what it is inside. */
 ramify_series_axis ramify_series_axis_over(uint32_t column, uint32_t basis, double low, double high,
                                            size_t rows);
 

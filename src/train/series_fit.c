@@ -12,8 +12,8 @@
 
 /* Rows of a trial, in the most terms that are tried: enough that leaving one out means something. */
 #define TRIAL_ROWS 4
-/* Of bands whose errors differ by less, the smallest is taken. */
-#define TIE 1.01
+/* Of bands whose errors differ by a smaller share, the smallest is taken. */
+#define TIE 0.01
 /* Errors below this, of standardised targets, are rounding, and all the same. */
 #define ROUNDING 4e-14
 /* Where the residuals are smaller there is no noise to weigh against. */
@@ -27,18 +27,25 @@
 #define SMOOTH_TERMS 1024
 #define SMOOTH_ROWS  (4 * SMOOTH_TERMS)
 /* Fewer rows say nothing of smoothness, and errors below this need none. */
-#define SMOOTH_ROWS_LEAST 24
+#define SMOOTH_ROWS_LEAST 64
 #define SMOOTH_ERROR      1e-11
-/* By how much of itself the error must fall for smoothness to be used. */
-#define SMOOTH_GAIN 0.1
+/* Nor more terms than this times the rows. */
+#define SMOOTH_SHARE 4
+/* By how much of itself the mean squared error must fall for smoothness to be used, on how many rows at
+ * least, and above how many times a mean a square is cut off there. */
+#define SMOOTH_GAIN  0.1
+#define SMOOTH_PAIRS 8
+#define CAP          100.0
 
-/* The smallest band that is as good as the best. */
-static uint32_t best_band(const double *error, uint32_t bands) {
+/* The smallest band that is as good as the best, by the errors of so many rows: the root of a mean of n
+ * squares is uncertain by 1 / sqrt(2n) of itself. */
+static uint32_t best_band(const double *error, uint32_t bands, size_t rows) {
+    const double tie = 1 + fmax(TIE, 1 / sqrt(2 * (double)rows));
     double least = INFINITY;
     for (uint32_t b = 0; b < bands; b++)
         least = error[b] < least ? error[b] : least;
     for (uint32_t b = 0; b < bands; b++)
-        if (error[b] <= TIE * least || error[b] <= ROUNDING)
+        if (error[b] <= tie * least || error[b] <= ROUNDING)
             return b;
     return 0;
 }
@@ -98,7 +105,7 @@ static ramify_status try_bands(const ramify_series_data *data, const ramify_seri
         if (p.bands > 0)
             status = ramify_series_pass_score(&p, row, count, 0, NULL, error);
         if (status == RAMIFY_OK && p.bands > 0) {
-            result->band = best_band(error, p.bands);
+            result->band = best_band(error, p.bands, count);
             result->error = error[result->band];
         }
     }
@@ -281,7 +288,7 @@ static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *w
         report->least_norm = carried == 0 || (wish->band >= 0 && carried <= band);
         if (carried > 0)
             status = ramify_series_pass_score(p, row, count, 0, NULL, report->band_error);
-        report->band = wish->band >= 0 ? band : best_band(report->band_error, carried);
+        report->band = wish->band >= 0 ? band : best_band(report->band_error, carried, count);
         report->terms = p->plan->first[report->band + 1];
         report->rows = count;
         report->error = report->band_error[report->band];
@@ -299,13 +306,39 @@ static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *w
     return status;
 }
 
+/* Whether the squares now[count] are smaller than was[count] by more than chance, over rows that have
+ * both: by a standard error of the pairs, none of which counts for more than CAP times the mean of
+ * smaller ones. */
+static bool is_smaller(const float *was, const float *now, size_t count) {
+    double before = 0, after = 0, fall = 0, squares = 0;
+    size_t pairs = 0;
+    for (int round = 0; round < 2; round++) {
+        const double most = round == 0 ? INFINITY : CAP * fmin(before, after) / (double)pairs;
+        for (size_t i = 0; i < count; i++) {
+            if (isnan(was[i]) || isnan(now[i]))
+                continue;
+            double d = fmin((double)was[i], most) - fmin((double)now[i], most);
+            before += round == 0 ? (double)was[i] : 0;
+            after += round == 0 ? (double)now[i] : 0;
+            pairs += round == 0;
+            fall += round == 1 ? d : 0;
+            squares += round == 1 ? d * d : 0;
+        }
+    }
+    if (pairs < SMOOTH_PAIRS || !(after < (1 - SMOOTH_GAIN) * before))
+        return false;
+    double mean = fall / (double)pairs, spread = squares / (double)pairs - mean * mean;
+    return mean > sqrt(spread / (double)pairs);
+}
+
 /* Puts a fit for smoothness in the place of one that is worse. error: of that one, and then of this. */
 static ramify_status try_smooth(const ramify_series_data *data, const ramify_series_wish *wish,
                                 const unsigned char *pairs, const uint32_t *row, size_t count,
                                 float *error, ramify_series_fit *fit) {
     ramify_context *context = data->context;
     ramify_index_set set = wish->set >= 0 ? (ramify_index_set)wish->set : RAMIFY_SET_TOTAL;
-    uint32_t band = band_of(data, wish, pairs, set, ramify_smaller(wish->most_terms, SMOOTH_TERMS));
+    size_t terms = ramify_smaller(wish->most_terms, SMOOTH_TERMS);
+    uint32_t band = band_of(data, wish, pairs, set, ramify_smaller(terms, SMOOTH_SHARE * count));
     ramify_series_report *report = &fit->report;
     if (wish->band >= 0 || wish->ridge >= 0 || band == 0 || count < SMOOTH_ROWS_LEAST ||
         count > SMOOTH_ROWS || report->error <= SMOOTH_ERROR)
@@ -319,7 +352,7 @@ static ramify_status try_smooth(const ramify_series_data *data, const ramify_ser
     ramify_status status = c && other ? ramify_series_pass_open(&p) : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
         status = ramify_series_smooth(&p, row, count, other, c, &found);
-    if (status == RAMIFY_OK && found.error < (1 - SMOOTH_GAIN) * report->error) {
+    if (status == RAMIFY_OK && isfinite(found.error) && is_smaller(error, other, count)) {
         ramify_release(context, fit->record);
         fit->record = NULL;
         report->set = set;
@@ -331,8 +364,7 @@ static ramify_status try_smooth(const ramify_series_data *data, const ramify_ser
         report->growth = found.growth;
         report->least_norm = false;
         status = write_record(&p, wish, pairs, band, c, fit);
-        if (error)
-            memcpy(error, other, count * sizeof *error);
+        memcpy(error, other, count * sizeof *error);
     }
     ramify_series_pass_clear(&p);
     ramify_series_plan_destroy(context, &plan);
@@ -355,8 +387,13 @@ ramify_status ramify_series_fit_rows(const ramify_series_data *data, const ramif
     for (uint32_t a = 0; a < wish->axes; a++)
         pairs[a] = (unsigned char)ramify_basis_pairs(wish->axis[a].basis);
     ramify_series_fit *made = ramify_allocate_zeroed(context, 1, sizeof *made);
-    if (!made)
+    float *own = error ? NULL : ramify_allocate(context, count, sizeof *own);
+    error = error ? error : own;
+    if (!made || !error) {
+        ramify_release(context, made);
+        ramify_release(context, own);
         return RAMIFY_ERROR_MEMORY;
+    }
     ramify_index_set set = wish->set >= 0 ? (ramify_index_set)wish->set : RAMIFY_SET_TOTAL;
     uint32_t band = wish->axes > 0 && wish->band > 0 ? (uint32_t)wish->band : 0;
     ramify_series_plan *plan = NULL;
@@ -373,6 +410,7 @@ ramify_status ramify_series_fit_rows(const ramify_series_data *data, const ramif
     ramify_series_plan_destroy(context, &plan);
     if (status == RAMIFY_OK)
         status = try_smooth(data, wish, pairs, row, count, error, made);
+    ramify_release(context, own);
     if (status == RAMIFY_OK)
         *fit = made;
     else

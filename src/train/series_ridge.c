@@ -12,7 +12,8 @@
 /* By how much of itself cross-validation must fall for weights to be used. */
 #define RIDGE_GAIN 0.002
 
-/* Rows with a lot below this are held out of the search for smoothness: one in four. */
+/* Rows with a lot below this are held out of the fits of the search for smoothness, one in four; the
+ * search is scored by those above half of it, and its outcome by the others. */
 #define HELD_OUT (UINT32_MAX / 4)
 /* Weights that are tried with one growth, in the mean squared column: from rounding on. */
 #define SMOOTH_RIDGES 9
@@ -179,60 +180,83 @@ static ramify_status look(search *s) {
     return RAMIFY_OK;
 }
 
-static bool is_held_out(uint32_t row) {
-    return ramify_series_lot(row) < HELD_OUT;
+/* Rows by their part: 0 taken, 1 for the search, 2 for its outcome. */
+static int part_of(uint32_t row) {
+    uint32_t lot = ramify_series_lot(row);
+    return lot >= HELD_OUT ? 0 : lot >= HELD_OUT / 2 ? 1 : 2;
+}
+
+/* Errors of the rows that the search did not see, with what it found. error[count]: NaN for others. */
+static ramify_status score_outcome(search *s, const uint32_t *row, size_t count,
+                                   const uint32_t *seen, size_t seen_count, float *error) {
+    ramify_series_pass *p = s->pass;
+    float *kept = ramify_allocate(p->data->context, seen_count, sizeof *kept);
+    if (!kept)
+        return RAMIFY_ERROR_MEMORY;
+    set_weights(p->plan, s->best.growth, s->weight);
+    ramify_status status =
+        ramify_series_weigh(s->from, p->plan->terms, s->best.share * s->mean, s->weight, s->to);
+    p->problem = s->to;
+    if (status == RAMIFY_OK)
+        status = ramify_series_pass_score(p, seen, seen_count, 0, kept, &s->best.error);
+    p->problem = (ramify_least_squares *)s->from;
+    for (size_t i = 0, next = 0; status == RAMIFY_OK && i < count; i++)
+        error[i] = part_of(row[i]) == 2 ? kept[next++] : (float)NAN;
+    ramify_release(p->data->context, kept);
+    return status;
+}
+
+/* All rows, with weights that grow as the rows do. */
+static ramify_status solve_all(search *s, const uint32_t *const part[3], const size_t count[3],
+                               double *c) {
+    ramify_series_pass *p = s->pass;
+    const uint32_t terms = p->plan->terms;
+    for (int i = 1; i < 3; i++)
+        RAMIFY_TRY(ramify_series_pass_take(p, part[i], count[i]));
+    s->best.ridge = s->best.share * mean_square(s->from, terms);
+    set_weights(p->plan, s->best.growth, s->weight);
+    RAMIFY_TRY(ramify_series_weigh(s->from, terms, s->best.ridge, s->weight, s->to));
+    for (uint32_t o = 0; o < p->data->targets; o++)
+        ramify_least_squares_solve(s->to, terms, o, c + (size_t)o * terms);
+    return RAMIFY_OK;
 }
 
 ramify_status ramify_series_smooth(ramify_series_pass *p, const uint32_t *row, size_t count,
                                    float *error, double *c, ramify_series_smoothness *found) {
     ramify_context *context = p->data->context;
-    const uint32_t terms = p->plan->terms, targets = p->data->targets;
-    ramify_least_squares *to = NULL, *from = p->problem;
-    uint32_t *part = ramify_allocate(context, 2 * count, sizeof *part), *held = part + count;
-    float *kept = ramify_allocate(context, count, sizeof *kept);
-    search s = {.pass = p, .from = from, .held = held};
+    const uint32_t terms = p->plan->terms;
+    uint32_t *memory = ramify_allocate(context, 3 * count, sizeof *memory);
+    search s = {.pass = p, .from = p->problem};
     s.weight = ramify_allocate(context, terms, sizeof *s.weight);
+    *found = (ramify_series_smoothness){.error = INFINITY};
     ramify_status status =
-        part && kept && s.weight
-            ? ramify_least_squares_create(context, p->data->kernels, terms, targets, &to)
+        memory && s.weight
+            ? ramify_least_squares_create(context, p->data->kernels, terms, p->data->targets, &s.to)
             : RAMIFY_ERROR_MEMORY;
-    s.to = to;
-    size_t taken = 0;
+    uint32_t *part[3] = {memory, memory + count, memory + 2 * count};
+    size_t counts[3] = {0, 0, 0};
     for (size_t i = 0; status == RAMIFY_OK && i < count; i++)
-        *(is_held_out(row[i]) ? &held[s.held_count++] : &part[taken++]) = row[i];
-    if (status == RAMIFY_OK)
-        status = ramify_series_pass_take(p, part, taken);
+        part[part_of(row[i])][counts[part_of(row[i])]++] = row[i];
+    if (status == RAMIFY_OK && (counts[1] == 0 || counts[2] == 0))
+        counts[0] = 0; /* nothing to go by */
     p->at_once = p->left_out = true;
     p->terms = terms;
     p->bands = 1;
-    s.mean = status == RAMIFY_OK ? mean_square(from, terms) : 0;
-    if (status == RAMIFY_OK)
+    s.held = part[1];
+    s.held_count = counts[1];
+    if (status == RAMIFY_OK && counts[0] > 0)
+        status = ramify_series_pass_take(p, part[0], counts[0]);
+    if (status == RAMIFY_OK && counts[0] > 0) {
+        s.mean = mean_square(s.from, terms);
         status = look(&s);
-    *found = s.best;
-    if (status == RAMIFY_OK && isfinite(s.best.error) && error) {
-        double again;
-        set_weights(p->plan, s.best.growth, s.weight);
-        status = ramify_series_weigh(from, terms, s.best.share * s.mean, s.weight, to);
-        p->problem = to;
-        if (status == RAMIFY_OK)
-            status = ramify_series_pass_score(p, held, s.held_count, 0, kept, &again);
-        p->problem = from;
-        for (size_t i = 0, next = 0; status == RAMIFY_OK && i < count; i++)
-            error[i] = is_held_out(row[i]) ? kept[next++] : (float)NAN;
+        if (status == RAMIFY_OK && isfinite(s.best.error))
+            status = score_outcome(&s, row, count, part[2], counts[2], error);
+        if (status == RAMIFY_OK && isfinite(s.best.error))
+            status = solve_all(&s, (const uint32_t *const *)part, counts, c);
+        *found = s.best;
     }
-    /* All rows, with weights that grow as the rows do. */
-    if (status == RAMIFY_OK && isfinite(s.best.error))
-        status = ramify_series_pass_take(p, held, s.held_count);
-    if (status == RAMIFY_OK && isfinite(s.best.error)) {
-        found->ridge = s.best.share * mean_square(from, terms);
-        set_weights(p->plan, s.best.growth, s.weight);
-        status = ramify_series_weigh(from, terms, found->ridge, s.weight, to);
-        for (uint32_t o = 0; status == RAMIFY_OK && o < targets; o++)
-            ramify_least_squares_solve(to, terms, o, c + (size_t)o * terms);
-    }
-    ramify_least_squares_destroy(&to);
-    ramify_release(context, part);
-    ramify_release(context, kept);
+    ramify_least_squares_destroy(&s.to);
+    ramify_release(context, memory);
     ramify_release(context, s.weight);
     return status;
 }

@@ -19,13 +19,14 @@ typedef struct ramify_series_smoothness {
     double growth; /* of the weight of a squared coefficient, from a band to the next */
     double share;  /* the weight of band 0, in the mean squared column */
     double ridge;  /* the weight itself */
-    double error;  /* root mean square of rows held out; infinite: nothing was found */
+    double
+        error; /* root mean square of rows that had no part in this; infinite: nothing was found */
 } ramify_series_smoothness;
 
 /* Fits all terms of the pass's plan, more than the rows may carry, with weights that grow with the
- * band: the smoothest functions near the rows, as with kernels, in a given band. One row in four is
- * held out of the search for growth and weight; then all are fitted. error: NULL, or count squares of
- * the rows held out, NaN for the others. c[targets x terms]. The pass is open, without rows. */
+ * band: the smoothest functions near the rows, as with kernels, in a given band. One row in
+ * eight is held out to search growth and weight by, one to score what was found; then all are fitted.
+ * error: count squares of the latter rows, NaN for the others. c[targets x terms]. The pass is open, without rows. */
 ramify_status ramify_series_smooth(ramify_series_pass *pass, const uint32_t *row, size_t count,
                                    float *error, double *c, ramify_series_smoothness *found);
 
