@@ -15,7 +15,7 @@ typedef struct verb {
 static const verb verbs[] = {
     {"train", verb_train},   {"predict", verb_predict}, {"evaluate", verb_evaluate},
     {"info", verb_info},     {"export", verb_export},   {"law", verb_law},
-    {"import", verb_import}, {"prune", verb_prune},
+    {"import", verb_import}, {"prune", verb_prune}, {"diagnose", verb_diagnose},
 };
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
@@ -32,6 +32,7 @@ static const char explanation[] =
     "  ramify import vit.safetensors --image 224x224x3 ...   a model of other tools' weights\n"
     "  ramify prune vit.ramify --branches 4 -o small.ramify   fewer branches of a Para-Former\n"
     "  ramify law fit runs.csv --form m4 --x rows --y error  what larger runs will give\n"
+    "  ramify diagnose cars.csv --target price               where the error comes from\n"
     "\n"
     "DATA is CSV (any delimiter, header or not, numbers, words and gaps), NPY or IDX, also "
     "gzipped,\n"
@@ -63,7 +64,7 @@ static int run_verb(int argc, char **argv) {
     if (nearest)
         return arguments_refuse(NULL, "unknown verb \"%s\"; did you mean %s?", argv[1], nearest);
     return arguments_refuse(
-        NULL, "unknown verb \"%s\"; known are train, predict, evaluate, info, export and law",
+        NULL, "unknown verb \"%s\"; known are train, predict, evaluate, info, export, law and diagnose",
         argv[1]);
 }
 

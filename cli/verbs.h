@@ -10,5 +10,6 @@ int verb_export(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_prune(int argc, char **argv);
 int verb_law(int argc, char **argv);
+int verb_diagnose(int argc, char **argv);
 
 #endif

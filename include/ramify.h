@@ -9,6 +9,7 @@
  *   5. Looking into a model              which columns it rests on, what theory says of its kind
  *   6. Exporting                         a model as C source or as an ONNX file
  *   7. Scaling laws                      the error of runs that were not made
+ *   8. Where the error comes from        noise, size, rows or training
  *
  * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
  * and only that expert is read. The file format is described in docs/model-format.md, the command
@@ -878,6 +879,114 @@ typedef struct ramify_law_network {
 RAMIFY_API ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group,
                                             const double *networks, size_t count, double error,
                                             double level, ramify_law_network *network);
+
+/* ------------------------------------------------------------------------------------------------
+ * 8. Where the error comes from
+ *
+ * The expected squared error of a network on new rows, told apart into four sources. The terms are
+ * OUR RECONSTRUCTION of those of the thesis behind this project (docs/cli.md, "diagnose"). With n
+ * rows, noise of variance v, and networks of a reference size trained in a reference way:
+ *     irreducible    v: what no function of the columns tells
+ *     approximation  what the best network of that size still misses, with rows and training
+ *                    without end
+ *     estimation     what n rows add to that, with training without end
+ *     optimisation   what the reference training adds to that
+ * --------------------------------------------------------------------------------------------- */
+
+typedef enum ramify_error_source {
+    RAMIFY_SOURCE_IRREDUCIBLE = 0,
+    RAMIFY_SOURCE_APPROXIMATION = 1,
+    RAMIFY_SOURCE_ESTIMATION = 2,
+    RAMIFY_SOURCE_OPTIMISATION = 3,
+    RAMIFY_SOURCE_UNDETERMINED = 4 /* the rows do not tell which is largest */
+} ramify_error_source;
+
+#define RAMIFY_ERROR_SOURCES 4
+
+/* "irreducible", ..., "undetermined"; never NULL. */
+RAMIFY_API const char *ramify_error_source_name(ramify_error_source source);
+
+/* What is diagnosed: the error of such a network, on columns as they are (scaled, categories as zeros
+ * and a one: no bins, no periodic features, no teachers). Fill with ramify_diagnose_options_init,
+ * then change what matters. Strings are borrowed during the call. */
+typedef struct ramify_diagnose_options {
+    const char *target; /* one column of numbers; required */
+    const char *drop;   /* columns not to be used; NULL: none */
+    const char *hidden; /* widths of the hidden layers; default "64,64" */
+    ramify_activation activation;
+    uint32_t epochs; /* passes over the rows; 0: what ramify_train would take */
+    uint32_t batch;  /* rows per optimiser step; 0: 64 */
+    double rate;     /* largest learning rate; 0: that of ramify_train */
+    double decay;    /* decoupled weight decay; negative: that of ramify_train */
+    uint64_t seed;   /* default 0 */
+    /* Seconds; 0: none. Fits that are short of time end early and annealed; the result then depends
+     * on the machine. */
+    double time_limit;
+} ramify_diagnose_options;
+
+RAMIFY_API void ramify_diagnose_options_init(ramify_diagnose_options *options);
+
+/* A share of the expected squared error, 0 .. 1, with a 90 % interval. */
+typedef struct ramify_error_share {
+    double share, low, high;
+} ramify_error_share;
+
+/* One network that was trained. Errors are root mean squares in the target's units. */
+typedef struct ramify_diagnosis_fit {
+    const char *stage; /* what it is for: "reference", "longer", ...; lives as long as the library */
+    char hidden[64];   /* widths, shortened to what fits */
+    uint32_t fold;     /* whose rows were held out; the same number: the same rows */
+    uint64_t rows;     /* that trained it */
+    uint32_t epochs, batch;
+    double rate;
+    double train_error, test_error; /* against the target; of a "student" against what it learned
+                                       from, and test_error NaN */
+} ramify_diagnosis_fit;
+
+/* A number that the shares rest on, as a root mean square in the target's units; ends of its
+ * interval that are not known are NaN. */
+typedef struct ramify_diagnosis_evidence {
+    const char *name; /* such as "noise, nearest rows (at most)"; lives as long as the library */
+    double value, low, high;
+} ramify_diagnosis_evidence;
+
+/* Owned by the caller; free with ramify_diagnosis_destroy. */
+typedef struct ramify_diagnosis {
+    ramify_context *context; /* whose memory this is */
+    uint64_t rows, skipped_rows; /* skipped: their target is missing */
+    double deviation;            /* standard deviation of the target */
+    double error, error_low, error_high; /* rmse of the reference network on rows held out, with a
+                                            90 % interval; NaN where nothing was trained */
+    /* By source; they sum to 1. Where nothing can be told the shares are NaN, between 0 and 1. */
+    ramify_error_share shares[RAMIFY_ERROR_SOURCES];
+    ramify_error_source dominant;
+    double certainty;  /* 0 .. 1, that the dominant source is the largest; NaN if undetermined */
+    const char *advice; /* one paragraph: what dominates and what would help most; owned */
+    bool time_limit_struck;
+    uint32_t evidence_count, fit_count;
+    ramify_diagnosis_evidence *evidence; /* evidence_count */
+    ramify_diagnosis_fit *fits;          /* fit_count */
+} ramify_diagnosis;
+
+RAMIFY_API void ramify_diagnosis_destroy(ramify_diagnosis **diagnosis);
+
+/* Checks options: RAMIFY_OK, or RAMIFY_ERROR_ARGUMENT and a sentence. */
+RAMIFY_API ramify_status ramify_diagnose_options_check(ramify_context *context,
+                                                       const ramify_diagnose_options *options);
+
+/* Attributes the error on a table's rows to its sources. The reference network is trained and held
+ * against: longer and warm-started trainings of the same size (optimisation); networks of the
+ * same size on rows without end, which the best predictor answers (approximation); noise between
+ * rows that are the same, from a Gaussian process's evidence, and from where the errors of
+ * larger networks go as rows are added (irreducible); estimation is the rest. Trains some 50 to 150
+ * networks. The result depends on the seed, not on the number of threads.
+ *
+ * Fewer than 40 rows, or a target that does not vary, are undetermined without any fit. Fails with
+ * RAMIFY_ERROR_UNSUPPORTED for a classification or several targets, RAMIFY_ERROR_ARGUMENT, RAMIFY_ERROR_DATA as
+ * ramify_train does, and RAMIFY_STOPPED, without a result. */
+RAMIFY_API ramify_status ramify_diagnose(ramify_context *context, const ramify_table *table,
+                                         const ramify_diagnose_options *options,
+                                         ramify_diagnosis **diagnosis);
 
 #ifdef __cplusplus
 }

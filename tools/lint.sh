@@ -26,7 +26,7 @@ run-clang-tidy -quiet -p build -checks="$checks" $compiled >build/clang-tidy.log
 
 cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -j 2 \
     --enable=warning,performance --suppressions-list=.cppcheck \
-    -Iinclude -Isrc/base -Isrc/data -Isrc/kernels -Isrc/modules -Isrc/model -Isrc/train \
+    -Iinclude -Isrc/base -Isrc/data -Isrc/kernels -Isrc/modules -Isrc/model -Isrc/train -Isrc/plan \
     src cli examples || failed="$failed cppcheck"
 
 .venv/bin/ruff check -q . || failed="$failed ruff"
