@@ -24,8 +24,8 @@
 #define RESTARTS 2
 /* Longer trainings: steps of the shortest and of the longest unless the reference takes more, and by what
  * they exceed the reference. */
-#define LONGER_STEPS  5000.0
-#define LONGEST_STEPS 20000.0
+#define LONGER_STEPS  4000.0
+#define LONGEST_STEPS 15000.0
 #define LONGER        2.0
 #define LONGEST       4.0
 /* Rates of longer trainings: that of ramify_train, and a quarter of it. */
@@ -39,7 +39,7 @@
 #define LARGE_WIDTH_MOST 256
 #define MEMBERS          2
 #define LARGE_TRIALS     2
-static const double large_steps[LARGE_TRIALS] = {2500, 12000};
+static const double large_steps[LARGE_TRIALS] = {2000, 8000};
 /* Rows that are made up for students, and the students' trials. */
 #define MADE_ROWS      4096
 #define STUDENT_TRIALS 4
@@ -410,50 +410,69 @@ static ramify_status add_to_ensemble(study *s, const ramify_root *root, float *s
     return RAMIFY_OK;
 }
 
-/* Groups of the larger networks: lengths on all rows, then the same lengths on half of them. */
-static ramify_status measure_large(study *s) {
-    ramify_context *context = s->context;
-    enum { GROUPS = 2 * LARGE_TRIALS };
-    size_t real = s->rows.real, count = 0, all = (size_t)s->rows.folds * MEMBERS * GROUPS;
-    ramify_diagnose_job *jobs = ramify_allocate_zeroed(context, all, sizeof *jobs);
-    double *errors = ramify_allocate(context, real, sizeof *errors);
-    float *scratch = ramify_allocate(context, s->problem->rows, sizeof *scratch);
-    ramify_status status = jobs && errors && scratch ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    for (uint32_t g = 0; status == RAMIFY_OK && g < GROUPS; g++)
-        for (uint32_t f = 0; f < s->rows.folds; f++)
-            for (uint32_t m = 0; m < MEMBERS; m++) {
-                ramify_diagnose_job *job = &jobs[count++];
-                double share = g < LARGE_TRIALS ? 1 : 0.5;
-                *job = job_of(s, g < LARGE_TRIALS ? "larger" : "larger, half of the rows", f, share,
-                              &s->large_shape);
-                job->group = g;
-                job->plan = ramify_diagnose_plan(&s->recipe.root, job->view.train.count,
-                                                 large_steps[g % LARGE_TRIALS], RATE / 2,
-                                                 seed_of(s, 10 + g, f, m));
-            }
-    if (status == RAMIFY_OK)
-        status = fit_all(s, jobs, count, 0.5);
+static void plan_large(const study *s, uint32_t group, double share, double steps,
+                       ramify_diagnose_job *jobs) {
+    size_t count = 0;
+    for (uint32_t f = 0; f < s->rows.folds; f++)
+        for (uint32_t m = 0; m < MEMBERS; m++) {
+            ramify_diagnose_job *job = &jobs[count++];
+            *job = job_of(s, share < 1 ? "larger, half of the rows" : "larger", f, share,
+                          &s->large_shape);
+            job->group = group;
+            job->plan = ramify_diagnose_plan(&s->recipe.root, job->view.train.count, steps,
+                                             RATE / 2, seed_of(s, 10 + group, f, m));
+        }
+}
+
+/* The ensemble of the better length, by rows held out. */
+static ramify_status judge_large(study *s, const ramify_diagnose_job *jobs, size_t count,
+                                 uint32_t *best, double *errors, float *scratch) {
     ramify_diagnosis_measured *measured = &s->measured;
-    uint32_t best = 0;
-    measured->large = measured->large_half = INFINITY;
-    for (uint32_t g = 0; status == RAMIFY_OK && g < GROUPS; g++) {
+    measured->large = INFINITY;
+    *best = 0;
+    for (uint32_t g = 0; g < LARGE_TRIALS; g++) {
         double standard_error;
         held_out_errors(s, jobs, count, g, true, errors);
-        double mean = mean_of(errors, real, &standard_error, NULL);
-        if (g < LARGE_TRIALS && mean < measured->large) {
-            measured->large = mean;
-            measured->large_error = standard_error;
-            /* Two members differ by sqrt(2) of their spread; a mean of two has half of it. */
-            measured->large_spread = 2 * (group_mean(jobs, count, g, test_of) - mean);
-            best = g;
-        }
-        if (g >= LARGE_TRIALS)
-            measured->large_half = fmin(measured->large_half, mean);
+        double mean = mean_of(errors, s->rows.real, &standard_error, NULL);
+        if (g > 0 && !(mean < measured->large))
+            continue;
+        measured->large = mean;
+        measured->large_error = standard_error;
+        /* Of two members: what their mean gains on each is half of their variance. */
+        measured->large_spread = 2 * (group_mean(jobs, count, g, test_of) - mean);
+        *best = g;
     }
-    for (size_t i = 0; status == RAMIFY_OK && i < count; i++)
-        if (jobs[i].group == best)
-            status = add_to_ensemble(s, jobs[i].root, scratch);
-    ramify_diagnose_jobs_clear(context, jobs, count);
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i].group == *best)
+            RAMIFY_TRY(add_to_ensemble(s, jobs[i].root, scratch));
+    return RAMIFY_OK;
+}
+
+/* Larger networks at several lengths on all rows, then at the best of these on half of them. */
+static ramify_status measure_large(study *s) {
+    ramify_context *context = s->context;
+    size_t each = (size_t)s->rows.folds * MEMBERS, all = each * LARGE_TRIALS;
+    ramify_diagnose_job *jobs = ramify_allocate_zeroed(context, all + each, sizeof *jobs);
+    double *errors = ramify_allocate(context, s->rows.real, sizeof *errors);
+    float *scratch = ramify_allocate(context, s->problem->rows, sizeof *scratch);
+    ramify_status status = jobs && errors && scratch ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    uint32_t best = 0;
+    if (status == RAMIFY_OK) {
+        for (uint32_t g = 0; g < LARGE_TRIALS; g++)
+            plan_large(s, g, 1, large_steps[g], jobs + g * each);
+        status = fit_all(s, jobs, all, 0.5);
+    }
+    if (status == RAMIFY_OK)
+        status = judge_large(s, jobs, all, &best, errors, scratch);
+    if (status == RAMIFY_OK) {
+        plan_large(s, 0, 0.5, large_steps[best], jobs + all);
+        status = fit_all(s, jobs + all, each, 0.4);
+    }
+    if (status == RAMIFY_OK) {
+        held_out_errors(s, jobs + all, each, 0, true, errors);
+        s->measured.large_half = mean_of(errors, s->rows.real, NULL, NULL);
+    }
+    ramify_diagnose_jobs_clear(context, jobs, all + each);
     ramify_release(context, jobs);
     ramify_release(context, errors);
     ramify_release(context, scratch);
