@@ -919,6 +919,9 @@ typedef struct ramify_diagnose_options {
     double rate;     /* largest learning rate; 0: that of ramify_train */
     double decay;    /* decoupled weight decay; negative: that of ramify_train */
     uint64_t seed;   /* default 0 */
+    /* Length of all trainings but the reference's, 0.01 .. 100; default 1. Less is for a first look:
+     * longer trainings that are not long enough hide what training would gain. */
+    double effort;
     /* Seconds; 0: none. Fits that are short of time end early and annealed; the result then depends
      * on the machine. */
     double time_limit;

@@ -149,11 +149,11 @@ def constructions(half: str) -> list[Construction]:
             )
 
         for strength, noise in (("weak", 0.35), ("middle", 0.7), ("strong", 1.4)):
-            add("irreducible", strength, 1200, noise, "24,24", 5000)
+            add("irreducible", strength, 1200, noise, "24,24", 3000)
         for strength, hidden in (("weak", "3"), ("middle", "2"), ("strong", "1")):
-            add("approximation", strength, 1200, 0.03, hidden, 15000)
+            add("approximation", strength, 1200, 0.03, hidden, 8000)
         for strength, rows in (("weak", 240), ("middle", 120), ("strong", 60)):
-            add("estimation", strength, rows, 0.02, "24,24", 12000)
+            add("estimation", strength, rows, 0.02, "24,24", 6000)
         for strength, count, rate in (
             ("weak", 300, 0.006), ("middle", 80, 0.006), ("strong", 2000, 1e-5),
         ):

@@ -22,12 +22,12 @@
 #define ROWS_LEAST 40
 /* Restarts of the reference in every fold: its error is a mean over starts too. */
 #define RESTARTS 2
-/* Longer trainings: steps of the shortest and of the longest unless the reference takes more, and by what
- * they exceed the reference. */
+/* Longer trainings: steps of the shorter and of the longer ones, at least as many as the reference
+ * takes, and twice as many. */
 #define LONGER_STEPS  4000.0
 #define LONGEST_STEPS 15000.0
-#define LONGER        2.0
-#define LONGEST       4.0
+#define LONGER        1.0
+#define LONGEST       2.0
 /* Rates of longer trainings: that of ramify_train, and a quarter of it. */
 #define RATE        0.006
 #define RATE_SLOW   0.0015
@@ -46,6 +46,8 @@ static const double large_steps[LARGE_TRIALS] = {2000, 8000};
 /* Nearest rows are looked for among so many: the time goes with their square. */
 #define NEIGHBOURS_MOST 4000
 #define NOT_MEASURED    NAN
+#define EFFORT_LEAST    0.01
+#define EFFORT_MOST     100.0
 
 typedef struct study {
     ramify_context *context;
@@ -77,7 +79,7 @@ const char *ramify_error_source_name(ramify_error_source source) {
 }
 
 void ramify_diagnose_options_init(ramify_diagnose_options *options) {
-    *options = (ramify_diagnose_options){.hidden = DEFAULT_HIDDEN, .decay = -1};
+    *options = (ramify_diagnose_options){.hidden = DEFAULT_HIDDEN, .decay = -1, .effort = 1};
 }
 
 /* The options of a training that the reference is like. */
@@ -107,6 +109,9 @@ static ramify_status check(ramify_context *context, const ramify_diagnose_option
                            "a diagnosis is of networks of one size: give hidden widths, such as "
                            "\"%s\"",
                            DEFAULT_HIDDEN);
+    if (!(options->effort >= EFFORT_LEAST && options->effort <= EFFORT_MOST))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "effort %g: must be %g to %g",
+                           options->effort, EFFORT_LEAST, EFFORT_MOST);
     ramify_train_options train = train_options(options);
     return ramify_train_options_check(context, &train);
 }
@@ -341,8 +346,9 @@ static double reference_steps(const study *s) {
 static ramify_status train_longer(study *s, const ramify_diagnose_job *reference,
                                   ramify_diagnose_job *jobs, double *before, double *errors) {
     double steps = reference_steps(s);
-    double longer = fmax(LONGER_STEPS, LONGER * steps);
-    double longest = fmax(LONGEST_STEPS, LONGEST * steps);
+    double effort = s->options->effort;
+    double longer = fmax(LONGER_STEPS * effort, LONGER * steps);
+    double longest = fmax(LONGEST_STEPS * effort, LONGEST * steps);
     const double trial_steps[TRIALS_LONG] = {longer, longest, longest, longer};
     const double rates[TRIALS_LONG] = {RATE, RATE, RATE_SLOW, RATE_SLOW};
     size_t count = 0;
@@ -457,15 +463,16 @@ static ramify_status measure_large(study *s) {
     float *scratch = ramify_allocate(context, s->problem->rows, sizeof *scratch);
     ramify_status status = jobs && errors && scratch ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     uint32_t best = 0;
+    double effort = s->options->effort;
     if (status == RAMIFY_OK) {
         for (uint32_t g = 0; g < LARGE_TRIALS; g++)
-            plan_large(s, g, 1, large_steps[g], jobs + g * each);
+            plan_large(s, g, 1, effort * large_steps[g], jobs + g * each);
         status = fit_all(s, jobs, all, 0.5);
     }
     if (status == RAMIFY_OK)
         status = judge_large(s, jobs, all, &best, errors, scratch);
     if (status == RAMIFY_OK) {
-        plan_large(s, 0, 0.5, large_steps[best], jobs + all);
+        plan_large(s, 0, 0.5, effort * large_steps[best], jobs + all);
         status = fit_all(s, jobs + all, each, 0.4);
     }
     if (status == RAMIFY_OK) {
@@ -555,7 +562,8 @@ static ramify_status measure_students(study *s) {
             .view = ramify_diagnose_view(s->problem, all, (ramify_rows){0}),
             .test = real,
             .shape = s->shape,
-            .plan = ramify_diagnose_plan(&s->recipe.root, all.count, LONGEST_STEPS, rates[t],
+            .plan = ramify_diagnose_plan(&s->recipe.root, all.count,
+                                         LONGEST_STEPS * s->options->effort, rates[t],
                                          seed_of(s, 30, 0, t)),
         };
         jobs[t].view.target = s->teacher;
@@ -628,8 +636,7 @@ static ramify_status measure_neighbours(study *s) {
         double difference = y - problem->target[order[nearest]];
         halves[i] = 0.5 * difference * difference;
         if (equal > 0) {
-            /* Of a group of k rows, row by row: k times k/(k-1) of the squared distance to its
-             * mean is counted once per row, so that the sum over rows has k - 1 degrees. */
+            /* The rows of a group of k have k - 1 degrees of freedom together. */
             double group = (double)equal + 1, center = (mean + y) / group;
             within += (y - center) * (y - center);
             s->measured.replicate += (group - 1) / group;
@@ -664,7 +671,7 @@ static double at_most(double value, double standard_error, double sign) {
 
 #define EVIDENCE_MOST 12
 
-static ramify_status describe(study *s, const ramify_diagnosis_parts *parts) {
+static ramify_status describe(study *s) {
     ramify_diagnosis *made = s->made;
     const ramify_diagnosis_measured *m = &s->measured;
     made->evidence = ramify_allocate(s->context, EVIDENCE_MOST, sizeof *made->evidence);
@@ -689,7 +696,6 @@ static ramify_status describe(study *s, const ramify_diagnosis_parts *parts) {
         add_evidence(made, "noise, equal rows", m->replicate, NAN, NAN);
     add_evidence(made, "noise, nearest rows (at most)", m->neighbour, NAN,
                  at_most(m->neighbour, m->neighbour_error, 1));
-    (void)parts;
     return RAMIFY_OK;
 }
 
@@ -701,7 +707,7 @@ static ramify_status advise(study *s, const ramify_diagnosis_parts *parts, const
     if (instead)
         snprintf(text, sizeof text, "%s", instead);
     else
-        ramify_diagnose_advice(parts, text, sizeof text);
+        ramify_diagnose_advice(parts, made->deviation, text, sizeof text);
     made->advice = ramify_copy_text(s->context, text);
     return made->advice ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
 }
@@ -717,7 +723,7 @@ static ramify_status conclude(study *s) {
     made->error = unit * sqrt(error);
     made->error_low = unit * sqrt(fmax(at_most(error, s->measured.reference_error, -1), 0));
     made->error_high = unit * sqrt(at_most(error, s->measured.reference_error, 1));
-    RAMIFY_TRY(describe(s, &parts));
+    RAMIFY_TRY(describe(s));
     return advise(s, &parts, NULL);
 }
 

@@ -12,7 +12,7 @@
  * need all ten. */
 #define HELD_OUT     1000
 #define FOLDS_LEAST  3
-#define FEW_ROWS     400
+#define FEW_ROWS     150
 #define FOLD_SHARE   0.1
 #define SELECT_SHARE 0.05 /* as in ramify_train */
 /* Made-up rows lie between a row and the nearest of so many others. */

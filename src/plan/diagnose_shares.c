@@ -92,6 +92,72 @@ void ramify_diagnose_shares(const ramify_diagnosis_measured *m, uint64_t seed,
         parts->certainty >= CERTAIN ? (ramify_error_source)best : RAMIFY_SOURCE_UNDETERMINED;
 }
 
-int ramify_diagnose_advice(const ramify_diagnosis_parts *parts, char *text, size_t room) {
-    return snprintf(text, room, "%s", ramify_error_source_name(parts->dominant));
+/* What a source is, and what is to be done about it. */
+static const char *const causes[RAMIFY_ERROR_SOURCES] = {
+    [RAMIFY_SOURCE_IRREDUCIBLE] = "noise: what the columns do not tell about the target",
+    [RAMIFY_SOURCE_APPROXIMATION] = "the size: a network this small cannot hold the target, however "
+                                    "many rows it is trained on, and for however long",
+    [RAMIFY_SOURCE_ESTIMATION] = "the rows: they are too few to settle what the target is",
+    [RAMIFY_SOURCE_OPTIMISATION] = "the training: the same network on the same rows does better when "
+                                   "it is trained longer, or at another rate",
+};
+
+static const char *const cures[RAMIFY_ERROR_SOURCES] = {
+    [RAMIFY_SOURCE_IRREDUCIBLE] = "nothing of more rows, bigger modules and more training; only "
+                                  "columns that tell more, or a target that is measured better",
+    [RAMIFY_SOURCE_APPROXIMATION] = "bigger modules",
+    [RAMIFY_SOURCE_ESTIMATION] = "more rows",
+    [RAMIFY_SOURCE_OPTIMISATION] = "more training: more epochs, or a learning rate that is not far "
+                                   "from 0.006",
+};
+
+static int second_of(const ramify_diagnosis_parts *parts, int first) {
+    int second = -1;
+    for (int s = 0; s < RAMIFY_ERROR_SOURCES; s++)
+        if (s != first && (second < 0 || parts->shares[s].share > parts->shares[second].share))
+            second = s;
+    return second;
+}
+
+static int largest_of(const ramify_diagnosis_parts *parts) {
+    int first = 0;
+    for (int s = 1; s < RAMIFY_ERROR_SOURCES; s++)
+        first = parts->shares[s].share > parts->shares[first].share ? s : first;
+    return first;
+}
+
+/* A second source below this share is not worth a sentence. */
+#define WORTH_A_WORD 0.1
+
+int ramify_diagnose_advice(const ramify_diagnosis_parts *parts, double unit, char *text,
+                           size_t room) {
+    int first = largest_of(parts), second = second_of(parts, first);
+    const ramify_error_share *a = &parts->shares[first], *b = &parts->shares[second];
+    if (parts->dominant == RAMIFY_SOURCE_UNDETERMINED)
+        return snprintf(text, room,
+                        "Undetermined: these rows do not tell which source is the largest. It may be "
+                        "%s (%.0f to %.0f %% of the squared error), or %s (%.0f to %.0f %%). More "
+                        "rows would tell, and rows that are measured twice would tell the noise.",
+                        ramify_error_source_name((ramify_error_source)first), 100 * a->low,
+                        100 * a->high, ramify_error_source_name((ramify_error_source)second),
+                        100 * b->low, 100 * b->high);
+    int length = snprintf(text, room,
+                          "Most of the error comes from %s. That is %.0f %% of the squared error "
+                          "(%.0f to %.0f %%). What buys most: %s.",
+                          causes[first], 100 * a->share, 100 * a->low, 100 * a->high, cures[first]);
+    if (length < 0 || (size_t)length >= room)
+        return length;
+    char *rest = text + length;
+    size_t left = room - (size_t)length;
+    int more = 0;
+    if (first == RAMIFY_SOURCE_IRREDUCIBLE)
+        more = snprintf(rest, left,
+                        " No network on these columns is expected to get below a root mean squared "
+                        "error of about %.3g.",
+                        unit * sqrt(parts->noise));
+    else if (b->share >= WORTH_A_WORD)
+        more = snprintf(rest, left, " Next is %s with %.0f %%, against which helps %s.",
+                        ramify_error_source_name((ramify_error_source)second), 100 * b->share,
+                        cures[second]);
+    return length + more;
 }

@@ -37,7 +37,9 @@ typedef struct ramify_diagnosis_parts {
 void ramify_diagnose_shares(const ramify_diagnosis_measured *measured, uint64_t seed,
                             ramify_diagnosis_parts *parts);
 
-/* The paragraph: what dominates and what would help most. Returns its length as snprintf does. */
-int ramify_diagnose_advice(const ramify_diagnosis_parts *parts, char *text, size_t room);
+/* The paragraph: what dominates and what would help most. unit: standard deviation of the target.
+ * Returns its length as snprintf does. */
+int ramify_diagnose_advice(const ramify_diagnosis_parts *parts, double unit, char *text,
+                           size_t room);
 
 #endif

@@ -30,10 +30,14 @@
 /* lambda. Below the lower end float32 targets have no more digits. */
 #define LOG_NOISE_LOW  (-13.8)
 #define LOG_NOISE_HIGH 9.2
-/* The profile over the noise: places on either side, a factor of 2 apart. */
-#define PROFILE      9
-#define PROFILE_STEP 0.6931471805599453
-#define TAIL         0.05
+#define NOISE_LEAST    1e-12
+/* The profile over the noise: places around the best, in log lambda, near each other where the noise of
+ * a few hundred rows is told to a tenth, and far ones for where it is not told at all. */
+#define PROFILE 15
+static const double profile_offset[PROFILE] = {-3,  -1.7, -1,  -0.6, -0.35, -0.2, -0.1, 0,
+                                               0.1, 0.2,  0.35, 0.6, 1,     1.7,  3};
+#define TAIL            0.05
+#define TAIL_DEVIATIONS 1.6448536269514722
 
 typedef struct place {
     double log_scale[RAMIFY_GAUSSIAN_SCALES];
@@ -282,8 +286,7 @@ static ramify_status ascend(climb *c, room *r) {
 static void profile(climb *c, room *r) {
     for (int i = 0; i < PROFILE; i++) {
         place at = c->at;
-        at.log_noise = clamp(at.log_noise + (i - PROFILE / 2) * PROFILE_STEP, LOG_NOISE_LOW,
-                             LOG_NOISE_HIGH);
+        at.log_noise = clamp(at.log_noise + profile_offset[i], LOG_NOISE_LOW, LOG_NOISE_HIGH);
         c->profile_evidence[i] = measure(c, &at, r, NULL);
         c->profile_noise[i] = isfinite(c->profile_evidence[i])
                                   ? exp(at.log_noise) * signal_of(c->y, r->alpha, c->rows)
@@ -356,10 +359,14 @@ static void summarise(const climb *climbs, ramify_gaussian *made) {
     for (size_t c = 0; c < CLIMBS; c++)
         for (int i = 0; i < PROFILE; i++)
             best = fmax(best, climbs[c].profile_evidence[i]);
-    made->noise = made->noise_low = made->noise_high = 0;
+    made->noise = 0;
+    made->noise_low = made->noise_high = NOISE_LEAST;
     for (size_t c = 0; c < CLIMBS; c++)
         for (int i = 0; i < PROFILE && !found_before(climbs, c); i++) {
-            weighed one = {climbs[c].profile_noise[i], exp(climbs[c].profile_evidence[i] - best)};
+            double after = profile_offset[i + 1 < PROFILE ? i + 1 : i];
+            double width = after - profile_offset[i > 0 ? i - 1 : i];
+            weighed one = {climbs[c].profile_noise[i],
+                           width * exp(climbs[c].profile_evidence[i] - best)};
             size_t at = count++;
             for (; at > 0 && all[at - 1].noise > one.noise; at--)
                 all[at] = all[at - 1];
@@ -371,11 +378,16 @@ static void summarise(const climb *climbs, ramify_gaussian *made) {
         made->noise += all[i].noise * all[i].weight / sum;
         double after = passed + all[i].weight / sum;
         if (passed <= TAIL && after > TAIL)
-            made->noise_low = all[i].noise;
+            made->noise_low = fmax(all[i].noise, NOISE_LEAST);
         if (passed <= 1 - TAIL && after > 1 - TAIL)
-            made->noise_high = all[i].noise;
+            made->noise_high = fmax(all[i].noise, NOISE_LEAST);
         passed = after;
     }
+    made->noise = fmax(made->noise, NOISE_LEAST);
+    /* The profile has s^2 at its best; given lambda its logarithm has the variance 2 / rows. */
+    double scatter = TAIL_DEVIATIONS * sqrt(2 / (double)climbs[0].rows);
+    made->noise_low = made->noise * exp(-hypot(scatter, log(made->noise / made->noise_low)));
+    made->noise_high = made->noise * exp(hypot(scatter, log(made->noise_high / made->noise)));
 }
 
 /* The predictor of the best place, on all rows, and the errors of rows left out (Rasmussen, Williams
