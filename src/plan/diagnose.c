@@ -741,6 +741,9 @@ static ramify_status diagnose(study *s, const ramify_table *table) {
                       "attribute. One number is the whole model.");
     }
     RAMIFY_TRY(prepare(s));
+    ramify_log(s->context, RAMIFY_LOG_INFO, "%zu rows in folds: %zu train, %zu choose, %zu report",
+               s->plain->rows, s->rows.fold[0].train.count, s->rows.fold[0].select.count,
+               s->rows.fold[0].test.count);
     RAMIFY_TRY(measure_neighbours(s));
     RAMIFY_TRY(measure_training(s));
     RAMIFY_TRY(measure_half(s));

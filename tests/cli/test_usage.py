@@ -51,7 +51,7 @@ MISTAKES = [
     ("inof", 'ramify: unknown verb "inof"; did you mean info?'),
     (
         "paint",
-        'ramify: unknown verb "paint"; known are train, predict, evaluate, info, export and law',
+        'ramify: unknown verb "paint"; known are train, predict, evaluate, info, export, law and diagnose',
     ),
     ("law fti", 'ramify law: unknown word "fti"; did you mean fit?'),
     (
