@@ -297,10 +297,9 @@ def main() -> None:
 
         def one(c: Construction) -> str:
             diagnosis = work.diagnose(c)
-            del diagnosis["fits"]
             truth = known.get(c.name) or work.truth(c, cache)
             return json.dumps({"name": c.name, "cause": c.cause, "rows": c.rows, "truth": truth,
-                               "diagnosis": diagnosis})  # fmt: skip
+                               "diagnosis": diagnosis})
 
         chosen = [c for c in constructions(options.half)
                   if (not options.target or c.target in options.target)

@@ -394,6 +394,7 @@ static ramify_status measure_training(study *s) {
         status = fit_all(s, jobs, count, 0.15);
     if (status == RAMIFY_OK) {
         held_out_errors(s, jobs, count, 0, false, errors);
+        s->measured.reference_train = group_mean(jobs, count, 0, train_of);
         s->measured.reference = mean_of(errors, real, &s->measured.reference_error,
                                         &s->measured.held_out);
         status = train_longer(s, jobs, longer, errors, errors + real);
@@ -567,7 +568,6 @@ static ramify_status measure_students(study *s) {
                                          seed_of(s, 30, 0, t)),
         };
         jobs[t].view.target = s->teacher;
-        jobs[t].plan.decay = 0;
     }
     if (status == RAMIFY_OK)
         status = fit_all(s, jobs, STUDENT_TRIALS, 0.9);
@@ -669,7 +669,7 @@ static double at_most(double value, double standard_error, double sign) {
     return value + sign * deviations * standard_error;
 }
 
-#define EVIDENCE_MOST 12
+#define EVIDENCE_MOST 14
 
 static ramify_status describe(study *s) {
     ramify_diagnosis *made = s->made;
@@ -679,9 +679,12 @@ static ramify_status describe(study *s) {
         return RAMIFY_ERROR_MEMORY;
     add_evidence(made, "reference network", m->reference, at_most(m->reference, m->reference_error, -1),
                  at_most(m->reference, m->reference_error, 1));
+    add_evidence(made, "reference network, on its own rows", m->reference_train, NAN, NAN);
     add_evidence(made, "the same, trained longer", m->reference - m->gain,
                  at_most(m->reference - m->gain, m->reference_error, -1),
                  at_most(m->reference - m->gain, m->reference_error, 1));
+    add_evidence(made, "what longer training gains", m->gain, at_most(m->gain, m->gain_error, -1),
+                 at_most(m->gain, m->gain_error, 1));
     add_evidence(made, "the same, trained longer, on its own rows", m->longer_train, NAN, NAN);
     add_evidence(made, "the same, trained longer, half of the rows", m->longer_half, NAN, NAN);
     add_evidence(made, "larger networks", m->large, at_most(m->large, m->large_error, -1),

@@ -13,40 +13,108 @@
 #define REPLICATES_ENOUGH 10
 /* A source dominates if it is the largest in so many draws. */
 #define CERTAIN 0.55
+/* Standard deviation of the logarithm of what students miss, from teacher to teacher. */
+#define STUDENT_SPREAD 0.4
 
 static double clamp(double x, double low, double high) {
     return x < low ? low : x > high ? high : x;
 }
 
-/* One draw of the noise's variance, which cannot exceed what something predicts with. */
-static double draw_noise(const ramify_diagnosis_measured *m, ramify_random *random) {
-    double z = ramify_random_normal(random);
-    if (m->replicates >= REPLICATES_ENOUGH)
-        return fmax(m->replicate * (1 + z * sqrt(2 / (double)m->replicates)), 0);
-    double spread = z > 0 ? m->gaussian_high - m->gaussian : m->gaussian - m->gaussian_low;
-    return fmax(m->gaussian + z / 1.645 * spread, 0);
+/* How the sources are told apart.
+ *
+ * optimisation   What the best longer training gains on rows held out, less what such a gain is by
+ *                chance. A network that has nothing left to gain on its own rows is not short of
+ *                training: the gain on other rows is bounded by a multiple of that on its own.
+ * irreducible    Equal rows, else the noise of a Gaussian process where that predicts well, else
+ *                where the error of larger networks goes as rows are added; at most what anything
+ *                predicts with, and half the mean squared difference between nearest rows.
+ * approximation  What the best student misses.
+ * estimation     The rest, at most what rows held out are worse than own ones. Where that is less,
+ *                the size could hold a better network, rows are enough to find it, and training has
+ *                not: the remainder is optimisation too, as far as larger networks do find it. */
+
+/* A gain on rows held out, per gain on own rows, at most: rows held out gain more where the way is
+ * long (few steps, few rows), by up to three times in the tuning half of bench/error_sources. */
+#define GAIN_PER_TRAIN 4.0
+/* The error of larger networks above the noise falls as 1 / rows or faster: to half of the rows it rises
+ * by what is left above it. */
+#define DROP_TO_FLOOR 1.2
+/* Between these ratios of the Gaussian process's error to that of larger networks the noise goes from its
+ * evidence to the networks' floor. */
+#define PROCESS_GOOD 0.9
+#define PROCESS_BAD  1.4
+#define DEVIATIONS   1.6448536269514722 /* of a normal, for 90 % */
+
+/* What the networks' errors fall to. */
+static double floor_of(const ramify_diagnosis_measured *m) {
+    return fmax(m->large - DROP_TO_FLOOR * fmax(m->large_half - m->large, 0), 0);
+}
+
+/* How much the networks' floor counts, 0 .. 1. */
+static double floor_weight(const ramify_diagnosis_measured *m) {
+    double ratio = m->gaussian_left_out / fmax(m->large, 1e-300);
+    return clamp((ratio - PROCESS_GOOD) / (PROCESS_BAD - PROCESS_GOOD), 0, 1);
 }
 
 static double noise_most(const ramify_diagnosis_measured *m) {
-    double most = fmin(m->large + 1.645 * m->large_error, m->gaussian_left_out * 1.1);
-    return fmin(most, m->neighbour + 2 * m->neighbour_error);
+    double most = fmin(m->large + DEVIATIONS * m->large_error, m->gaussian_left_out * 1.1);
+    return fmin(most, m->neighbour + DEVIATIONS * m->neighbour_error);
+}
+
+static bool rows_repeat(const ramify_diagnosis_measured *m) {
+    return m->replicates >= REPLICATES_ENOUGH;
+}
+
+static double middle_noise(const ramify_diagnosis_measured *m) {
+    if (rows_repeat(m))
+        return m->replicate;
+    double share = floor_weight(m);
+    return fmin((1 - share) * m->gaussian + share * floor_of(m), noise_most(m));
+}
+
+/* One draw of the noise's variance. */
+static double draw_noise(const ramify_diagnosis_measured *m, ramify_random *random) {
+    double z = ramify_random_normal(random), other = ramify_random_normal(random);
+    if (rows_repeat(m))
+        return fmax(m->replicate * (1 + z * sqrt(2 / (double)m->replicates)), 0);
+    double spread = z > 0 ? m->gaussian_high - m->gaussian : m->gaussian - m->gaussian_low;
+    double process = m->gaussian + z / DEVIATIONS * spread;
+    /* The drop is known about as well as by half of itself. */
+    double drop = DROP_TO_FLOOR * fmax(m->large_half - m->large, 0);
+    double networks = floor_of(m) + other * hypot(0.5 * drop, m->large_error);
+    double share = floor_weight(m);
+    return clamp((1 - share) * process + share * networks, 0, noise_most(m));
+}
+
+/* Less what chance makes of nothing: the positive-part estimate of James and Stein. */
+static double real_gain(const ramify_diagnosis_measured *m) {
+    if (!(m->gain > 0))
+        return 0;
+    double kept = fmax(0, 1 - m->gain_error * m->gain_error / (m->gain * m->gain));
+    double most = GAIN_PER_TRAIN * fmax(m->reference_train - m->longer_train, 0);
+    return fmin(kept * m->gain, most);
 }
 
 typedef struct draw {
     double share[RAMIFY_ERROR_SOURCES];
 } draw;
 
-static draw split(double error, double gain, double noise, double student) {
+static draw split(const ramify_diagnosis_measured *m, double error, double gain, double noise,
+                  double student) {
     double total = fmax(error, 1e-300);
     double optimisation = clamp(gain, 0, total);
     double rest = total - optimisation;
     double irreducible = clamp(noise, 0, rest);
     double approximation = clamp(student, 0, rest - irreducible);
+    double estimation = rest - irreducible - approximation;
+    double longer = m->reference - m->gain;
+    double stuck = fmin(estimation - fmax(longer - m->longer_train, 0), longer - m->large);
+    stuck = clamp(stuck, 0, estimation);
     draw one;
-    one.share[RAMIFY_SOURCE_OPTIMISATION] = optimisation / total;
+    one.share[RAMIFY_SOURCE_OPTIMISATION] = (optimisation + stuck) / total;
     one.share[RAMIFY_SOURCE_IRREDUCIBLE] = irreducible / total;
     one.share[RAMIFY_SOURCE_APPROXIMATION] = approximation / total;
-    one.share[RAMIFY_SOURCE_ESTIMATION] = (rest - irreducible - approximation) / total;
+    one.share[RAMIFY_SOURCE_ESTIMATION] = (estimation - stuck) / total;
     return one;
 }
 
@@ -58,18 +126,18 @@ static int compare(const void *a, const void *b) {
 void ramify_diagnose_shares(const ramify_diagnosis_measured *m, uint64_t seed,
                             ramify_diagnosis_parts *parts) {
     *parts = (ramify_diagnosis_parts){0};
-    double most = noise_most(m);
-    parts->noise = fmin(m->replicates >= REPLICATES_ENOUGH ? m->replicate : m->gaussian, most);
-    draw middle = split(m->reference, m->gain, parts->noise, m->student);
+    double gain = real_gain(m);
+    parts->noise = middle_noise(m);
+    draw middle = split(m, m->reference, gain, parts->noise, m->student);
     double column[RAMIFY_ERROR_SOURCES][DRAWS];
     uint32_t wins[RAMIFY_ERROR_SOURCES] = {0};
     ramify_random random = ramify_random_stream(seed, RAMIFY_PURPOSE_DIAGNOSE, 2, 0);
     for (int d = 0; d < DRAWS; d++) {
         double error = m->reference + m->reference_error * ramify_random_normal(&random);
-        double gain = m->gain + m->gain_error * ramify_random_normal(&random);
-        double noise = fmin(draw_noise(m, &random), most);
-        double student = m->student * exp(0.4 * ramify_random_normal(&random));
-        draw one = split(error, gain, noise, student);
+        double gained = gain + m->gain_error * ramify_random_normal(&random);
+        double noise = draw_noise(m, &random);
+        double student = m->student * exp(STUDENT_SPREAD * ramify_random_normal(&random));
+        draw one = split(m, error, gained, noise, student);
         int best = 0;
         for (int s = 0; s < RAMIFY_ERROR_SOURCES; s++) {
             column[s][d] = one.share[s];

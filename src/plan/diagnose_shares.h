@@ -9,7 +9,8 @@ typedef struct ramify_diagnosis_measured {
     size_t rows, held_out; /* held_out: rows whose errors the next three rest on */
     double reference, reference_error; /* the reference network */
     double gain, gain_error;           /* reference less the best longer training */
-    double longer_train;               /* of the best longer training, on its own rows */
+    double reference_train;            /* the reference network on its own rows */
+    double longer_train;               /* the best longer training on its own rows */
     double longer_half;                /* the same with half of the rows, on rows held out */
 
     double student, student_error; /* best network of that size against the best predictor */

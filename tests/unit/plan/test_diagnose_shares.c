@@ -19,6 +19,7 @@ static ramify_diagnosis_measured noisy(void) {
         .reference = 0.2,
         .reference_error = 0.01,
         .gain_error = 0.002,
+        .reference_train = 0.191,
         .longer_train = 0.19,
         .longer_half = 0.21,
         .student = 0.0005,
@@ -76,16 +77,56 @@ static void test_training(void **state) {
     ramify_diagnosis_measured measured = noisy();
     measured.reference = 0.8;
     measured.gain = 0.6;
+    measured.reference_train = 0.75;
     ramify_diagnosis_parts parts = shares_of(&measured);
     assert_int_equal(parts.dominant, RAMIFY_SOURCE_OPTIMISATION);
     assert_true(fabs(parts.shares[RAMIFY_SOURCE_OPTIMISATION].share - 0.75) < 0.02);
     assert_true(parts.shares[RAMIFY_SOURCE_IRREDUCIBLE].share > 0.15);
 }
 
+/* A better network on rows held out is luck where there was nothing left to learn from own ones. */
+static void test_gain_without_training(void **state) {
+    (void)state;
+    ramify_diagnosis_measured measured = noisy();
+    measured.reference = 0.8;
+    measured.gain = 0.6;
+    measured.reference_train = measured.longer_train = 1e-6;
+    ramify_diagnosis_parts parts = shares_of(&measured);
+    assert_true(parts.shares[RAMIFY_SOURCE_OPTIMISATION].share < 0.01);
+    assert_int_equal(parts.dominant, RAMIFY_SOURCE_ESTIMATION);
+}
+
+/* Rows are enough, as own ones are predicted no better, and a student does better: training is
+ * stuck. */
+static void test_stuck(void **state) {
+    (void)state;
+    ramify_diagnosis_measured measured = noisy();
+    measured.reference = measured.reference_train = measured.longer_train = 0.9;
+    ramify_diagnosis_parts parts = shares_of(&measured);
+    assert_int_equal(parts.dominant, RAMIFY_SOURCE_OPTIMISATION);
+    /* Where larger networks do no better, nothing says that they are. */
+    measured.large = measured.large_half = 0.9;
+    parts = shares_of(&measured);
+    assert_true(parts.shares[RAMIFY_SOURCE_OPTIMISATION].share < 0.02);
+}
+
+/* Larger networks that predict better than the Gaussian process tell the noise by where they go. */
+static void test_floor_of_networks(void **state) {
+    (void)state;
+    ramify_diagnosis_measured measured = noisy();
+    measured.gaussian_left_out = 0.4;
+    measured.gaussian = 0.3;
+    measured.large = 0.1;
+    measured.large_half = 0.15;
+    ramify_diagnosis_parts parts = shares_of(&measured);
+    assert_true(fabs(parts.noise - 0.04) < 1e-9);
+}
+
 static void test_size(void **state) {
     (void)state;
     ramify_diagnosis_measured measured = noisy();
     measured.reference = measured.longer_train = measured.longer_half = 0.9;
+    measured.reference_train = 0.9;
     measured.student = 0.68;
     ramify_diagnosis_parts parts = shares_of(&measured);
     assert_int_equal(parts.dominant, RAMIFY_SOURCE_APPROXIMATION);
@@ -96,7 +137,7 @@ static void test_rows(void **state) {
     (void)state;
     ramify_diagnosis_measured measured = noisy();
     measured.rows = measured.held_out = 100;
-    measured.longer_train = 0.001;
+    measured.reference_train = measured.longer_train = 0.001;
     measured.longer_half = 0.4;
     measured.large_half = 0.35;
     measured.large_spread = 0.1;
@@ -178,6 +219,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_noise),
         cmocka_unit_test(test_training),
+        cmocka_unit_test(test_gain_without_training),
+        cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_floor_of_networks),
         cmocka_unit_test(test_size),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_equal_rows_overrule),
