@@ -18,7 +18,8 @@ static const char head[] =
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
     "<title>Where the error comes from</title>\n"
     "<style>\n"
-    "body { max-width: 44rem; margin: 1.5rem auto; padding: 0 1rem; background: #fff; color: #222;\n"
+    "body { max-width: 44rem; margin: 1.5rem auto; padding: 0 1rem; background: #fff; color: "
+    "#222;\n"
     "  font: 1rem/1.5 system-ui, sans-serif; }\n"
     "h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }\n"
     "table { border-collapse: collapse; width: 100%; font-size: .9rem; }\n"
@@ -146,11 +147,12 @@ static bool alike(const ramify_diagnosis_fit *a, const ramify_diagnosis_fit *b) 
 }
 
 static void write_fits(FILE *file, const ramify_diagnosis *d) {
-    fputs("<h2>What was trained</h2>\n<div class=\"wide\"><table>\n<tr><th>stage</th><th>widths</th>"
-          "<th class=\"n\">fits</th><th class=\"n\">rows</th><th class=\"n\">epochs</th>"
-          "<th class=\"n\">rate</th><th class=\"n\">rmse on its rows</th>"
-          "<th class=\"n\">rmse held out</th></tr>\n",
-          file);
+    fputs(
+        "<h2>What was trained</h2>\n<div class=\"wide\"><table>\n<tr><th>stage</th><th>widths</th>"
+        "<th class=\"n\">fits</th><th class=\"n\">rows</th><th class=\"n\">epochs</th>"
+        "<th class=\"n\">rate</th><th class=\"n\">rmse on its rows</th>"
+        "<th class=\"n\">rmse held out</th></tr>\n",
+        file);
     for (uint32_t f = 0; f < d->fit_count;) {
         const ramify_diagnosis_fit *first = &d->fits[f];
         double train = 0, test = 0;

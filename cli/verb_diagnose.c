@@ -165,7 +165,10 @@ static void list_options(arguments *list, diagnose_request *request) {
          .placeholder = "COL",
          .unset = "required",
          .help = "column to predict, of numbers"},
-        {.name = "json", .kind = ARGUMENT_NONE, .value = &request->json, .help = "print the result as JSON"},
+        {.name = "json",
+         .kind = ARGUMENT_NONE,
+         .value = &request->json,
+         .help = "print the result as JSON"},
         {.name = "report",
          .kind = ARGUMENT_TEXT,
          .value = &request->report,
@@ -238,13 +241,13 @@ static void list_options(arguments *list, diagnose_request *request) {
 int verb_diagnose(int argc, char **argv) {
     diagnose_request request = {0};
     ramify_diagnose_options_init(&request.options);
-    arguments list = {.verb = "diagnose",
-                      .usage = "DATA --target COL",
-                      .positional_count = 1,
-                      .summary =
-                          "Says where the error of a network on DATA comes from: noise, a network\n"
-                          "that is too small, rows that are too few, or training that is too short;\n"
-                          "and what would help most."};
+    arguments list = {
+        .verb = "diagnose",
+        .usage = "DATA --target COL",
+        .positional_count = 1,
+        .summary = "Says where the error of a network on DATA comes from: noise, a network\n"
+                   "that is too small, rows that are too few, or training that is too short;\n"
+                   "and what would help most."};
     list_options(&list, &request);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {

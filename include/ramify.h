@@ -936,10 +936,11 @@ typedef struct ramify_error_share {
 
 /* One network that was trained. Errors are root mean squares in the target's units. */
 typedef struct ramify_diagnosis_fit {
-    const char *stage; /* what it is for: "reference", "longer", ...; lives as long as the library */
-    char hidden[64];   /* widths, shortened to what fits */
-    uint32_t fold;     /* whose rows were held out; the same number: the same rows */
-    uint64_t rows;     /* that trained it */
+    const char
+        *stage;      /* what it is for: "reference", "longer", ...; lives as long as the library */
+    char hidden[64]; /* widths, shortened to what fits */
+    uint32_t fold;   /* whose rows were held out; the same number: the same rows */
+    uint64_t rows;   /* that trained it */
     uint32_t epochs, batch;
     double rate;
     double train_error, test_error; /* against the target; of a "student" against what it learned
@@ -955,15 +956,15 @@ typedef struct ramify_diagnosis_evidence {
 
 /* Owned by the caller; free with ramify_diagnosis_destroy. */
 typedef struct ramify_diagnosis {
-    ramify_context *context; /* whose memory this is */
-    uint64_t rows, skipped_rows; /* skipped: their target is missing */
-    double deviation;            /* standard deviation of the target */
+    ramify_context *context;             /* whose memory this is */
+    uint64_t rows, skipped_rows;         /* skipped: their target is missing */
+    double deviation;                    /* standard deviation of the target */
     double error, error_low, error_high; /* rmse of the reference network on rows held out, with a
                                             90 % interval; NaN where nothing was trained */
     /* By source; they sum to 1. Where nothing can be told the shares are NaN, between 0 and 1. */
     ramify_error_share shares[RAMIFY_ERROR_SOURCES];
     ramify_error_source dominant;
-    double certainty;  /* 0 .. 1, that the dominant source is the largest; NaN if undetermined */
+    double certainty;   /* 0 .. 1, that the dominant source is the largest; NaN if undetermined */
     const char *advice; /* one paragraph: what dominates and what would help most; owned */
     bool time_limit_struck;
     uint32_t evidence_count, fit_count;

@@ -89,7 +89,11 @@ def borehole_like(x: np.ndarray) -> np.ndarray:
 
 def bumps(x: np.ndarray) -> np.ndarray:
     total = np.zeros(len(x))
-    for centre, height in (((0.2, 0.3, 0.7), 1.0), ((0.7, 0.7, 0.3), -1.2), ((0.5, 0.1, 0.2), 0.8)):
+    for centre, height in (
+        ((0.2, 0.3, 0.7), 1.0),
+        ((0.7, 0.7, 0.3), -1.2),
+        ((0.5, 0.1, 0.2), 0.8),
+    ):
         total += height * np.exp(-8 * ((x[:, :3] - np.array(centre)) ** 2).sum(1))
     return total
 
@@ -141,11 +145,22 @@ def constructions(half: str) -> list[Construction]:
     made = []
     for target in TARGETS[half]:
 
-        def add(cause: str, strength: str, rows: int, noise: float, hidden: str, steps: int,
-                rate: float = 0.006, scale: float = 1.0, target: str = target) -> None:
+        def add(
+            cause: str,
+            strength: str,
+            rows: int,
+            noise: float,
+            hidden: str,
+            steps: int,
+            rate: float = 0.006,
+            scale: float = 1.0,
+            target: str = target,
+        ) -> None:
             epochs = epochs_of(steps, rows)
             made.append(
-                Construction(target, cause, strength, rows, noise, hidden, epochs, rate, scale)
+                Construction(
+                    target, cause, strength, rows, noise, hidden, epochs, rate, scale
+                )
             )
 
         for strength, noise in (("weak", 0.35), ("middle", 0.7), ("strong", 1.4)):
@@ -155,7 +170,9 @@ def constructions(half: str) -> list[Construction]:
         for strength, rows in (("weak", 240), ("middle", 120), ("strong", 60)):
             add("estimation", strength, rows, 0.02, "24,24", 6000)
         for strength, count, rate in (
-            ("weak", 300, 0.006), ("middle", 80, 0.006), ("strong", 2000, 1e-5),
+            ("weak", 300, 0.006),
+            ("middle", 80, 0.006),
+            ("strong", 2000, 1e-5),
         ):
             add("optimisation", strength, 1200, 0.03, "24,24", count, rate)
         add("mixed", "noise and training", 1200, 0.4, "24,24", 120)
@@ -170,16 +187,22 @@ class Work:
     def __init__(self, tool: pathlib.Path, folder: pathlib.Path, half: str) -> None:
         self.tool, self.folder, self.half = tool, folder, half
 
-    def table(self, c: Construction, rows: int, noise: float, seed: int) -> pathlib.Path:
+    def table(
+        self, c: Construction, rows: int, noise: float, seed: int
+    ) -> pathlib.Path:
         function, inputs = TARGETS[self.half][c.target]
         key = f"{c.target}/{rows}/{noise}/{c.scale}/{seed}"
         path = self.folder / (hashlib.sha256(key.encode()).hexdigest()[:16] + ".npy")
         if not path.exists():
-            deviation = function(np.random.default_rng(0).uniform(size=(20000, inputs))).std()
+            deviation = function(
+                np.random.default_rng(0).uniform(size=(20000, inputs))
+            ).std()
             source = np.random.default_rng([seed, rows])
             x = source.uniform(size=(rows, inputs))
             y = c.scale * function(x) / deviation + noise * source.normal(size=rows)
-            temporary = path.with_suffix(f".{np.random.default_rng().integers(1 << 40)}.npy")
+            temporary = path.with_suffix(
+                f".{np.random.default_rng().integers(1 << 40)}.npy"
+            )
             np.save(temporary, np.column_stack([x, y]))
             temporary.rename(path)
         return path
@@ -187,14 +210,23 @@ class Work:
     def run(self, *words: object) -> dict:
         done = subprocess.run(
             [str(self.tool), *map(str, words), "--json", "--threads", "1"],
-            capture_output=True, text=True, check=False,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
         return json.loads(done.stdout)
 
-    def error(self, c: Construction, table: pathlib.Path, rows: int, steps: int, rate: float,
-              seed: int) -> float:
+    def error(
+        self,
+        c: Construction,
+        table: pathlib.Path,
+        rows: int,
+        steps: int,
+        rate: float,
+        seed: int,
+    ) -> float:
         """Mean squared error on rows without noise."""
         test = self.table(c, TEST_ROWS, 0.0, 999)
         model = self.folder / f"{np.random.default_rng().integers(1 << 60)}.ramify"
@@ -216,7 +248,16 @@ class Work:
             reference.append(self.error(c, table, c.rows, steps, c.rate, draw))
             for count, rate in LONGER:
                 if count > steps or c.rate < 0.0015:
-                    key = (c.target, c.rows, c.noise, c.scale, c.hidden, count, rate, draw)
+                    key = (
+                        c.target,
+                        c.rows,
+                        c.noise,
+                        c.scale,
+                        c.hidden,
+                        count,
+                        rate,
+                        draw,
+                    )
                     if key not in cache:
                         cache[key] = self.error(c, table, c.rows, count, rate, draw)
                     longer.setdefault((count, rate), []).append(cache[key])
@@ -232,8 +273,12 @@ class Work:
                 for count, rate in BIG for seed in range(RESTARTS)
             )  # fmt: skip
         size = min(cache[key], best)
-        parts = {"irreducible": c.noise**2, "approximation": size, "estimation": best - size,
-                 "optimisation": base - best}
+        parts = {
+            "irreducible": c.noise**2,
+            "approximation": size,
+            "estimation": best - size,
+            "optimisation": base - best,
+        }
         total = sum(parts.values())
         return {source: part / total for source, part in parts.items()}
 
@@ -261,11 +306,17 @@ def score(path: pathlib.Path) -> None:
         told = line["diagnosis"]["dominant"]
         # Where the truth itself is near a tie, either is right, and so is "undetermined".
         tie = truth[order[0]] - truth[order[1]] < 0.1
-        fine = {SOURCES[order[0]]} | ({SOURCES[order[1]], "undetermined"} if tie else set())
+        fine = {SOURCES[order[0]]} | (
+            {SOURCES[order[1]], "undetermined"} if tie else set()
+        )
         right += told in fine
         judged += 1
-        show = ["/".join(f"{100 * v:3.0f}" for v in values) for values in (truth, found)]
-        print(f"{line['name']:44} {show[0]:>24}   {show[1]:>24} {'' if told in fine else told}")
+        show = [
+            "/".join(f"{100 * v:3.0f}" for v in values) for values in (truth, found)
+        ]
+        print(
+            f"{line['name']:44} {show[0]:>24}   {show[1]:>24} {'' if told in fine else told}"
+        )
     print(f"{judged} constructions: dominant source right in {100 * right / judged:.1f} %, "
           f"mean absolute error of shares {np.mean(misses):.3f}, "
           f"90 % intervals hold {100 * inside / (4 * judged):.1f} %")  # fmt: skip
@@ -273,14 +324,20 @@ def score(path: pathlib.Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ramify", type=pathlib.Path, default=pathlib.Path("build/ramify"))
+    parser.add_argument(
+        "--ramify", type=pathlib.Path, default=pathlib.Path("build/ramify")
+    )
     parser.add_argument("--half", choices=list(TARGETS), default="tuning")
     parser.add_argument("--target", action="append", help="only these targets")
     parser.add_argument("--strength", action="append", help="only these strengths")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("-o", "--output", type=pathlib.Path, help="JSON lines")
-    parser.add_argument("--truth-from", type=pathlib.Path, help="an earlier output's truths")
-    parser.add_argument("--score", type=pathlib.Path, help="score an output, and run nothing")
+    parser.add_argument(
+        "--truth-from", type=pathlib.Path, help="an earlier output's truths"
+    )
+    parser.add_argument(
+        "--score", type=pathlib.Path, help="score an output, and run nothing"
+    )
     options = parser.parse_args()
     if options.score:
         score(options.score)
@@ -298,8 +355,15 @@ def main() -> None:
         def one(c: Construction) -> str:
             diagnosis = work.diagnose(c)
             truth = known.get(c.name) or work.truth(c, cache)
-            return json.dumps({"name": c.name, "cause": c.cause, "rows": c.rows, "truth": truth,
-                               "diagnosis": diagnosis})
+            return json.dumps(
+                {
+                    "name": c.name,
+                    "cause": c.cause,
+                    "rows": c.rows,
+                    "truth": truth,
+                    "diagnosis": diagnosis,
+                }
+            )
 
         chosen = [c for c in constructions(options.half)
                   if (not options.target or c.target in options.target)

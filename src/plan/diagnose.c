@@ -43,11 +43,13 @@ static const double large_steps[LARGE_TRIALS] = {2000, 8000};
 /* Rows that are made up for students, and the students' trials. */
 #define MADE_ROWS      4096
 #define STUDENT_TRIALS 4
-/* Nearest rows are looked for among so many: the time goes with their square. */
-#define NEIGHBOURS_MOST 4000
-#define NOT_MEASURED    NAN
-#define EFFORT_LEAST    0.01
-#define EFFORT_MOST     100.0
+/* Nearest rows are looked for among so many: the time goes with their square, and with the columns;
+ * so many differences take about a second. */
+#define NEIGHBOURS_MOST  4000
+#define DIFFERENCES_MOST 1e9
+#define NOT_MEASURED     NAN
+#define EFFORT_LEAST     0.01
+#define EFFORT_MOST      100.0
 
 typedef struct study {
     ramify_context *context;
@@ -60,9 +62,9 @@ typedef struct study {
     ramify_diagnose_rows rows;
     ramify_recipe recipe;
     ramify_mlp_shape shape, large_shape;
-    float *teacher;         /* problem rows: the best predictor's answers, standardised */
-    double *ensemble;       /* problem rows: sum of the larger networks' answers */
-    uint32_t ensemble_size; /* networks in it */
+    float *teacher;               /* problem rows: the best predictor's answers, standardised */
+    double *ensemble;             /* problem rows: sum of the larger networks' answers */
+    uint32_t ensemble_size;       /* networks in it */
     double best_rate, best_steps; /* of the longer trainings */
     ramify_diagnosis_measured measured;
     ramify_diagnosis *made;
@@ -174,8 +176,8 @@ static ramify_status prepare(study *s) {
     RAMIFY_TRY(ramify_problem_widen(s->plain, MADE_ROWS, &s->problem));
     RAMIFY_TRY(ramify_diagnose_rows_make(s->problem, s->plain->rows, s->options->seed, &s->rows));
     ramify_train_options train = train_options(s->options);
-    ramify_problem view = ramify_diagnose_view(s->problem, s->rows.fold[0].train,
-                                               s->rows.fold[0].select);
+    ramify_problem view =
+        ramify_diagnose_view(s->problem, s->rows.fold[0].train, s->rows.fold[0].select);
     ramify_recipe_make(&view, &train, &s->recipe);
     uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count = 0, widest = LARGE_WIDTH / 2;
     if (!ramify_hidden_parse(s->options->hidden, widths, &count))
@@ -228,8 +230,8 @@ static void write_widths(const ramify_mlp_shape *shape, char *text, size_t room)
 /* Adds the fits to the diagnosis. */
 static ramify_status record(study *s, const ramify_diagnose_job *jobs, size_t count) {
     ramify_diagnosis *made = s->made;
-    ramify_diagnosis_fit *more = ramify_reallocate(s->context, made->fits, made->fit_count + count,
-                                                   sizeof *made->fits);
+    ramify_diagnosis_fit *more =
+        ramify_reallocate(s->context, made->fits, made->fit_count + count, sizeof *made->fits);
     if (!more)
         return RAMIFY_ERROR_MEMORY;
     made->fits = more;
@@ -252,8 +254,7 @@ static ramify_status record(study *s, const ramify_diagnose_job *jobs, size_t co
 }
 
 static ramify_status fit_all(study *s, ramify_diagnose_job *jobs, size_t count, double share) {
-    RAMIFY_TRY(
-        ramify_diagnose_fit_all(s->context, &s->recipe, jobs, count, seconds_of(s, share)));
+    RAMIFY_TRY(ramify_diagnose_fit_all(s->context, &s->recipe, jobs, count, seconds_of(s, share)));
     return record(s, jobs, count);
 }
 
@@ -358,8 +359,8 @@ static ramify_status train_longer(study *s, const ramify_diagnose_job *reference
             ramify_diagnose_job *job = &jobs[count++];
             *job = job_of(s, warm ? "warm start" : "longer", f, 1, &s->shape);
             job->group = g;
-            job->plan = ramify_diagnose_plan(&s->recipe.root, job->view.train.count,
-                                             trial_steps[g], rates[g], seed_of(s, 2 + g, f, 0));
+            job->plan = ramify_diagnose_plan(&s->recipe.root, job->view.train.count, trial_steps[g],
+                                             rates[g], seed_of(s, 2 + g, f, 0));
             job->warm = warm ? reference[(size_t)f * RESTARTS].root : NULL;
         }
     RAMIFY_TRY(fit_all(s, jobs, count, 0.35));
@@ -395,8 +396,8 @@ static ramify_status measure_training(study *s) {
     if (status == RAMIFY_OK) {
         held_out_errors(s, jobs, count, 0, false, errors);
         s->measured.reference_train = group_mean(jobs, count, 0, train_of);
-        s->measured.reference = mean_of(errors, real, &s->measured.reference_error,
-                                        &s->measured.held_out);
+        s->measured.reference =
+            mean_of(errors, real, &s->measured.reference_error, &s->measured.held_out);
         status = train_longer(s, jobs, longer, errors, errors + real);
     }
     ramify_diagnose_jobs_clear(context, longer, longer_count);
@@ -563,9 +564,9 @@ static ramify_status measure_students(study *s) {
             .view = ramify_diagnose_view(s->problem, all, (ramify_rows){0}),
             .test = real,
             .shape = s->shape,
-            .plan = ramify_diagnose_plan(&s->recipe.root, all.count,
-                                         LONGEST_STEPS * s->options->effort, rates[t],
-                                         seed_of(s, 30, 0, t)),
+            .plan =
+                ramify_diagnose_plan(&s->recipe.root, all.count, LONGEST_STEPS * s->options->effort,
+                                     rates[t], seed_of(s, 30, 0, t)),
         };
         jobs[t].view.target = s->teacher;
     }
@@ -608,7 +609,8 @@ static double distance_of(const ramify_problem *problem, size_t a, size_t b) {
 static ramify_status measure_neighbours(study *s) {
     const ramify_problem *problem = s->problem;
     const uint32_t *order = s->rows.memory;
-    size_t count = ramify_smaller(s->rows.real, NEIGHBOURS_MOST);
+    size_t most = (size_t)sqrt(DIFFERENCES_MOST / problem->stem.plain);
+    size_t count = ramify_smaller(s->rows.real, ramify_smaller(most, NEIGHBOURS_MOST));
     double *halves = ramify_allocate(s->context, count, sizeof *halves);
     if (!halves)
         return RAMIFY_ERROR_MEMORY;
@@ -677,7 +679,8 @@ static ramify_status describe(study *s) {
     made->evidence = ramify_allocate(s->context, EVIDENCE_MOST, sizeof *made->evidence);
     if (!made->evidence)
         return RAMIFY_ERROR_MEMORY;
-    add_evidence(made, "reference network", m->reference, at_most(m->reference, m->reference_error, -1),
+    add_evidence(made, "reference network", m->reference,
+                 at_most(m->reference, m->reference_error, -1),
                  at_most(m->reference, m->reference_error, 1));
     add_evidence(made, "reference network, on its own rows", m->reference_train, NAN, NAN);
     add_evidence(made, "the same, trained longer", m->reference - m->gain,
@@ -693,7 +696,8 @@ static ramify_status describe(study *s) {
     add_evidence(made, "larger networks, disagreement", m->large_spread, NAN, NAN);
     add_evidence(made, "Gaussian process, row by row left out", m->gaussian_left_out, NAN, NAN);
     add_evidence(made, "size, against the best predictor", m->student,
-                 at_most(m->student, m->student_error, -1), at_most(m->student, m->student_error, 1));
+                 at_most(m->student, m->student_error, -1),
+                 at_most(m->student, m->student_error, 1));
     add_evidence(made, "noise, Gaussian process", m->gaussian, m->gaussian_low, m->gaussian_high);
     if (m->replicates > 0)
         add_evidence(made, "noise, equal rows", m->replicate, NAN, NAN);

@@ -76,13 +76,12 @@ static void deal(const uint32_t *order, size_t real, size_t held, size_t select,
 ramify_status ramify_diagnose_rows_make(ramify_problem *problem, size_t real, uint64_t seed,
                                         ramify_diagnose_rows *rows) {
     ramify_context *context = problem->context;
-    *rows = (ramify_diagnose_rows){
-        .problem = problem, .real = real, .made = problem->rows - real};
+    *rows = (ramify_diagnose_rows){.problem = problem, .real = real, .made = problem->rows - real};
     size_t held = ramify_larger((size_t)(FOLD_SHARE * (double)real), 1);
     size_t select = ramify_larger((size_t)(SELECT_SHARE * (double)real), 2);
     size_t folds = ramify_larger((HELD_OUT + held - 1) / held, FOLDS_LEAST);
-    rows->folds = (uint32_t)ramify_smaller(
-        folds, real < FEW_ROWS ? RAMIFY_DIAGNOSE_FOLDS_MAX : RAMIFY_DIAGNOSE_FOLDS_MAX / 2);
+    rows->folds = (uint32_t)ramify_smaller(folds, real < FEW_ROWS ? RAMIFY_DIAGNOSE_FOLDS_MAX
+                                                                  : RAMIFY_DIAGNOSE_FOLDS_MAX / 2);
     uint32_t *order = ramify_allocate(context, real, sizeof *order);
     rows->memory = ramify_allocate(context, real * rows->folds, sizeof *rows->memory);
     rows->all = ramify_allocate(context, problem->rows, sizeof *rows->all);
@@ -155,8 +154,8 @@ typedef struct fitting {
 
 static ramify_status train(const fitting *f, ramify_diagnose_job *job) {
     ramify_design design = {.members = 1};
-    RAMIFY_TRY(ramify_root_create(&job->view, f->recipe, &design, &job->shape, &job->plan,
-                                  &job->root));
+    RAMIFY_TRY(
+        ramify_root_create(&job->view, f->recipe, &design, &job->shape, &job->plan, &job->root));
     ramify_root *root = job->root;
     job->shape = root->shape;
     if (job->warm)

@@ -163,11 +163,13 @@ void ramify_diagnose_shares(const ramify_diagnosis_measured *m, uint64_t seed,
 /* What a source is, and what is to be done about it. */
 static const char *const causes[RAMIFY_ERROR_SOURCES] = {
     [RAMIFY_SOURCE_IRREDUCIBLE] = "noise: what the columns do not tell about the target",
-    [RAMIFY_SOURCE_APPROXIMATION] = "the size: a network this small cannot hold the target, however "
-                                    "many rows it is trained on, and for however long",
+    [RAMIFY_SOURCE_APPROXIMATION] =
+        "the size: a network this small cannot hold the target, however "
+        "many rows it is trained on, and for however long",
     [RAMIFY_SOURCE_ESTIMATION] = "the rows: they are too few to settle what the target is",
-    [RAMIFY_SOURCE_OPTIMISATION] = "the training: the same network on the same rows does better when "
-                                   "it is trained longer, or at another rate",
+    [RAMIFY_SOURCE_OPTIMISATION] =
+        "the training: the same network on the same rows does better when "
+        "it is trained longer, or at another rate",
 };
 
 static const char *const cures[RAMIFY_ERROR_SOURCES] = {
@@ -202,13 +204,13 @@ int ramify_diagnose_advice(const ramify_diagnosis_parts *parts, double unit, cha
     int first = largest_of(parts), second = second_of(parts, first);
     const ramify_error_share *a = &parts->shares[first], *b = &parts->shares[second];
     if (parts->dominant == RAMIFY_SOURCE_UNDETERMINED)
-        return snprintf(text, room,
-                        "Undetermined: these rows do not tell which source is the largest. It may be "
-                        "%s (%.0f to %.0f %% of the squared error), or %s (%.0f to %.0f %%). More "
-                        "rows would tell, and rows that are measured twice would tell the noise.",
-                        ramify_error_source_name((ramify_error_source)first), 100 * a->low,
-                        100 * a->high, ramify_error_source_name((ramify_error_source)second),
-                        100 * b->low, 100 * b->high);
+        return snprintf(
+            text, room,
+            "Undetermined: these rows do not tell which source is the largest. It may be "
+            "%s (%.0f to %.0f %% of the squared error), or %s (%.0f to %.0f %%). More "
+            "rows would tell, and rows that are measured twice would tell the noise.",
+            ramify_error_source_name((ramify_error_source)first), 100 * a->low, 100 * a->high,
+            ramify_error_source_name((ramify_error_source)second), 100 * b->low, 100 * b->high);
     int length = snprintf(text, room,
                           "Most of the error comes from %s. That is %.0f %% of the squared error "
                           "(%.0f to %.0f %%). What buys most: %s.",

@@ -6,7 +6,7 @@
 
 /* Mean squares, in units of the target's variance; `_error`: standard errors. */
 typedef struct ramify_diagnosis_measured {
-    size_t rows, held_out; /* held_out: rows whose errors the next three rest on */
+    size_t rows, held_out;             /* held_out: rows whose errors the next three rest on */
     double reference, reference_error; /* the reference network */
     double gain, gain_error;           /* reference less the best longer training */
     double reference_train;            /* the reference network on its own rows */
@@ -22,8 +22,8 @@ typedef struct ramify_diagnosis_measured {
     double gaussian, gaussian_low, gaussian_high; /* noise, from the evidence; 90 % */
     double gaussian_left_out;
 
-    size_t replicates; /* degrees of freedom; 0: no equal rows */
-    double replicate;  /* variance within equal rows */
+    size_t replicates;                 /* degrees of freedom; 0: no equal rows */
+    double replicate;                  /* variance within equal rows */
     double neighbour, neighbour_error; /* half the mean squared difference of nearest rows */
 } ramify_diagnosis_measured;
 

@@ -34,8 +34,8 @@
 /* The profile over the noise: places around the best, in log lambda, near each other where the noise of
  * a few hundred rows is told to a tenth, and far ones for where it is not told at all. */
 #define PROFILE 15
-static const double profile_offset[PROFILE] = {-3,  -1.7, -1,  -0.6, -0.35, -0.2, -0.1, 0,
-                                               0.1, 0.2,  0.35, 0.6, 1,     1.7,  3};
+static const double profile_offset[PROFILE] = {-3,  -1.7, -1,   -0.6, -0.35, -0.2, -0.1, 0,
+                                               0.1, 0.2,  0.35, 0.6,  1,     1.7,  3};
 #define TAIL            0.05
 #define TAIL_DEVIATIONS 1.6448536269514722
 
@@ -71,8 +71,7 @@ static size_t scale_of(const climb *c, size_t feature) {
 static void scale_rows(const climb *c, size_t rows, const place *at, double *z) {
     for (size_t i = 0; i < rows; i++)
         for (size_t f = 0; f < c->features; f++)
-            z[i * c->features + f] =
-                c->x[i * c->features + f] / exp(at->log_scale[scale_of(c, f)]);
+            z[i * c->features + f] = c->x[i * c->features + f] / exp(at->log_scale[scale_of(c, f)]);
 }
 
 static double squared_distance(const double *a, const double *b, size_t features) {

@@ -20,8 +20,8 @@ typedef struct ramify_gaussian {
     double *x;        /* rows x features */
     double *per_unit; /* features: 1 / length scale */
     double *alpha;    /* rows: (K + lambda)^-1 y */
-    double center; /* mean of y, which is taken off */
-    bool smooth;   /* squared exponential; else Matern */
+    double center;    /* mean of y, which is taken off */
+    bool smooth;      /* squared exponential; else Matern */
 
     double noise;                 /* mean of the noise's variance over the posterior */
     double noise_low, noise_high; /* its 5 % and 95 % points */

@@ -51,12 +51,20 @@ def test_json(tool, noisy):
     assert found["error"] == pytest.approx(3, rel=0.25)
     assert found["error_low"] < found["error"] < found["error_high"]
     assert "noise" in found["advice"]
-    assert {"stage", "hidden", "rows", "epochs", "rate", "train_error", "test_error"} <= set(
-        found["fits"][0]
-    )
+    assert {
+        "stage",
+        "hidden",
+        "rows",
+        "epochs",
+        "rate",
+        "train_error",
+        "test_error",
+    } <= set(found["fits"][0])
     stages = {fit["stage"] for fit in found["fits"]}
     assert {"reference", "longer", "warm start", "larger", "student"} <= stages
-    assert all(fit["epochs"] == 100 for fit in found["fits"] if fit["stage"] == "reference")
+    assert all(
+        fit["epochs"] == 100 for fit in found["fits"] if fit["stage"] == "reference"
+    )
 
 
 def test_text(tool, noisy):
@@ -81,7 +89,8 @@ def test_training_that_is_too_short(tool, tmp_path):
 def test_same_for_any_number_of_threads(tool, noisy):
     words = ["diagnose", noisy, *QUICK, "--epochs", "3", "--json"]
     one, two, other = (
-        tool(*words, *more).out for more in (["--threads", "1"], ["--threads", "3"], ["--seed", "1"])
+        tool(*words, *more).out
+        for more in (["--threads", "1"], ["--threads", "3"], ["--seed", "1"])
     )
     assert one == two
     assert one != other
@@ -114,7 +123,9 @@ class Page(HTMLParser):
 
 def test_report(tool, noisy, tmp_path):
     found = read_json(
-        tool("diagnose", noisy, *QUICK, "--epochs", "100", "--report", "r.html", "--json")
+        tool(
+            "diagnose", noisy, *QUICK, "--epochs", "100", "--report", "r.html", "--json"
+        )
     )
     text = (tmp_path / "r.html").read_text()
     page = Page()
@@ -134,7 +145,10 @@ def test_report(tool, noisy, tmp_path):
 
 def test_report_that_cannot_be_written(tool, noisy, tmp_path):
     (tmp_path / "folder").mkdir()
-    for name, said in (("folder", "is a folder"), ("none/r.html", "cannot be written to")):
+    for name, said in (
+        ("folder", "is a folder"),
+        ("none/r.html", "cannot be written to"),
+    ):
         done = tool("diagnose", noisy, *QUICK, "--report", name)
         assert done.status == 1
         assert said in done.err
@@ -198,7 +212,16 @@ def test_rows_without_a_target_are_left_out(tool, tmp_path):
 
 
 def test_time_limit(tool, noisy):
-    done = tool("diagnose", noisy, "--target", "y", "--epochs", "1000000", "--time-limit", "0.3s")
+    done = tool(
+        "diagnose",
+        noisy,
+        "--target",
+        "y",
+        "--epochs",
+        "1000000",
+        "--time-limit",
+        "0.3s",
+    )
     assert done.status == 0
     assert "the time limit struck" in done.err
 
@@ -208,7 +231,15 @@ def test_interrupted(noisy, tmp_path):
     (tmp_path / "r.html").write_text("old")
     running = subprocess.Popen(
         [
-            *[str(BUILD / "ramify"), "diagnose", noisy, "--target", "y", "--report", "r.html"],
+            *[
+                str(BUILD / "ramify"),
+                "diagnose",
+                noisy,
+                "--target",
+                "y",
+                "--report",
+                "r.html",
+            ],
             *["--epochs", "100000000", "--verbose"],
         ],
         cwd=tmp_path,

@@ -298,10 +298,10 @@ static void test_refused_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_noise_alone),       cmocka_unit_test(test_short_training),
-        cmocka_unit_test(test_equal_rows),        cmocka_unit_test(test_undetermined_without_fits),
-        cmocka_unit_test(test_refusals),          cmocka_unit_test(test_threads_and_seeds),
-        cmocka_unit_test(test_stops),             cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_noise_alone),    cmocka_unit_test(test_short_training),
+        cmocka_unit_test(test_equal_rows),     cmocka_unit_test(test_undetermined_without_fits),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_threads_and_seeds),
+        cmocka_unit_test(test_stops),          cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_refused_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,19 +196,16 @@ static void test_any_numbers(void **state) {
     ramify_random random = ramify_random_stream(9, RAMIFY_PURPOSE_DIAGNOSE, 0, 0);
     for (int i = 0; i < 60; i++) {
         ramify_diagnosis_measured measured = {.rows = 40, .held_out = 40};
-        double *fields[] = {&measured.reference,    &measured.reference_error,
-                            &measured.gain,         &measured.gain_error,
-                            &measured.longer_train, &measured.longer_half,
-                            &measured.student,      &measured.student_error,
-                            &measured.large,        &measured.large_error,
-                            &measured.large_half,   &measured.large_spread,
-                            &measured.gaussian,     &measured.gaussian_low,
-                            &measured.gaussian_high, &measured.gaussian_left_out,
-                            &measured.neighbour,    &measured.neighbour_error};
+        double *fields[] = {
+            &measured.reference,         &measured.reference_error, &measured.gain,
+            &measured.gain_error,        &measured.longer_train,    &measured.longer_half,
+            &measured.student,           &measured.student_error,   &measured.large,
+            &measured.large_error,       &measured.large_half,      &measured.large_spread,
+            &measured.gaussian,          &measured.gaussian_low,    &measured.gaussian_high,
+            &measured.gaussian_left_out, &measured.neighbour,       &measured.neighbour_error};
         for (size_t f = 0; f < sizeof fields / sizeof fields[0]; f++)
-            *fields[f] = ramify_random_below(&random, 4) == 0
-                             ? 0
-                             : exp(4 * ramify_random_normal(&random));
+            *fields[f] =
+                ramify_random_below(&random, 4) == 0 ? 0 : exp(4 * ramify_random_normal(&random));
         if (i % 2)
             measured.gain = -measured.gain;
         shares_of(&measured);

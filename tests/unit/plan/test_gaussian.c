@@ -126,8 +126,10 @@ static void test_takes_only_so_many_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_finds_the_noise), cmocka_unit_test(test_finds_no_noise),
-        cmocka_unit_test(test_noise_alone),     cmocka_unit_test(test_many_features),
+        cmocka_unit_test(test_finds_the_noise),
+        cmocka_unit_test(test_finds_no_noise),
+        cmocka_unit_test(test_noise_alone),
+        cmocka_unit_test(test_many_features),
         cmocka_unit_test(test_takes_only_so_many_rows),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
