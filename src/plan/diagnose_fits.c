@@ -15,6 +15,9 @@
 #define FEW_ROWS     150
 #define FOLD_SHARE   0.1
 #define SELECT_SHARE 0.05 /* as in ramify_train */
+/* What a network that diverged is taken to predict, in deviations of the target, so that sums of its
+ * squared errors are numbers. */
+#define DIVERGED 1e6F
 /* Made-up rows lie between a row and the nearest of so many others. */
 #define CANDIDATES 64
 
@@ -138,6 +141,8 @@ static ramify_status score(const ramify_problem *view, const ramify_root *root, 
     RAMIFY_TRY(ramify_diagnose_predict(view, root, rows, predictions));
     double sum = 0;
     for (size_t i = 0; i < rows.count; i++) {
+        if (!(fabsf(predictions[i]) < DIVERGED))
+            predictions[i] = DIVERGED;
         double difference = (double)predictions[i] - view->target[rows.row[i]];
         sum += difference * difference;
     }
