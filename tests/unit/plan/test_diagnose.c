@@ -90,23 +90,6 @@ static void test_short_training(void **state) {
     desk_close(d);
 }
 
-/* A rate at which the reference goes astray. */
-static void test_wild_rate(void **state) {
-    (void)state;
-    desk *d = desk_open(2);
-    toy t = toy_create(d->context, 200, 2, line, 0.01, 7);
-    ramify_diagnose_options options = quick();
-    options.epochs = 30;
-    options.rate = 1;
-    ramify_diagnosis *made = diagnose(d, t.table, &options, RAMIFY_OK);
-    assert_shares(made);
-    assert_true(isfinite(made->error));
-    assert_int_equal(made->dominant, RAMIFY_SOURCE_OPTIMISATION);
-    ramify_diagnosis_destroy(&made);
-    toy_destroy(&t);
-    desk_close(d);
-}
-
 /* Rows measured twice tell the noise by themselves. */
 static void test_equal_rows(void **state) {
     (void)state;
@@ -315,15 +298,10 @@ static void test_refused_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_noise_alone),
-        cmocka_unit_test(test_short_training),
-        cmocka_unit_test(test_wild_rate),
-        cmocka_unit_test(test_equal_rows),
-        cmocka_unit_test(test_undetermined_without_fits),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_threads_and_seeds),
-        cmocka_unit_test(test_stops),
-        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_noise_alone),    cmocka_unit_test(test_short_training),
+        cmocka_unit_test(test_equal_rows),     cmocka_unit_test(test_undetermined_without_fits),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_threads_and_seeds),
+        cmocka_unit_test(test_stops),          cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_refused_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
