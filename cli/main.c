@@ -15,7 +15,7 @@ typedef struct verb {
 static const verb verbs[] = {
     {"train", verb_train},   {"predict", verb_predict}, {"evaluate", verb_evaluate},
     {"info", verb_info},     {"export", verb_export},   {"law", verb_law},
-    {"import", verb_import}, {"prune", verb_prune}, {"diagnose", verb_diagnose},
+    {"import", verb_import}, {"prune", verb_prune},     {"diagnose", verb_diagnose},
 };
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
@@ -64,7 +64,8 @@ static int run_verb(int argc, char **argv) {
     if (nearest)
         return arguments_refuse(NULL, "unknown verb \"%s\"; did you mean %s?", argv[1], nearest);
     return arguments_refuse(
-        NULL, "unknown verb \"%s\"; known are train, predict, evaluate, info, export, law and diagnose",
+        NULL,
+        "unknown verb \"%s\"; known are train, predict, evaluate, info, export, law and diagnose",
         argv[1]);
 }
 

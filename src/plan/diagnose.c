@@ -47,9 +47,11 @@ static const double large_steps[LARGE_TRIALS] = {2000, 8000};
  * so many differences take about a second. */
 #define NEIGHBOURS_MOST  4000
 #define DIFFERENCES_MOST 1e9
-#define NOT_MEASURED     NAN
-#define EFFORT_LEAST     0.01
-#define EFFORT_MOST      100.0
+/* Rows between questions whether to stop. */
+#define CANCEL_ROWS  1024
+#define NOT_MEASURED NAN
+#define EFFORT_LEAST 0.01
+#define EFFORT_MOST  100.0
 
 typedef struct study {
     ramify_context *context;
@@ -537,10 +539,12 @@ static ramify_status measure_gaussian(study *s) {
         measured->gaussian_left_out = gaussian->left_out;
         bool process = gaussian->left_out < measured->large;
         double *row = x + count * features;
-        for (size_t i = 0; i < s->problem->rows; i++) {
+        for (size_t i = 0; status == RAMIFY_OK && i < s->problem->rows; i++) {
             features_of(s, i, row);
             s->teacher[i] = (float)(process ? ramify_gaussian_predict(gaussian, row)
                                             : s->ensemble[i] / s->ensemble_size);
+            if (i % CANCEL_ROWS == 0 && ramify_cancelled(context))
+                status = ramify_fail(context, RAMIFY_STOPPED, "stopped");
         }
     }
     ramify_gaussian_destroy(context, &gaussian);
