@@ -32,14 +32,17 @@
 #define RATE        0.006
 #define RATE_SLOW   0.0015
 #define TRIALS_LONG 4
-/* Larger networks: two hidden layers, at least so wide, and twice as wide as the reference up to a
- * width that a few cores train in seconds; members of an ensemble; how long they are trained. Where
- * rows are noisy the short training is the better one. */
+/* Larger networks: two hidden layers, at least so wide (more where rows are many), and twice as wide
+ * as the reference up to a width that a few cores train in seconds; members of an ensemble; how long
+ * they are trained. Where rows are noisy the short training is the better one; the longest is for many
+ * rows only, which the others are over with before they have learned them. */
+#define MANY_ROWS        4000
 #define LARGE_WIDTH      64
+#define LARGE_WIDTH_MANY 128
 #define LARGE_WIDTH_MOST 256
 #define MEMBERS          2
-#define LARGE_TRIALS     2
-static const double large_steps[LARGE_TRIALS] = {2000, 8000};
+#define LARGE_TRIALS     3
+static const double large_steps[LARGE_TRIALS] = {2000, 8000, 24000};
 /* Rows that are made up for students, and the students' trials. */
 #define MADE_ROWS      4096
 #define STUDENT_TRIALS 4
@@ -174,6 +177,10 @@ static ramify_mlp_shape shape_of(const uint32_t *widths, uint32_t count) {
     return shape;
 }
 
+static bool many_rows(const study *s) {
+    return s->plain->rows >= MANY_ROWS;
+}
+
 static ramify_status prepare(study *s) {
     RAMIFY_TRY(ramify_problem_widen(s->plain, MADE_ROWS, &s->problem));
     RAMIFY_TRY(ramify_diagnose_rows_make(s->problem, s->plain->rows, s->options->seed, &s->rows));
@@ -181,7 +188,8 @@ static ramify_status prepare(study *s) {
     ramify_problem view =
         ramify_diagnose_view(s->problem, s->rows.fold[0].train, s->rows.fold[0].select);
     ramify_recipe_make(&view, &train, &s->recipe);
-    uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count = 0, widest = LARGE_WIDTH / 2;
+    uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count = 0;
+    uint32_t widest = (many_rows(s) ? LARGE_WIDTH_MANY : LARGE_WIDTH) / 2;
     if (!ramify_hidden_parse(s->options->hidden, widths, &count))
         return ramify_fail(s->context, RAMIFY_ERROR_ARGUMENT, "hidden \"%s\" is no list of widths",
                            s->options->hidden);
@@ -434,17 +442,27 @@ static void plan_large(const study *s, uint32_t group, double share, double step
         }
 }
 
-/* The ensemble of the better length, by rows held out. */
+static uint32_t large_trials(const study *s) {
+    return many_rows(s) ? LARGE_TRIALS : LARGE_TRIALS - 1;
+}
+
+/* The ensemble of the best length, by rows held out. */
 static ramify_status judge_large(study *s, const ramify_diagnose_job *jobs, size_t count,
                                  uint32_t *best, double *errors, float *scratch) {
     ramify_diagnosis_measured *measured = &s->measured;
+    double before = NAN; /* of the next shorter training */
     measured->large = INFINITY;
     *best = 0;
-    for (uint32_t g = 0; g < LARGE_TRIALS; g++) {
+    for (uint32_t g = 0; g < large_trials(s); g++) {
         double standard_error;
         held_out_errors(s, jobs, count, g, true, errors);
         double mean = mean_of(errors, s->rows.real, &standard_error, NULL);
-        if (g > 0 && !(mean < measured->large))
+        bool better = g == 0 || mean < measured->large;
+        /* Still falling at the end of what is tried. */
+        if (many_rows(s) && g + 1 == large_trials(s))
+            measured->large_falls = better ? before - mean : 0;
+        before = mean;
+        if (!better)
             continue;
         measured->large = mean;
         measured->large_error = standard_error;
@@ -461,7 +479,7 @@ static ramify_status judge_large(study *s, const ramify_diagnose_job *jobs, size
 /* Larger networks at several lengths on all rows, then at the best of these on half of them. */
 static ramify_status measure_large(study *s) {
     ramify_context *context = s->context;
-    size_t each = (size_t)s->rows.folds * MEMBERS, all = each * LARGE_TRIALS;
+    size_t each = (size_t)s->rows.folds * MEMBERS, all = each * large_trials(s);
     ramify_diagnose_job *jobs = ramify_allocate_zeroed(context, all + each, sizeof *jobs);
     double *errors = ramify_allocate(context, s->rows.real, sizeof *errors);
     float *scratch = ramify_allocate(context, s->problem->rows, sizeof *scratch);
@@ -469,7 +487,7 @@ static ramify_status measure_large(study *s) {
     uint32_t best = 0;
     double effort = s->options->effort;
     if (status == RAMIFY_OK) {
-        for (uint32_t g = 0; g < LARGE_TRIALS; g++)
+        for (uint32_t g = 0; g < large_trials(s); g++)
             plan_large(s, g, 1, effort * large_steps[g], jobs + g * each);
         status = fit_all(s, jobs, all, 0.5);
     }

@@ -45,9 +45,15 @@ static double clamp(double x, double low, double high) {
 #define PROCESS_BAD  1.4
 #define DEVIATIONS   1.6448536269514722 /* of a normal, for 90 % */
 
+/* What the networks' errors would still lose to more rows, and to more training, which takes off
+ * about as much again as its last lengthening did. */
+static double drop_of(const ramify_diagnosis_measured *m) {
+    return DROP_TO_FLOOR * fmax(m->large_half - m->large, 0) + fmax(m->large_falls, 0);
+}
+
 /* What the networks' errors fall to. */
 static double floor_of(const ramify_diagnosis_measured *m) {
-    return fmax(m->large - DROP_TO_FLOOR * fmax(m->large_half - m->large, 0), 0);
+    return fmax(m->large - drop_of(m), 0);
 }
 
 /* How much the networks' floor counts, 0 .. 1. */
@@ -58,6 +64,7 @@ static double floor_weight(const ramify_diagnosis_measured *m) {
 
 static double noise_most(const ramify_diagnosis_measured *m) {
     double most = fmin(m->large + DEVIATIONS * m->large_error, m->gaussian_left_out * 1.1);
+    most = fmin(most, m->reference - m->gain + DEVIATIONS * m->reference_error);
     return fmin(most, m->neighbour + DEVIATIONS * m->neighbour_error);
 }
 
@@ -80,8 +87,7 @@ static double draw_noise(const ramify_diagnosis_measured *m, ramify_random *rand
     double spread = z > 0 ? m->gaussian_high - m->gaussian : m->gaussian - m->gaussian_low;
     double process = m->gaussian + z / DEVIATIONS * spread;
     /* The drop is known about as well as by half of itself. */
-    double drop = DROP_TO_FLOOR * fmax(m->large_half - m->large, 0);
-    double networks = floor_of(m) + other * hypot(0.5 * drop, m->large_error);
+    double networks = floor_of(m) + other * hypot(0.5 * drop_of(m), m->large_error);
     double share = floor_weight(m);
     return clamp((1 - share) * process + share * networks, 0, noise_most(m));
 }

@@ -16,6 +16,7 @@ typedef struct ramify_diagnosis_measured {
     double student, student_error; /* best network of that size against the best predictor */
 
     double large, large_error; /* best ensemble of larger networks, on rows held out */
+    double large_falls;        /* what its last lengthening took off, if that was not yet over */
     double large_half;         /* the same ensemble from half of the rows */
     double large_spread;       /* variance among its members */
 
