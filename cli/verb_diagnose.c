@@ -231,6 +231,7 @@ static void list_options(arguments *list, diagnose_request *request) {
          .kind = ARGUMENT_TIME,
          .value = &o->time_limit,
          .placeholder = "TIME",
+         .unset = "none",
          .help = "fits end early after that"},
     };
     arguments_add_all(list, options, sizeof options / sizeof options[0]);
@@ -252,12 +253,15 @@ int verb_diagnose(int argc, char **argv) {
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
         arguments_finish_table(&request.table);
-        request.options.target = request.target;
+        /* A file of labels is the column "label" of the table. */
+        request.options.target = request.target                 ? request.target
+                                 : request.table.options.labels ? "label"
+                                                                : NULL;
         request.options.drop = request.drop;
         request.options.activation = (ramify_activation)request.activation;
         session run;
         exit_status = EXIT_OK;
-        if (!request.target)
+        if (!request.options.target)
             exit_status = arguments_refuse("diagnose", "--target COL is required: the column to "
                                                        "predict");
         if (exit_status == EXIT_OK)

@@ -676,19 +676,23 @@ static ramify_status measure_neighbours(study *s) {
     return status;
 }
 
+/* The root of a mean square, which noise may have made negative; a missing one stays missing. */
+static double root_of(double square) {
+    return square < 0 ? 0 : sqrt(square);
+}
+
 static void add_evidence(ramify_diagnosis *made, const char *name, double value, double low,
                          double high) {
     double unit = made->deviation;
-    made->evidence[made->evidence_count++] = (ramify_diagnosis_evidence){
-        .name = name,
-        .value = unit * sqrt(fmax(value, 0)),
-        .low = unit * sqrt(fmax(low, 0)),
-        .high = unit * sqrt(fmax(high, 0)),
-    };
+    made->evidence[made->evidence_count++] =
+        (ramify_diagnosis_evidence){.name = name,
+                                    .value = unit * root_of(value),
+                                    .low = unit * root_of(low),
+                                    .high = unit * root_of(high)};
 }
 
-/* fmax would make a number of a missing one. */
-static double at_most(double value, double standard_error, double sign) {
+/* An end of a 90 % interval. */
+static double end_of(double value, double standard_error, double sign) {
     const double deviations = 1.6448536269514722; /* of a normal: 90 % */
     return value + sign * deviations * standard_error;
 }
@@ -702,29 +706,28 @@ static ramify_status describe(study *s) {
     if (!made->evidence)
         return RAMIFY_ERROR_MEMORY;
     add_evidence(made, "reference network", m->reference,
-                 at_most(m->reference, m->reference_error, -1),
-                 at_most(m->reference, m->reference_error, 1));
+                 end_of(m->reference, m->reference_error, -1),
+                 end_of(m->reference, m->reference_error, 1));
     add_evidence(made, "reference network, on its own rows", m->reference_train, NAN, NAN);
     add_evidence(made, "the same, trained longer", m->reference - m->gain,
-                 at_most(m->reference - m->gain, m->reference_error, -1),
-                 at_most(m->reference - m->gain, m->reference_error, 1));
-    add_evidence(made, "what longer training gains", m->gain, at_most(m->gain, m->gain_error, -1),
-                 at_most(m->gain, m->gain_error, 1));
+                 end_of(m->reference - m->gain, m->reference_error, -1),
+                 end_of(m->reference - m->gain, m->reference_error, 1));
+    add_evidence(made, "what longer training gains", m->gain, end_of(m->gain, m->gain_error, -1),
+                 end_of(m->gain, m->gain_error, 1));
     add_evidence(made, "the same, trained longer, on its own rows", m->longer_train, NAN, NAN);
     add_evidence(made, "the same, trained longer, half of the rows", m->longer_half, NAN, NAN);
-    add_evidence(made, "larger networks", m->large, at_most(m->large, m->large_error, -1),
-                 at_most(m->large, m->large_error, 1));
+    add_evidence(made, "larger networks", m->large, end_of(m->large, m->large_error, -1),
+                 end_of(m->large, m->large_error, 1));
     add_evidence(made, "larger networks, half of the rows", m->large_half, NAN, NAN);
     add_evidence(made, "larger networks, disagreement", m->large_spread, NAN, NAN);
     add_evidence(made, "Gaussian process, row by row left out", m->gaussian_left_out, NAN, NAN);
     add_evidence(made, "size, against the best predictor", m->student,
-                 at_most(m->student, m->student_error, -1),
-                 at_most(m->student, m->student_error, 1));
+                 end_of(m->student, m->student_error, -1), end_of(m->student, m->student_error, 1));
     add_evidence(made, "noise, Gaussian process", m->gaussian, m->gaussian_low, m->gaussian_high);
     if (m->replicates > 0)
         add_evidence(made, "noise, equal rows", m->replicate, NAN, NAN);
     add_evidence(made, "noise, nearest rows (at most)", m->neighbour, NAN,
-                 at_most(m->neighbour, m->neighbour_error, 1));
+                 end_of(m->neighbour, m->neighbour_error, 1));
     return RAMIFY_OK;
 }
 
@@ -750,8 +753,8 @@ static ramify_status conclude(study *s) {
     made->certainty = parts.certainty;
     double error = s->measured.reference, unit = made->deviation;
     made->error = unit * sqrt(error);
-    made->error_low = unit * sqrt(fmax(at_most(error, s->measured.reference_error, -1), 0));
-    made->error_high = unit * sqrt(at_most(error, s->measured.reference_error, 1));
+    made->error_low = unit * root_of(end_of(error, s->measured.reference_error, -1));
+    made->error_high = unit * root_of(end_of(error, s->measured.reference_error, 1));
     RAMIFY_TRY(describe(s));
     return advise(s, &parts, NULL);
 }

@@ -201,6 +201,17 @@ def test_refusals(tool, tmp_path, words, status, said):
     assert not (tmp_path / "r.html").exists()
 
 
+def test_labels_in_a_file_of_their_own(tool, tmp_path):
+    write(tmp_path / "t.csv", 60, 0.1)
+    rows = [line.split(",") for line in (tmp_path / "t.csv").read_text().splitlines()]
+    (tmp_path / "x.csv").write_text("".join(",".join(row[:3]) + "\n" for row in rows))
+    (tmp_path / "y.csv").write_text("".join(row[3] + "\n" for row in rows))
+    quick = [*QUICK[2:], "--epochs", "2", "--json"]
+    apart = read_json(tool("diagnose", "x.csv", "--labels", "y.csv", *quick))
+    together = read_json(tool("diagnose", "t.csv", "--target", "y", *quick))
+    assert apart["shares"] == together["shares"]
+
+
 def test_rows_without_a_target_are_left_out(tool, tmp_path):
     write(tmp_path / "t.csv", 60, 0.1)
     with (tmp_path / "t.csv").open("a") as table:

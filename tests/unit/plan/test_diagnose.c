@@ -65,6 +65,15 @@ static void test_noise_alone(void **state) {
     assert_int_equal(made->rows, 120);
     assert_true(made->error_low < made->error && made->error < made->error_high);
     assert_true(made->evidence_count > 5 && made->fit_count > 50);
+    for (uint32_t e = 0; e < made->evidence_count; e++) {
+        const ramify_diagnosis_evidence *one = &made->evidence[e];
+        assert_true(one->value >= 0);
+        assert_true(isnan(one->low) || one->low <= one->value);
+        assert_true(isnan(one->high) || one->high >= one->value);
+        /* Nothing tells how far the error on own rows is off. */
+        if (strstr(one->name, "on its own rows"))
+            assert_true(isnan(one->low) && isnan(one->high));
+    }
     for (uint32_t f = 0; f < made->fit_count; f++) {
         assert_true(isfinite(made->fits[f].train_error) && isfinite(made->fits[f].test_error));
         assert_true(strlen(made->fits[f].hidden) > 0);
