@@ -115,7 +115,7 @@ static void test_many_features(void **state) {
 /* What lies beyond is not even looked at. */
 static void test_takes_only_so_many_rows(void **state) {
     (void)state;
-    sample s = draw(RAMIFY_GAUSSIAN_ROWS + 10, 1, 0, 1);
+    sample s = draw(RAMIFY_GAUSSIAN_ROWS + 10, 2, 0, 1);
     for (size_t i = RAMIFY_GAUSSIAN_ROWS; i < s.rows; i++)
         s.y[i] = NAN;
     ramify_gaussian *gaussian = fit(&s);
