@@ -104,7 +104,7 @@ MISTAKES = [
     ),
     (
         "train a.csv --target y -o m --kind forest",
-        'ramify train: --kind "forest": must be pathways, mlp or paraformer',
+        'ramify train: --kind "forest": must be pathways, mlp, nyquist or paraformer',
     ),
     (
         "train a.csv --target y -o m --periodic maybe",
