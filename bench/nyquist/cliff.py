@@ -9,9 +9,11 @@ points, in standard deviations of the target; tables hold geometric means over s
 
 - nyquist: `--kind nyquist --period 1`; the band is chosen, never given. Rows that it holds out of its fit
   (5 %) count as samples.
+- guessed: the same, the period taken to be the range of the samples; untold: without a period, so that the
+  basis is Chebyshev's.
 - mlp: cos and sin of the angle -> 10 tanh units, 41 weights, by L-BFGS in float64 from five starts, the least
   training error; or ramify's `--kind mlp --hidden 16`: whichever is better on the held-out points.
-- large mlp: the same with two layers of 64 (4,417 weights), and ramify's `--hidden 64,64`, periodic inputs
+- large mlp: two layers of 64 (4,417 weights) by L-BFGS from one start, and ramify's `--hidden 64,64`, periodic inputs
   allowed.
 - nearest: the nearest sample's value, round the circle.
 - kernel: ridge with a Gaussian kernel of the distance across the circle; length and ridge by leaving one out.
@@ -57,11 +59,21 @@ EQUISPACED = (
     1000,
 )
 RANDOM = (30, 40, 44, 48, 60, 80, 100, 150, 200, 300, 500, 700, 1000)
+NETWORK_SAMPLES = (30, 44, 60, 100, 200, 300, 500, 1000)
 TEST_POINTS = 4096
-LEARNERS = ("nyquist", "mlp", "large mlp", "nearest", "kernel", "polynomial")
+LEARNERS = (
+    "nyquist",
+    "guessed",
+    "untold",
+    "mlp",
+    "large mlp",
+    "nearest",
+    "kernel",
+    "polynomial",
+)
 POWER_LAWS = ("mlp", "large mlp", "nearest")
 LEAST_OF_FIT = 40  # samples
-LIMIT = 30  # seconds of a start
+LIMIT = 10  # seconds of a start
 
 
 class Target:
@@ -87,9 +99,12 @@ def circle(x: np.ndarray) -> np.ndarray:
     return np.column_stack([np.cos(2 * np.pi * x), np.sin(2 * np.pi * x)])
 
 
-def run_nyquist(target: Target, x: np.ndarray, tool: Tool) -> dict:
+def run_nyquist(
+    target: Target, x: np.ndarray, tool: Tool, period: float | None
+) -> dict:
+    words = ("--period", repr(period)) if period else ()
     outcome = tool.learn(
-        x[:, None], target(x), target.at[:, None], "--kind", "nyquist", "--period", "1"
+        x[:, None], target(x), target.at[:, None], "--kind", "nyquist", *words
     )
     report = outcome.series
     return {
@@ -138,7 +153,7 @@ def run_mlp(target: Target, x: np.ndarray, tool: Tool, large: bool) -> dict:
     )
     errors = {
         "ramify": target.error(ours.predicted),
-        "lbfgs": run_lbfgs(target, x, (64, 64), 2)
+        "lbfgs": run_lbfgs(target, x, (64, 64), 1)
         if large
         else run_lbfgs(target, x, (10,), 5),
     }
@@ -206,8 +221,11 @@ def measure(learner: str, layout: str, n: int, seed: int, tool: Tool) -> dict:
     target = Target(seed)
     random = np.random.default_rng([seed, n, 7])
     x = np.arange(n) / n if layout == "equispaced" else random.random(n)
-    if learner == "nyquist":
-        return run_nyquist(target, x, tool)
+    if learner in ("nyquist", "guessed", "untold"):
+        period = {"nyquist": 1.0, "guessed": float(x.max() - x.min()), "untold": None}[
+            learner
+        ]
+        return run_nyquist(target, x, tool, period)
     if learner in ("mlp", "large mlp"):
         return run_mlp(target, x, tool, learner == "large mlp")
     return {"nearest": run_nearest, "kernel": run_kernel, "polynomial": run_polynomial}[
@@ -231,6 +249,8 @@ def draw(curves: dict[str, dict[str, dict[int, float]]], path: pathlib.Path) -> 
     figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="tight")
     for panel, (layout, learners) in zip(panels, curves.items(), strict=True):
         for learner, points in learners.items():
+            if learner in ("guessed", "untold"):
+                continue
             size = 2.2 if learner == "nyquist" else 1.2
             panel.loglog(
                 list(points),
@@ -265,7 +285,8 @@ def main() -> None:
         worst = {}
         for learner in learners:
             points = {}
-            for n in sizes:
+            few = learner in ("mlp", "large mlp")
+            for n in NETWORK_SAMPLES if few else sizes:
                 results = [
                     kept.get(
                         f"{learner.replace(' ', '-')}-{layout}-{n}-{seed}",
@@ -285,7 +306,12 @@ def main() -> None:
         )
         print("|---" * (len(learners) + 2) + "|")
         for n in sizes:
-            row = [f"{curves[layout][learner][n]:.1e}" for learner in learners]
+            row = [
+                f"{curves[layout][learner][n]:.1e}"
+                if n in curves[layout][learner]
+                else ""
+                for learner in learners
+            ]
             print(
                 f"| {n:,} | "
                 + " | ".join(row)

@@ -23,7 +23,7 @@ from series_tool import Kept, Tool
 
 BAND = 20
 TERMS = 2 * BAND + 1
-ROWS = (4 * TERMS, 400, 1000, 4000, 16_000, 64_000, 164_000)
+ROWS = (4 * TERMS, 174, 400, 1000, 4000, 16_000, 64_000, 164_000)
 GRID = 4096
 FITS = {
     "no ridge": ("--ridge", "0"),

@@ -3,13 +3,15 @@
     surrogates.py [--tool build/ramify] [--targets franke,branin,kink,park,hartmann] [--rows 1000,10000,100000]
                   [--seeds 0] [--models nyquist,pathways,...] [--limit 120] [--table] --keep FOLDER
 
-Prints a Markdown table: error on 10,000 other rows (root mean square, in standard deviations of the target),
-bytes of the model, seconds of training. FOLDER keeps every result; what is there is not measured again;
+Prints Markdown tables: errors on 10,000 other rows (root mean square, in standard deviations of the target),
+then KiB of the model and seconds of training. In the box: over those test rows only that lie within the range
+of the training rows; series take the others to its border. FOLDER keeps every result; what is there is not measured again;
 --table prints what is there and measures nothing.
 
 - nyquist: `--kind nyquist`, all else by default. nyquist-wide: with --resident 1MiB, which allows the same
   1,024 terms but with deeper trees and more of them.
-- pathways, mlp: `--resident` as many bytes as nyquist's model has, `--time-limit` as --limit says.
+- pathways, mlp: `--resident 32KiB`, which is more than any of the series need here, `--time-limit` as --limit
+  says.
 - lbfgs: a tanh network of two layers, as many float32 weights as fit in those bytes, trained by L-BFGS in
   float64 on at most 2,500 rows (with more it gets less far in the same time), 5,000 steps or half of
   --limit seconds.
@@ -41,6 +43,7 @@ from series_tool import Kept, Tool  # noqa: E402
 TEST_ROWS = 10_000
 MOST_KERNEL_ROWS = 5_000
 MOST_LBFGS_ROWS = 2_500
+NETWORK_BYTES = 32 << 10  # resident; no Nyquist learner here has more
 
 
 def franke(x: np.ndarray) -> np.ndarray:
@@ -162,9 +165,12 @@ def by_tool(problem: Problem, tool: Tool, *words: str) -> dict:
     return result
 
 
-def run_lbfgs(problem: Problem, bytes_: int, limit: float) -> dict:
+def run_lbfgs(problem: Problem, limit: float) -> dict:
     d, width = problem.columns, 1
-    while 4 * ((d + 1) * (width + 1) + (width + 2) * (width + 1) + width + 2) <= bytes_:
+    while (
+        4 * ((d + 1) * (width + 1) + (width + 2) * (width + 1) + width + 2)
+        <= NETWORK_BYTES
+    ):
         width += 1
     x, y = problem.x[:MOST_LBFGS_ROWS], problem.y[:MOST_LBFGS_ROWS]
     mean, spread = y.mean(), y.std()
@@ -389,13 +395,12 @@ def measure(
         if model == "nyquist-wide":
             words += ("--resident", "1MiB")
         return kept.get(file(model), lambda: by_tool(problem(), tool, *words))
-    bound = measure(kept, tool, name, rows, seed, "nyquist", limit)["bytes"]
     if model in ("mlp", "pathways"):
         words = (
             "--kind",
             model,
             "--resident",
-            str(bound),
+            str(NETWORK_BYTES),
             "--time-limit",
             f"{limit:g}s",
         )
@@ -403,7 +408,7 @@ def measure(
     if model == "lbfgs" and rows > 10_000:
         return None
     if model == "lbfgs":
-        return kept.get(file(model), lambda: run_lbfgs(problem(), bound, limit))
+        return kept.get(file(model), lambda: run_lbfgs(problem(), limit))
     if model in ("gp", "kernel") and rows > MOST_KERNEL_ROWS * 2:
         return None  # would be the same 5,000 rows again
     run = {
@@ -415,35 +420,55 @@ def measure(
     return kept.get(file(model), lambda: run[model](problem()))
 
 
-def print_table(cells: dict[tuple[str, int, str], list[dict]]) -> None:
-    """One line per target and number of rows; geometric means over seeds."""
-    print("| target | rows | " + " | ".join(MODELS) + " | best network / nyquist |")
-    print("|---" * (len(MODELS) + 3) + "|")
+def print_tables(cells: dict[tuple[str, int, str], list[dict]]) -> None:
+    """Errors, then bytes and seconds: geometric means over seeds, a line per target and number of rows."""
 
-    def mean(results: list[dict], key: str) -> float:
-        return statistics.geometric_mean([r[key] for r in results])
+    def mean(place: tuple[str, int, str], key: str) -> float:
+        return statistics.geometric_mean(result[key] for result in cells[place])
 
     places = sorted({(list(TARGETS).index(n), n, r) for n, r, _ in cells})
+    heads = ["target", "rows", "nyquist, in the box", *MODELS, "best network / nyquist"]
+    heads += ["best network / wide, in the box"]
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for _, name, rows in places:
-        row = []
-        for model in MODELS:
-            results = cells.get((name, rows, model))
-            if not results:
-                row.append("")
-                continue
-            row.append(
-                f"{mean(results, 'error'):.2g}, {mean(results, 'bytes') / 1024:.1f} KiB, "
-                f"{mean(results, 'seconds'):.2g} s"
-            )
+        # lbfgs takes no more rows than it has at 10,000.
         networks = [
-            mean(cells[name, rows, m], "error")
-            for m in NETWORKS
-            if (name, rows, m) in cells
+            mean((name, n, model), "error")
+            for model in NETWORKS
+            for n in (rows, 10_000)
+            if (n == rows or (model == "lbfgs" and n < rows))
+            and (name, n, model) in cells
         ]
-        ratio = ""
-        if networks:
-            ratio = f"{min(networks) / mean(cells[name, rows, 'nyquist'], 'error'):.3g}"
-        print(f"| {name} | {rows:,} | " + " | ".join(row) + f" | {ratio} |")
+        row = [name, f"{rows:,}"]
+        for model, key in (
+            ("nyquist", "inside"),
+            *((model, "error") for model in MODELS),
+        ):
+            known = (name, rows, model) in cells
+            row.append(f"{mean((name, rows, model), key):.1e}" if known else "")
+        for model, key in (("nyquist", "error"), ("nyquist-wide", "inside")):
+            known = networks and (name, rows, model) in cells
+            row.append(
+                f"{min(networks) / mean((name, rows, model), key):.2g}" if known else ""
+            )
+        print("| " + " | ".join(row) + " |")
+    print(
+        "\n| target | rows | "
+        + " | ".join(MODELS)
+        + " |\n"
+        + "|---" * (len(MODELS) + 2)
+        + "|"
+    )
+    for _, name, rows in places:
+        row = [name, f"{rows:,}"]
+        for model in MODELS:
+            place = (name, rows, model)
+            row.append(
+                f"{mean(place, 'bytes') / 1024:,.1f}, {mean(place, 'seconds'):.2g}"
+                if place in cells
+                else ""
+            )
+        print("| " + " | ".join(row) + " |")
 
 
 def main() -> None:
@@ -453,7 +478,7 @@ def main() -> None:
     parser.add_argument("--rows", default="1000,10000,100000")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--models", default=",".join(MODELS))
-    parser.add_argument("--limit", type=float, default=120, help="seconds of a network")
+    parser.add_argument("--limit", type=float, default=60, help="seconds of a network")
     parser.add_argument("--table", action="store_true", help="measure nothing")
     parser.add_argument("--keep", type=pathlib.Path, required=True)
     chosen = parser.parse_args()
@@ -476,7 +501,7 @@ def main() -> None:
                     cells.setdefault((name, rows, model), []).append(result)
                     if not chosen.table:
                         print(name, rows, seed, model, result, flush=True)
-    print_table(cells)
+    print_tables(cells)
 
 
 if __name__ == "__main__":
