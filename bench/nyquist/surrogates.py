@@ -154,14 +154,9 @@ def by_tool(problem: Problem, tool: Tool, *words: str) -> dict:
     }
     if "nyquist" in outcome.info["config"]:
         report = outcome.series
-        result |= {
-            key: report[key]
-            for key in ("set", "band", "terms", "error", "noise", "ridge")
-        }
-        result |= {
-            "error": problem.error(outcome.predicted),
-            "claimed": report["leaves"]["error"],
-        }
+        keys = ("set", "band", "terms", "noise", "ridge", "growth")
+        result |= {key: report.get(key) for key in keys}
+        result["claimed"] = report["leaves"]["error"] / float(problem.y.std())
     return result
 
 
