@@ -1,7 +1,7 @@
 """A target of band 20 on a circle, without noise: error against the number of samples.
 
     cliff.py [--tool build/ramify] [--seeds 0,1,2,3,4] [--plot docs/nyquist-cliff.svg] [--keep FOLDER]
-             [--learners nyquist,mlp,...]
+             [--network-seeds 1] [--learners nyquist,mlp,...]
 
 Random Fourier coefficients up to frequency 20 (41 numbers), period 1. The error is the largest of 4,096 held-out
 points, in standard deviations of the target; tables hold geometric means over seeds. Samples are equispaced
@@ -273,6 +273,7 @@ def main() -> None:
     parser.add_argument("--tool", default="build/ramify")
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--learners", default=",".join(LEARNERS))
+    parser.add_argument("--network-seeds", type=int, default=1)
     parser.add_argument("--plot", type=pathlib.Path)
     parser.add_argument("--keep", type=pathlib.Path)
     chosen = parser.parse_args()
@@ -294,7 +295,7 @@ def main() -> None:
                             learner, layout, n, seed, tool
                         ),
                     )
-                    for seed in seeds
+                    for seed in (seeds[: chosen.network_seeds] if few else seeds)
                 ]
                 points[n] = statistics.geometric_mean([r["error"] for r in results])
                 worst[n, learner] = max(r["error"] for r in results)

@@ -9,7 +9,8 @@ In the band (frequencies to 20, period 1) random coefficients of deviation 1; ou
 
 scaled to a deviation of --outside times the band's. Samples are uniform; `--band 20` is given, or the band is
 chosen. Measured: root mean square error on 20,000 other points, over seeds. Predicted: the model's report
-(`info --json`), its error and its noise. Goal: within a factor of 2. outside: the deviation of what lies
+(`info --json`), its error and its noise (-: none is told of a fit
+for smoothness). Goal: within a factor of 2. outside: the deviation of what lies
 beyond frequency 20, the least that any fit with that band can leave.
 """
 
@@ -23,7 +24,7 @@ from series_tool import Kept, Tool
 
 BAND = 20
 TEST_POINTS = 20_000
-OUTSIDE = (1e-1, 1e-3, 1e-6)
+OUTSIDE = (1e-1, 1e-6)
 
 
 def series(
@@ -66,7 +67,7 @@ def measure(
     return {
         "measured": float(np.sqrt(np.mean((outcome.predicted - truth) ** 2))),
         "error": report["error"],
-        "noise": report["noise"],
+        "noise": report["noise"] or float("nan"),  # none of a smooth fit
         "band": report["band"],
         "ridge": report["ridge"],
     }
