@@ -264,7 +264,7 @@ def draw(curves: dict[str, dict[str, dict[int, float]]], path: pathlib.Path) -> 
         panel.set_title(f"{layout} samples")
         panel.set_xlabel("samples")
     panels[0].set_ylabel("largest error, standard deviations")
-    panels[1].legend(fontsize=8)
+    panels[0].legend(fontsize=8, loc="center")
     figure.savefig(path, metadata={"Date": None})
 
 
