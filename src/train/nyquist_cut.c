@@ -16,7 +16,7 @@
 #define CUT_THRESHOLD 2.0
 #define CUT_GAIN      0.02
 /* In the test no square counts for more than so many times their median. */
-#define CAP 50.0
+#define CAP 100.0
 /* Rows of the comparison at least. */
 #define LEAST_PAIRS 12
 /* A half with a smaller share of the rows than this is cut at the median instead. */
@@ -216,12 +216,12 @@ static double median_error(const ramify_nyquist_node *node, double *room) {
     return count > 0 ? room[count / 2] : 0;
 }
 
-/* Rows near a corner of the box may have errors far above all others; in the test they count as often as
- * they are, not as large. */
+/* Rows near a corner of the box may have errors far above all others when they are left out, which say
+ * little of rows between them: here they count as often as they are, not as large. */
 bool ramify_cut_wins(const ramify_nyquist_node *node, const ramify_cut *c, float *const error[2],
                      double *room) {
     const double most = CAP * median_error(node, room);
-    double sum = 0, squares = 0, fall = 0, before = 0;
+    double fall = 0, squares = 0, before = 0;
     size_t count = 0, at[2] = {0, 0};
     for (size_t i = 0; i < node->count; i++) {
         /* Both lists are in the same order. */
@@ -229,15 +229,14 @@ bool ramify_cut_wins(const ramify_nyquist_node *node, const ramify_cut *c, float
         double now = (double)error[side][at[side]++], was = (double)node->error[i];
         if (isnan(now) || isnan(was))
             continue;
-        double capped = fmin(was, most) - fmin(now, most);
-        sum += capped;
-        squares += capped * capped;
-        fall += was - now;
-        before += was;
+        double d = fmin(was, most) - fmin(now, most);
+        fall += d;
+        squares += d * d;
+        before += fmin(was, most);
         count++;
     }
-    if (count < LEAST_PAIRS || isnan(fall))
+    if (count < LEAST_PAIRS)
         return false;
-    double mean = sum / (double)count, spread = squares / (double)count - mean * mean;
+    double mean = fall / (double)count, spread = squares / (double)count - mean * mean;
     return mean > CUT_THRESHOLD * sqrt(spread / (double)count) && fall > CUT_GAIN * before;
 }
