@@ -195,10 +195,11 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
             status = RAMIFY_ERROR_MEMORY;
     }
     if (status == RAMIFY_OK) {
-        memcpy(table_rows, train.row, train.count * sizeof *table_rows);
-        memcpy(table_rows + train.count, select.row, select.count * sizeof *table_rows);
-        memcpy(table_rows + train.count + select.count, report.row,
-               report.count * sizeof *table_rows);
+        const ramify_rows parts[] = {train, select, report};
+        size_t next = 0;
+        for (size_t part = 0; part < 3; part++) /* a part may be empty, and its rows NULL */
+            for (size_t i = 0; i < parts[part].count; i++)
+                table_rows[next++] = parts[part].row[i];
         for (size_t i = 0; i < made->rows; i++)
             made->row_memory[i] = (uint32_t)i;
         made->train = (ramify_rows){made->row_memory, train.count};
