@@ -27,6 +27,11 @@ uint64_t ramify_series_bytes(uint32_t axes, uint32_t outputs, uint64_t terms, ui
     return axes_end(axes) + outputs * lines(terms * number);
 }
 
+bool ramify_series_range_usable(double low, double high) {
+    const double most = RAMIFY_SERIES_NUMBER_MAX / 4, length = high - low;
+    return fabs(low) <= most && fabs(high) <= most && length >= 4 / RAMIFY_SERIES_NUMBER_MAX;
+}
+
 ramify_series_axis ramify_series_axis_over(uint32_t column, uint32_t basis, double low, double high,
                                            size_t rows) {
     /* e^-6 of the rows that would lie outside still do; few rows say little of what is beyond them. */
@@ -41,7 +46,7 @@ const void *ramify_series_coefficients(const ramify_series_header *record, uint3
            output * lines((uint64_t)record->terms * record->bytes);
 }
 
-/* Terms whose functions on the axes from `axis` on fit into `left`. Ends early beyond the cap. */
+/* Terms whose functions on the axes from `axis` on fit into `left`. Ends early beyond `most`. */
 static uint64_t count_terms(ramify_index_set set, uint32_t left, uint32_t axis, uint32_t axes,
                             const unsigned char *pairs, uint64_t most) {
     if (axis + 1 == axes)
@@ -56,12 +61,8 @@ static uint64_t count_terms(ramify_index_set set, uint32_t left, uint32_t axis, 
 }
 
 uint64_t ramify_series_count(ramify_index_set set, uint32_t band, uint32_t axes,
-                             const unsigned char *pairs) {
-    uint64_t most = RAMIFY_SERIES_TERMS_MAX;
-    if (axes == 0)
-        return 1;
-    uint64_t count = count_terms(set, band, 0, axes, pairs, most);
-    return count < most ? count : most + (count > most);
+                             const unsigned char *pairs, uint64_t most) {
+    return axes == 0 ? 1 : count_terms(set, band, 0, axes, pairs, most);
 }
 
 uint64_t ramify_series_functions(uint32_t band, uint32_t axes, const unsigned char *pairs) {
@@ -128,7 +129,7 @@ ramify_status ramify_series_plan_create(ramify_context *context, ramify_index_se
                                         uint32_t band, uint32_t axes, const unsigned char *pairs,
                                         ramify_series_plan **plan) {
     *plan = NULL;
-    uint64_t terms = ramify_series_count(set, band, axes, pairs);
+    uint64_t terms = ramify_series_count(set, band, axes, pairs, RAMIFY_SERIES_TERMS_MAX);
     if (band > RAMIFY_SERIES_BAND_MAX || axes > RAMIFY_SERIES_AXES_MAX ||
         terms > RAMIFY_SERIES_TERMS_MAX)
         return ramify_fail(
@@ -351,7 +352,8 @@ const char *ramify_series_check(const ramify_series_shape *shape, const void *re
         return fault;
     unsigned char pairs[RAMIFY_SERIES_AXES_MAX];
     list_pairs(header, pairs);
-    if (header->terms != ramify_series_count(header->set, header->band, header->axes, pairs))
+    if (header->terms !=
+        ramify_series_count(header->set, header->band, header->axes, pairs, header->terms))
         return "it does not have the terms of its band";
     if (ramify_series_functions(header->band, header->axes, pairs) > shape->most_functions)
         return "it has more functions than the config says";

@@ -45,6 +45,9 @@ typedef struct ramify_series_axis {
     uint32_t reserved[2];
 } ramify_series_axis;
 
+/* Whether a range is of a size that an axis can have. */
+bool ramify_series_range_usable(double low, double high);
+
 /* An axis over the range of `rows` rows and a little more, six times the mean distance from row to row and
  * at most a twentieth of the range: one in so many other rows like them lies outside their range, and
  * that near to it a series that rows carry is still what it is inside. */
@@ -71,10 +74,10 @@ static inline const ramify_series_axis *ramify_series_axes(const ramify_series_h
 /* The first coefficient of an output. */
 const void *ramify_series_coefficients(const ramify_series_header *record, uint32_t output);
 
-/* Terms of a series; RAMIFY_SERIES_TERMS_MAX + 1 where there are more than that. pairs[axes] as in
+/* Terms of a series, or more than `most` where there are more: counting ends there. pairs[axes] as in
  * ramify_series_at. */
 uint64_t ramify_series_count(ramify_index_set set, uint32_t band, uint32_t axes,
-                             const unsigned char *pairs);
+                             const unsigned char *pairs, uint64_t most);
 
 /* Bytes of a record, a multiple of 64. */
 uint64_t ramify_series_bytes(uint32_t axes, uint32_t outputs, uint64_t terms, uint32_t number);

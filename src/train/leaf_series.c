@@ -125,7 +125,7 @@ static ramify_status find_box(const choosing *c, const uint32_t *table, size_t c
             low = x[i] < low ? x[i] : low;
             high = x[i] > high ? x[i] : high;
         }
-        if (low < high && *axes < RAMIFY_SERIES_AXES_MAX)
+        if (low < high && *axes < RAMIFY_SERIES_AXES_MAX && ramify_series_range_usable(low, high))
             axis[(*axes)++] =
                 ramify_series_axis_over(column, RAMIFY_BASIS_CHEBYSHEV, low, high, count);
     }
@@ -264,7 +264,9 @@ ramify_status ramify_leaf_series_choose(const ramify_problem *problem, ramify_mo
                            .columns = problem->stem.columns,
                            .targets = problem->targets,
                            .head_center = problem->head_center,
-                           .head_scale = problem->head_scale},
+                           .head_scale = problem->head_scale,
+                           .weight_unit =
+                               ramify_series_weight_unit(weight, split->train, split->train_count)},
                   .wish = {.set = -1, .band = -1, .ridge = -1, .bytes = sizeof(double)}};
     c.wish.most_terms = TERMS_MOST;
     set_bounds(&c);

@@ -44,8 +44,11 @@ ramify_status ramify_least_squares_create(ramify_context *context, const ramify_
     made->outputs = outputs;
     made->ld = pad8((size_t)terms + outputs);
     made->r = ramify_allocate_zeroed(context, made->ld, made->ld * sizeof *made->r);
-    made->block = ramify_allocate_zeroed(context, made->ld, ROWS * sizeof *made->block);
-    made->work = ramify_allocate_zeroed(context, slices(made->ld), TASK_NUMBERS * sizeof(double));
+    if (made->r) /* the largest: where it was refused nothing else is cleared in vain */
+        made->block = ramify_allocate_zeroed(context, made->ld, ROWS * sizeof *made->block);
+    if (made->block)
+        made->work =
+            ramify_allocate_zeroed(context, slices(made->ld), TASK_NUMBERS * sizeof(double));
     if (!made->r || !made->block || !made->work) {
         ramify_least_squares_destroy(&made);
         return RAMIFY_ERROR_MEMORY;

@@ -13,7 +13,7 @@
 /* Rows of a half on which cuts are tried. */
 #define CUT_ROWS 4096
 /* Standard errors by which a cut must win, and the least gain of the mean squared error. */
-#define CUT_THRESHOLD 2.0
+#define CUT_THRESHOLD 1.0
 #define CUT_GAIN      0.02
 /* In the test no square counts for more than so many times their median. */
 #define CAP 100.0

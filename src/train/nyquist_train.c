@@ -7,6 +7,7 @@
 #include "recipe.h"
 #include "residency.h"
 #include "status.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -41,6 +42,14 @@ static ramify_status find_box(ramify_growth *g, ramify_series_axis *axis) {
         double low = schema->columns[c].low, high = schema->columns[c].high;
         if (!(low < high))
             continue;
+        if (!ramify_series_range_usable(low, high)) {
+            char excerpt[RAMIFY_EXCERPT_BYTES];
+            const char *name = schema->columns[c].name;
+            return ramify_fail(context, RAMIFY_ERROR_DATA,
+                               "column \"%s\" runs from %g to %g, which is too far or too little "
+                               "for a series: scale it, or leave it out (--drop)",
+                               ramify_text_excerpt(name, strlen(name), excerpt), low, high);
+        }
         if (g->made->axes == RAMIFY_SERIES_AXES_MAX)
             return ramify_fail(
                 context, RAMIFY_ERROR_LIMIT,
@@ -244,7 +253,9 @@ ramify_status ramify_nyquist_train(const ramify_problem *problem, const ramify_m
                                 .columns = problem->stem.columns,
                                 .targets = problem->targets,
                                 .head_center = problem->head_center,
-                                .head_scale = problem->head_scale},
+                                .head_scale = problem->head_scale,
+                                .weight_unit = ramify_series_weight_unit(weight, split->train,
+                                                                         split->train_count)},
                        .rows = split->train_count + split->select_count,
                        .smallest = options->smallest_node,
                        .deadline = deadline};

@@ -54,7 +54,7 @@ static uint32_t best_band(const double *error, uint32_t bands, size_t rows) {
 static bool is_allowed(const ramify_series_data *data, const ramify_series_wish *wish,
                        const unsigned char *pairs, ramify_index_set set, uint32_t band,
                        uint64_t most) {
-    uint64_t terms = ramify_series_count(set, band, wish->axes, pairs);
+    uint64_t terms = ramify_series_count(set, band, wish->axes, pairs, most);
     if (terms > most)
         return false;
     const ramify_series_shape shape = {
@@ -145,7 +145,7 @@ static ramify_status choose_set(const ramify_series_data *data, const ramify_ser
         }
     }
     /* On all rows more bands may be of use, and where these were all they are told with the rest. */
-    uint64_t terms = ramify_series_count(*set, best.band, wish->axes, pairs);
+    uint64_t terms = ramify_series_count(*set, best.band, wish->axes, pairs, most);
     *band =
         band_of(data, wish, pairs, *set, some == count ? most : ramify_smaller(2 * terms, most));
     if (*band < best.band)
@@ -373,9 +373,20 @@ static ramify_status try_smooth(const ramify_series_data *data, const ramify_ser
     return status;
 }
 
-ramify_status ramify_series_fit_rows(const ramify_series_data *data, const ramify_series_wish *wish,
-                                     const uint32_t *row, size_t count, float *error,
-                                     ramify_series_fit **fit) {
+double ramify_series_weight_unit(const ramify_column *weight, const uint32_t *row, size_t count) {
+    double mean = 0;
+    size_t above = 0;
+    for (size_t i = 0; weight && i < count; i++) {
+        double value = ramify_column_value(weight, row[i]);
+        if (value > 0)
+            mean += (value - mean) / (double)++above; /* a sum could overflow */
+    }
+    return above > 0 ? mean : 1;
+}
+
+static ramify_status fit_weighed(const ramify_series_data *data, const ramify_series_wish *wish,
+                                 const uint32_t *row, size_t count, float *error,
+                                 ramify_series_fit **fit) {
     ramify_context *context = data->context;
     unsigned char pairs[RAMIFY_SERIES_AXES_MAX];
     *fit = NULL;
@@ -398,7 +409,14 @@ ramify_status ramify_series_fit_rows(const ramify_series_data *data, const ramif
     uint32_t band = wish->axes > 0 && wish->band > 0 ? (uint32_t)wish->band : 0;
     ramify_series_plan *plan = NULL;
     ramify_status status = RAMIFY_OK;
-    if (wish->band < 0 && wish->axes > 0)
+    if (band > 0 && !is_allowed(data, wish, pairs, set, band, RAMIFY_SERIES_TERMS_MAX))
+        status =
+            ramify_fail(context, RAMIFY_ERROR_LIMIT,
+                        "a series of band %u on %u columns has too many terms for the bound on "
+                        "the model's memory or for any file: use a smaller band (--band), or "
+                        "allow more (--resident)",
+                        band, wish->axes);
+    if (status == RAMIFY_OK && wish->band < 0 && wish->axes > 0)
         status = choose_set(data, wish, pairs, row, count, &set, &band);
     if (status == RAMIFY_OK)
         status = ramify_series_plan_create(context, set, band, wish->axes, pairs, &plan);
@@ -415,6 +433,28 @@ ramify_status ramify_series_fit_rows(const ramify_series_data *data, const ramif
         *fit = made;
     else
         ramify_series_fit_destroy(context, &made);
+    return status;
+}
+
+ramify_status ramify_series_fit_rows(const ramify_series_data *data, const ramify_series_wish *wish,
+                                     const uint32_t *row, size_t count, float *error,
+                                     ramify_series_fit **fit) {
+    if (!data->weight)
+        return fit_weighed(data, wish, row, count, error, fit);
+    ramify_context *context = data->context;
+    uint32_t *some = ramify_allocate(context, count, sizeof *some);
+    float *theirs = ramify_allocate(context, count, sizeof *theirs);
+    ramify_status status = some && theirs ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    size_t kept = 0;
+    for (size_t i = 0; status == RAMIFY_OK && i < count; i++)
+        if (ramify_column_value(data->weight, row[i]) > 0)
+            some[kept++] = row[i];
+    if (status == RAMIFY_OK)
+        status = fit_weighed(data, wish, some, kept, theirs, fit);
+    for (size_t i = 0, next = 0; status == RAMIFY_OK && error && i < count; i++)
+        error[i] = next < kept && some[next] == row[i] ? theirs[next++] : (float)NAN;
+    ramify_release(context, some);
+    ramify_release(context, theirs);
     return status;
 }
 

@@ -15,8 +15,9 @@ typedef struct ramify_series_data {
     ramify_context *context;
     const ramify_kernels *kernels;
     const ramify_match *match;
-    const ramify_column *weight;            /* row weights, or NULL */
-    uint32_t columns, targets;              /* of a row */
+    const ramify_column *weight; /* row weights, or NULL */
+    double weight_unit;          /* the mean of those above 0; see ramify_series_weight_unit */
+    uint32_t columns, targets;   /* of a row */
     const double *head_center, *head_scale; /* targets */
 } ramify_series_data;
 
@@ -58,7 +59,10 @@ typedef struct ramify_series_fit {
     ramify_series_report report;
 } ramify_series_fit;
 
-/* Fits rows row[count] of the table, whose targets are all there. error: NULL, or count squared
+/* The mean of the weights above 0 of these rows; 1 without weights. */
+double ramify_series_weight_unit(const ramify_column *weight, const uint32_t *row, size_t count);
+
+/* Fits rows row[count] of the table, those of weight 0 left out, whose targets are all there. error: NULL, or count squared
  * standardised errors, mean over targets, of these rows left out; NaN where it was not computed (of
  * many rows a part is scored, the same for every fit to the same rows). Free with
  * ramify_series_fit_destroy. */

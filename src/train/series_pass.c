@@ -40,7 +40,7 @@ ramify_status ramify_series_pass_open(ramify_series_pass *p) {
 }
 
 static double weight_of(const ramify_series_data *data, uint32_t row) {
-    return data->weight ? sqrt(ramify_column_value(data->weight, row)) : 1;
+    return data->weight ? sqrt(ramify_column_value(data->weight, row) / data->weight_unit) : 1;
 }
 
 /* Task: terms and targets of a part of the block's rows. */

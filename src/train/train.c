@@ -240,6 +240,12 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     ramify_recipe_make(s->problem, options, &s->recipe);
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
         warn_of_constants(s);
+    const char *obstacle = ramify_nyquist_obstacle(s->problem);
+    if (options->module && strcmp(options->module, "nyquist") == 0 && obstacle)
+        return ramify_fail(
+            s->context, RAMIFY_ERROR_DATA,
+            "%s: series are fitted to numbers without gaps, and %s: leave --module out",
+            s->table->source, obstacle);
     s->constant = !is_paraformer(s) && !is_nyquist(s) && targets_are_constant(s->problem);
     if (s->constant)
         plan_constant(s);
@@ -457,23 +463,11 @@ static ramify_status finish_model(session *s, double temperature, const ramify_s
 
 /* Series in the place of networks, where they are asked for and better (leaf_series.h): a tree of
  * boxes of their own first, then leaf by leaf. *model is made anew if there are any. */
-static ramify_status choose_modules(session *s, double temperature, ramify_model **model) {
+static ramify_status choose_modules(session *s, bool all, double temperature,
+                                    ramify_model **model) {
     const ramify_train_options *options = s->options;
-    bool all = options->module && strcmp(options->module, "nyquist") == 0;
-    bool some = options->module && strcmp(options->module, "auto") == 0;
-    const char *obstacle = ramify_nyquist_obstacle(s->problem);
-    if (!(all || some) || !s->root || s->constant || s->stopped)
-        return RAMIFY_OK;
-    if (obstacle && all)
-        return ramify_fail(s->context, RAMIFY_ERROR_DATA,
-                           "series are fitted to numbers without gaps, and %s: leave --module out",
-                           obstacle);
-    if (obstacle) {
-        ramify_log(s->context, RAMIFY_LOG_INFO, "no series: %s", obstacle);
-        return RAMIFY_OK;
-    }
     bool better = false;
-    if (some) {
+    if (!all) {
         RAMIFY_TRY(ramify_nyquist_train(s->problem, s->match, s->split, s->weight, options,
                                         s->deadline, &s->nyquist));
         RAMIFY_TRY(
@@ -492,6 +486,32 @@ static ramify_status choose_modules(session *s, double temperature, ramify_model
     return finish_model(s, temperature, NULL, NULL, model);
 }
 
+static bool wants_module(const session *s, const char *name) {
+    return s->options->module && strcmp(s->options->module, name) == 0;
+}
+
+/* The networks are there: a stop, or series that cannot be had, cost no more than the series. */
+static ramify_status try_modules(session *s, double temperature, ramify_model **model) {
+    const bool all = wants_module(s, "nyquist") && !is_nyquist(s);
+    const char *obstacle = ramify_nyquist_obstacle(s->problem);
+    if (!(all || wants_module(s, "auto")) || !s->root || s->constant || s->stopped)
+        return RAMIFY_OK;
+    if (obstacle) {
+        ramify_log(s->context, RAMIFY_LOG_INFO, "no series: %s", obstacle);
+        return RAMIFY_OK;
+    }
+    ramify_status status = choose_modules(s, all, temperature, model);
+    if (status == RAMIFY_OK || !*model || status == RAMIFY_ERROR_MEMORY)
+        return status;
+    ramify_nyquist_destroy(&s->nyquist);
+    ramify_leaf_series_destroy(&s->series);
+    s->stopped = status == RAMIFY_STOPPED;
+    if (!s->stopped)
+        ramify_log(s->context, RAMIFY_LOG_WARNING, "no series: %s", ramify_message(s->context));
+    ramify_clear(s->context);
+    return RAMIFY_OK;
+}
+
 /* The model is written twice: its scores on report rows and the notes on its leaves, which the file
  * states, are of its own predictions. */
 static ramify_status make_model(session *s, ramify_model **model, ramify_score *score) {
@@ -505,7 +525,7 @@ static ramify_status make_model(session *s, ramify_model **model, ramify_score *
     else
         RAMIFY_TRY(ramify_temperature_fit(s->problem, s->root, s->grown, &temperature));
     RAMIFY_TRY(finish_model(s, temperature, NULL, NULL, &blank));
-    ramify_status status = choose_modules(s, temperature, &blank);
+    ramify_status status = try_modules(s, temperature, &blank);
     if (status == RAMIFY_OK)
         status = ramify_score_model(s->context, blank, s->match, s->split->report,
                                     s->split->report_count, score, NULL);
@@ -523,7 +543,7 @@ static ramify_status make_model(session *s, ramify_model **model, ramify_score *
         return RAMIFY_OK;
     status = ramify_fail(s->context, RAMIFY_ERROR_LIMIT,
                          "the trained model needs %llu resident bytes and %llu are allowed: allow "
-                         "as much, or name smaller hidden widths",
+                         "as much (--resident), or make it smaller",
                          (unsigned long long)info.resident_bytes, (unsigned long long)allowed);
     ramify_close(model);
     return status;

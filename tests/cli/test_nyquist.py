@@ -207,7 +207,7 @@ def test_outside_the_box(tmp_path):
         (["--period", "-,-"], "period names no period"),
         (["--index-set", "all"], 'index set "all" is not known'),
         (["--band", "99999"], "band is 99999: use 0 (chosen) to 16384"),
-        (["--band", "9000"], "terms can be fitted (use a smaller band)"),
+        (["--band", "9000"], "too many terms for the bound"),
         (["--precision", "half"], 'precision "half" is not known'),
         (["--outside", "wild"], 'outside "wild" is not known'),
         (["--hidden", "8"], "are about networks, and the kind is nyquist"),

@@ -71,7 +71,7 @@ ramify_series_header *series_random(ramify_random *random, ramify_index_set set,
     for (uint32_t a = 0; a < axes; a++)
         pairs[a] = (unsigned char)ramify_basis_pairs(axis[a].basis);
     band = axes > 0 ? band : 0;
-    uint64_t terms = ramify_series_count(set, band, axes, pairs);
+    uint64_t terms = ramify_series_count(set, band, axes, pairs, RAMIFY_SERIES_TERMS_MAX);
     uint64_t size = ramify_series_bytes(axes, outputs, terms, bytes);
     ramify_series_header *record = aligned_alloc(64, size);
     memset(record, 0, size);
