@@ -247,6 +247,7 @@ static ramify_status record(study *s, const ramify_diagnose_job *jobs, size_t co
     made->fits = more;
     for (size_t i = 0; i < count; i++) {
         const ramify_diagnose_job *job = &jobs[i];
+        made->time_limit_struck = made->time_limit_struck || job->cut;
         ramify_diagnosis_fit *fit = &made->fits[made->fit_count++];
         *fit = (ramify_diagnosis_fit){
             .stage = job->stage,
@@ -756,7 +757,19 @@ static ramify_status conclude(study *s) {
     made->error_low = unit * root_of(end_of(error, s->measured.reference_error, -1));
     made->error_high = unit * root_of(end_of(error, s->measured.reference_error, 1));
     RAMIFY_TRY(describe(s));
-    return advise(s, &parts, NULL);
+    if (!made->time_limit_struck)
+        return advise(s, &parts, NULL);
+    /* Networks that were cut short look like whatever they had no time to overcome. */
+    made->dominant = RAMIFY_SOURCE_UNDETERMINED;
+    made->certainty = NAN;
+    for (int i = 0; i < RAMIFY_ERROR_SOURCES; i++) {
+        made->shares[i].low = 0;
+        made->shares[i].high = 1;
+    }
+    return advise(
+        s, NULL,
+        "Undetermined: the time limit struck before everything was measured, and what was "
+        "cut short cannot be told from what is wrong. Allow more time, or take fewer rows.");
 }
 
 static ramify_status diagnose(study *s, const ramify_table *table) {
@@ -782,7 +795,8 @@ static ramify_status diagnose(study *s, const ramify_table *table) {
     RAMIFY_TRY(measure_large(s));
     RAMIFY_TRY(measure_gaussian(s));
     RAMIFY_TRY(measure_students(s));
-    s->made->time_limit_struck = s->deadline > 0 && ramify_seconds() > s->deadline;
+    if (s->deadline > 0 && ramify_seconds() > s->deadline)
+        s->made->time_limit_struck = true;
     return conclude(s);
 }
 

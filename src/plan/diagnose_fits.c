@@ -179,6 +179,7 @@ static ramify_status fit_job(void *argument, size_t task, uint32_t worker) {
     job->plan.started = ramify_seconds();
     job->plan.deadline = f->seconds != 0 ? job->plan.started + f->seconds : 0;
     RAMIFY_TRY(train(f, job));
+    job->cut = f->seconds != 0 && ramify_seconds() >= job->plan.deadline;
     size_t most = ramify_larger(job->view.train.count, job->view.select.count);
     float *scratch = ramify_allocate(context, most, sizeof *scratch);
     job->outputs = ramify_allocate(context, job->test.count, sizeof *job->outputs);

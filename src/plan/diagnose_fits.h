@@ -44,6 +44,7 @@ typedef struct ramify_diagnose_job {
     double train_error, select_error; /* mean squares, of the standardised target */
     float *outputs;                   /* test.count: predictions, standardised */
     double test_error;
+    bool cut; /* its share of the time limit was over */
 } ramify_diagnose_job;
 
 /* A view of the problem with other rows. */
