@@ -39,20 +39,35 @@ static void print_box(const ramify_model *model, const json_t *axes) {
     printf("%s\n", json_array_size(axes) == 0 ? "no column varies" : "");
 }
 
+/* The band with the least error. */
+static double best_of(const json_t *bands) {
+    double least = INFINITY, best = 0;
+    const json_t *band;
+    size_t i;
+    json_array_foreach(bands, i, band) if (number_of(band, "error") < least) {
+        least = number_of(band, "error");
+        best = number_of(band, "band");
+    }
+    return best;
+}
+
 /* Bands in steps, so that the one that was taken and those beside it are among them. */
-static void print_bands(const json_t *bands, double taken) {
+static void print_bands(const json_t *bands, const char *set, bool smooth, double taken) {
     size_t count = json_array_size(bands), first = 0, i;
     const json_t *band;
     json_array_foreach(bands, i, band) if (number_of(band, "band") <= taken) first = i;
     size_t end = first + SHOWN / 3 < count ? first + SHOWN / 3 : count;
     first = end > SHOWN ? end - SHOWN : 0;
-    printf("\n  %6s %8s  %s\n", "band", "terms", "error of rows left out");
+    printf("\n  %6s %8s  error of rows left out, %s set%s\n", "band", "terms", set,
+           smooth ? ", without weights" : "");
     for (i = first; i < end; i++) {
         char error[PRINTING_ROOM];
         band = json_array_get(bands, i);
         printf("  %6.0f %8.0f  %s%s\n", number_of(band, "band"), number_of(band, "terms"),
                format_error(error, number_of(band, "error")),
-               number_of(band, "band") == taken ? "  <- taken" : "");
+               number_of(band, "band") != taken ? ""
+               : smooth                         ? "  <- the best of these"
+                                                : "  <- taken");
     }
 }
 
@@ -112,7 +127,10 @@ void info_print_nyquist(const ramify_model *model, const ramify_model_info *info
             printf("leaves      bands %.0f to %.0f: error %s of rows left out\n",
                    number_of(leaves, "least_band"), number_of(leaves, "most_band"),
                    format_error(a, number_of(leaves, "error")));
-        print_bands(json_object_get(report, "bands"), number_of(report, "band"));
+        bool smooth = number_of(report, "growth") > 0;
+        const char *of = json_string_value(json_object_get(report, "bands_set"));
+        print_bands(json_object_get(report, "bands"), of ? of : "", smooth,
+                    smooth ? best_of(json_object_get(report, "bands")) : number_of(report, "band"));
     }
     json_decref(config);
 }

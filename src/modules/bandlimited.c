@@ -203,7 +203,7 @@ static double place_on(const ramify_series_axis *axis, double x) {
 
 static bool outside(const ramify_series_axis *axis, double x) {
     if (axis->basis == RAMIFY_BASIS_FOURIER || isnan(x))
-        return axis->basis == RAMIFY_BASIS_FOURIER && isinf(x);
+        return !isfinite(x);
     double u = (x - axis->origin) / axis->length;
     return !(u >= -BORDER && u <= 1 + BORDER);
 }

@@ -18,7 +18,7 @@ static json_t *number(double value) {
 static uint32_t find_cliff(const ramify_series_report *report) {
     uint32_t at = 0;
     double most = CLIFF;
-    for (uint32_t b = 1; b <= report->band && b < report->bands; b++) {
+    for (uint32_t b = 1; b <= report->bands_best && b < report->bands; b++) {
         double fall = report->band_error[b - 1] / report->band_error[b];
         if (fall > most) {
             most = fall;
@@ -28,13 +28,17 @@ static uint32_t find_cliff(const ramify_series_report *report) {
     return at;
 }
 
+/* Bands in even steps, and every one beside the band that was taken. */
 static json_t *bands_json(const ramify_series_report *report, double unit) {
     json_t *list = json_array();
-    uint32_t step = (report->bands + RAMIFY_NYQUIST_LISTED_BANDS - 1) / RAMIFY_NYQUIST_LISTED_BANDS;
-    for (uint32_t b = 0; b<report->bands; b += step> 0 ? step : 1)
+    const uint32_t step = report->bands / RAMIFY_NYQUIST_LISTED_BANDS + 1, beside = 2;
+    for (uint32_t b = 0; b < report->bands; b++) {
+        if (b % step != 0 && (b + beside < report->bands_best || b > report->bands_best + beside))
+            continue;
         json_array_append_new(list, json_pack("{s:i, s:i, s:o}", "band", (int)b, "terms",
                                               (int)report->band_terms[b], "error",
                                               number(unit * report->band_error[b])));
+    }
     return list;
 }
 
@@ -66,6 +70,8 @@ json_t *ramify_nyquist_json(const ramify_problem *problem, const ramify_nyquist 
         (json_int_t)root->rows, "error", number(unit * root->error), "noise",
         number(unit * root->noise), "ridge", number(root->ridge), "growth", number(root->growth),
         "least_norm", (int)root->least_norm, "axes", axes, "bands", bands_json(root, unit));
+    if (report)
+        json_object_set_new(report, "bands_set", json_string(ramify_set_names[root->bands_set]));
     if (report && cliff > 0)
         json_object_set_new(report, "cliff",
                             json_pack("{s:i, s:o, s:o}", "band", (int)cliff, "before",

@@ -290,6 +290,8 @@ static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *w
             status = ramify_series_pass_score(p, row, count, 0, NULL, report->band_error);
         report->band = wish->band >= 0 ? band : best_band(report->band_error, carried, count);
         report->terms = p->plan->first[report->band + 1];
+        report->bands_set = report->set;
+        report->bands_best = report->band;
         report->rows = count;
         report->error = report->band_error[report->band];
         report->noise = NAN;

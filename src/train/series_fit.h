@@ -42,12 +42,14 @@ typedef struct ramify_series_report {
     ramify_index_set set;
     uint32_t band, terms;
     uint64_t rows;
-    double error;         /* of rows left out, at this band */
-    double noise;         /* what the fit leaves, per degree of freedom; NaN without any */
-    double ridge;         /* per row, of the constant's neighbours */
-    double growth;        /* of that from a band to the next; 0: none, all terms weigh the same */
-    bool least_norm;      /* fewer rows than terms: the smallest of all solutions */
-    uint32_t bands;       /* tried: 0 .. bands-1 */
+    double error;    /* of rows left out, at this band */
+    double noise;    /* what the fit leaves, per degree of freedom; NaN without any */
+    double ridge;    /* per row, of the constant's neighbours */
+    double growth;   /* of that from a band to the next; 0: none, all terms weigh the same */
+    bool least_norm; /* fewer rows than terms: the smallest of all solutions */
+    uint32_t bands;  /* tried: 0 .. bands-1 */
+    ramify_index_set bands_set; /* whose bands they are: `set` but for a smooth fit */
+    uint32_t bands_best;        /* the one that was taken among these */
     double *band_error;   /* bands: of rows left out; infinite where rows do not carry the band */
     uint32_t *band_terms; /* bands */
 } ramify_series_report;

@@ -98,7 +98,7 @@ def test_noise_and_weights(tmp_path):
     expected = 0.1 * np.sqrt(41 / (1425 - 41 - 1))
     assert 0.7 < np.sqrt(np.mean(off**2)) / expected < 1.3
     # Rows that weigh nothing may say anything.
-    weight = np.ones(1500)
+    weight = np.full(1500, 1e-150)
     weight[::3] = 0
     y = np.where(weight > 0, series(x), 1e3)
     write(tmp_path / "d.csv", np.column_stack([x, weight]), y)
@@ -189,6 +189,9 @@ def test_outside_the_box(tmp_path):
     done = run_tool("predict", "m.ramify", "t.csv", cwd=tmp_path)
     assert done.status == 1
     assert 'a row with 50 in column "x0" lies outside the box' in done.err
+    (tmp_path / "gap.csv").write_text("x0,x1\n0.5,\n")
+    done = run_tool("predict", "m.ramify", "gap.csv", cwd=tmp_path)
+    assert done.status == 1 and 'a row with nan in column "x1"' in done.err
     write(tmp_path / "t.csv", x)
     assert np.abs(predict(tmp_path, "m.ramify", "t.csv")[:, 0] - smooth(x)).max() < 1e-6
 
