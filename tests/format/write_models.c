@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MODELS 12
-#define ROWS   40
-#define TIED   11 /* seed of a model of binary nodes that is written once more, with ties */
-#define LEVEL  0.7
+#define MODELS        12
+#define SERIES_MODELS 8
+#define ROWS          40
+#define TIED          11 /* seed of a model of binary nodes that is written once more, with ties */
+#define LEVEL         0.7
 
 static json_t *numbers(const double *values, size_t count) {
     json_t *list = json_array();
@@ -82,24 +83,42 @@ static void tie(random_model *twin) {
         }
 }
 
+/* Writes a model and rows of it as NAME.ramify and NAME.json. */
+static bool write_model(ramify_context *context, const random_model_options *options, bool tied,
+                        const char *folder, const char *name) {
+    char path[1024];
+    random_model *twin = random_model_create(context, options);
+    if (tied)
+        tie(twin);
+    ramify_model *model = random_model_open(twin);
+    snprintf(path, sizeof path, "%s/%s.ramify", folder, name);
+    bool good = ramify_save(context, model, path) == RAMIFY_OK;
+    snprintf(path, sizeof path, "%s/%s.json", folder, name);
+    good = good && write_rows(context, twin, model, path);
+    ramify_close(&model);
+    random_model_destroy(twin);
+    return good;
+}
+
+/* Networks first, numbered; then models with series. */
 int main(int count, char **arguments) {
     ramify_context *context = NULL;
     if (count != 2 || ramify_context_create(NULL, &context) != RAMIFY_OK)
         return EXIT_FAILURE;
     bool good = true;
+    char name[32];
     for (uint64_t seed = 0; seed <= MODELS && good; seed++) {
-        char path[1024];
         random_model_options options = random_model_any(seed < MODELS ? seed : TIED);
-        random_model *twin = random_model_create(context, &options);
-        if (seed == MODELS)
-            tie(twin);
-        ramify_model *model = random_model_open(twin);
-        snprintf(path, sizeof path, "%s/%d.ramify", arguments[1], (int)seed);
-        good = ramify_save(context, model, path) == RAMIFY_OK;
-        snprintf(path, sizeof path, "%s/%d.json", arguments[1], (int)seed);
-        good = good && write_rows(context, twin, model, path);
-        ramify_close(&model);
-        random_model_destroy(twin);
+        options.series = 0;
+        snprintf(name, sizeof name, "%d", (int)seed);
+        good = write_model(context, &options, seed == MODELS, arguments[1], name);
+    }
+    for (uint64_t seed = 0; seed < SERIES_MODELS && good; seed++) {
+        random_model_options options = random_model_any(seed);
+        options.task = RAMIFY_TASK_REGRESSION;
+        options.series = 1 + (uint32_t)(seed % 3);
+        snprintf(name, sizeof name, "series-%d", (int)seed);
+        good = write_model(context, &options, false, arguments[1], name);
     }
     ramify_context_destroy(&context);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
