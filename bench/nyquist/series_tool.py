@@ -1,7 +1,7 @@
 """The tool and its library, as the programs in this folder use them.
 
 Tables go in as float64 NPY files: inputs first, the target last. Predictions come from libramify.so beside
-the tool by way of ctypes, since `ramify predict` writes 9 digits and a cliff goes down to the 15th.
+the tool by way of ctypes, without a detour over text.
 """
 
 from __future__ import annotations
