@@ -257,16 +257,7 @@ ramify_status ramify_leaf_series_choose(const ramify_problem *problem, ramify_mo
                   .options = options,
                   .model = model,
                   .everywhere = everywhere,
-                  .data = {.context = context,
-                           .kernels = problem->kernels,
-                           .match = match,
-                           .weight = weight,
-                           .columns = problem->stem.columns,
-                           .targets = problem->targets,
-                           .head_center = problem->head_center,
-                           .head_scale = problem->head_scale,
-                           .weight_unit =
-                               ramify_series_weight_unit(weight, split->train, split->train_count)},
+                  .data = ramify_series_data_of(problem, match, split, weight),
                   .wish = {.set = -1, .band = -1, .ridge = -1, .bytes = sizeof(double)}};
     c.wish.most_terms = TERMS_MOST;
     set_bounds(&c);

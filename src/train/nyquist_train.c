@@ -246,16 +246,7 @@ ramify_status ramify_nyquist_train(const ramify_problem *problem, const ramify_m
     ramify_context *context = problem->context;
     ramify_growth g = {.problem = problem,
                        .options = options,
-                       .data = {.context = context,
-                                .kernels = problem->kernels,
-                                .match = match,
-                                .weight = weight,
-                                .columns = problem->stem.columns,
-                                .targets = problem->targets,
-                                .head_center = problem->head_center,
-                                .head_scale = problem->head_scale,
-                                .weight_unit = ramify_series_weight_unit(weight, split->train,
-                                                                         split->train_count)},
+                       .data = ramify_series_data_of(problem, match, split, weight),
                        .rows = split->train_count + split->select_count,
                        .smallest = options->smallest_node,
                        .deadline = deadline};

@@ -14,11 +14,11 @@ typedef struct ramify_design {
     uint32_t members;
 } ramify_design;
 
-/* Stems and shapes that are compared at most. */
 /* Text of a trained model's ramify.config without the schema: options, scores, counts. An estimate;
  * the finished model is held against the bound again. */
 #define RAMIFY_TRAINED_CONFIG_BYTES 3072
 
+/* Stems and shapes that are compared at most. */
 #define RAMIFY_STEMS_MAX  4
 #define RAMIFY_SHAPES_MAX 4
 

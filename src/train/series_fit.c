@@ -281,7 +281,7 @@ static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *w
             report->band_error[b] = INFINITY;
             report->band_terms[b] = p->plan->first[b + 1];
         }
-        for (size_t i = 0; error && i < count; i++)
+        for (size_t i = 0; i < count; i++)
             error[i] = INFINITY;
         ramify_series_pass_carried(p);
         uint32_t carried = p->bands;
@@ -295,7 +295,7 @@ static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *w
         report->rows = count;
         report->error = report->band_error[report->band];
         report->noise = NAN;
-        if (status == RAMIFY_OK && error && report->band < carried)
+        if (status == RAMIFY_OK && report->band < carried)
             status =
                 ramify_series_pass_score(p, row, count, report->band, error, report->band_error);
     }
@@ -375,7 +375,8 @@ static ramify_status try_smooth(const ramify_series_data *data, const ramify_ser
     return status;
 }
 
-double ramify_series_weight_unit(const ramify_column *weight, const uint32_t *row, size_t count) {
+/* The mean of the weights above 0 of these rows; 1 without weights. */
+static double weight_unit(const ramify_column *weight, const uint32_t *row, size_t count) {
     double mean = 0;
     size_t above = 0;
     for (size_t i = 0; weight && i < count; i++) {
@@ -384,6 +385,20 @@ double ramify_series_weight_unit(const ramify_column *weight, const uint32_t *ro
             mean += (value - mean) / (double)++above; /* a sum could overflow */
     }
     return above > 0 ? mean : 1;
+}
+
+ramify_series_data ramify_series_data_of(const ramify_problem *problem, const ramify_match *match,
+                                         const ramify_split *split, const ramify_column *weight) {
+    return (ramify_series_data){.context = problem->context,
+                                .kernels = problem->kernels,
+                                .match = match,
+                                .weight = weight,
+                                .weight_unit =
+                                    weight_unit(weight, split->train, split->train_count),
+                                .columns = problem->stem.columns,
+                                .targets = problem->targets,
+                                .head_center = problem->head_center,
+                                .head_scale = problem->head_scale};
 }
 
 static ramify_status fit_weighed(const ramify_series_data *data, const ramify_series_wish *wish,

@@ -8,7 +8,7 @@
  * are ordered by band, so that one elimination gives these residuals for every band at once. */
 
 #include "bandlimited.h"
-#include "schema.h"
+#include "problem.h"
 
 /* Where rows come from and how targets are scaled. */
 typedef struct ramify_series_data {
@@ -16,7 +16,7 @@ typedef struct ramify_series_data {
     const ramify_kernels *kernels;
     const ramify_match *match;
     const ramify_column *weight; /* row weights, or NULL */
-    double weight_unit;          /* the mean of those above 0; see ramify_series_weight_unit */
+    double weight_unit;          /* the mean of those above 0 among the rows of training, or 1 */
     uint32_t columns, targets;   /* of a row */
     const double *head_center, *head_scale; /* targets */
 } ramify_series_data;
@@ -61,8 +61,9 @@ typedef struct ramify_series_fit {
     ramify_series_report report;
 } ramify_series_fit;
 
-/* The mean of the weights above 0 of these rows; 1 without weights. */
-double ramify_series_weight_unit(const ramify_column *weight, const uint32_t *row, size_t count);
+/* Of a table with these row weights (or NULL), split for training. Refers to all four. */
+ramify_series_data ramify_series_data_of(const ramify_problem *problem, const ramify_match *match,
+                                         const ramify_split *split, const ramify_column *weight);
 
 /* Fits rows row[count] of the table, those of weight 0 left out, whose targets are all there. error: NULL, or count squared
  * standardised errors, mean over targets, of these rows left out; NaN where it was not computed (of
