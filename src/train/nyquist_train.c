@@ -9,10 +9,14 @@
 #include "status.h"
 #include "text.h"
 
+#include <math.h>
 #include <string.h>
 
-/* Terms of a chosen band at most: a fit takes 2 x rows x terms^2 operations. */
-#define TERMS_MOST 1024
+/* Operations of a fit, 2 x rows x terms^2, up to which terms of a chosen band are tried: some seconds of
+ * a core. So many terms are tried in any case, and so many at most. */
+#define FIT_OPERATIONS 2e11
+#define TERMS_LEAST    1024
+#define TERMS_MOST     4096
 /* Levels below the root. */
 #define DEPTH_MOST 20
 /* The error, of standardised targets, below which a box is as good as rounding allows. */
@@ -213,6 +217,11 @@ static ramify_status spare_bytes(const ramify_problem *problem, const ramify_tra
     return RAMIFY_OK;
 }
 
+static uint32_t terms_worth(size_t rows) {
+    double terms = sqrt(FIT_OPERATIONS / 2 / (double)rows);
+    return (uint32_t)fmin(fmax(terms, TERMS_LEAST), TERMS_MOST);
+}
+
 static ramify_status open_growth(ramify_growth *g, const ramify_split *split) {
     const ramify_problem *problem = g->problem;
     const ramify_train_options *o = g->options;
@@ -235,7 +244,7 @@ static ramify_status open_growth(ramify_growth *g, const ramify_split *split) {
         .bytes = o->precision && strcmp(o->precision, "float32") == 0 ? 4 : 8,
         .refuses = o->outside && strcmp(o->outside, "refuse") == 0,
     };
-    g->wish.most_terms = TERMS_MOST;
+    g->wish.most_terms = terms_worth(g->rows);
     return spare_bytes(problem, o, g->data.columns, &g->wish.most_both);
 }
 

@@ -10,8 +10,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Rows of a trial, in the most terms that are tried: enough that leaving one out means something. */
-#define TRIAL_ROWS 4
+/* Terms up to which index sets are compared, and rows for it, in these terms: enough that leaving one out
+ * means something. */
+#define TRIAL_TERMS 1024
+#define TRIAL_ROWS  4
 /* Of bands whose errors differ by a smaller share, the smallest is taken. */
 #define TIE 0.01
 /* Errors below this, of standardised targets, are rounding, and all the same. */
@@ -22,10 +24,10 @@
 #define RIDGE_TERMS 1024
 /* With more rows than this times the terms, noise moves coefficients too little for weights to gain. */
 #define RIDGE_ROWS 8
-/* Terms that are fitted for smoothness, and rows up to which: with many more than terms, rows alone
- * make a fit smooth. */
+/* Terms that are fitted for smoothness first, before all there may be; and rows up to which, in the
+ * latter: with many more than terms, rows alone make a fit smooth. */
 #define SMOOTH_TERMS 1024
-#define SMOOTH_ROWS  (4 * SMOOTH_TERMS)
+#define SMOOTH_ROWS  4
 /* Fewer rows say nothing of smoothness, and errors below this need none. */
 #define SMOOTH_ROWS_LEAST 64
 #define SMOOTH_ERROR      1e-11
@@ -120,7 +122,8 @@ static ramify_status choose_set(const ramify_series_data *data, const ramify_ser
                                 const unsigned char *pairs, const uint32_t *row, size_t count,
                                 ramify_index_set *set, uint32_t *band) {
     ramify_context *context = data->context;
-    size_t most = ramify_smaller(wish->most_terms, count > 1 ? count - 1 : 1);
+    size_t worth = ramify_smaller(wish->most_terms, count > 1 ? count - 1 : 1);
+    size_t most = ramify_smaller(worth, TRIAL_TERMS);
     size_t some = ramify_smaller(count, TRIAL_ROWS * most);
     uint32_t *part = ramify_allocate(context, some, sizeof *part);
     if (!part)
@@ -145,9 +148,10 @@ static ramify_status choose_set(const ramify_series_data *data, const ramify_ser
         }
     }
     /* On all rows more bands may be of use, and where these were all they are told with the rest. */
-    uint64_t terms = ramify_series_count(*set, best.band, wish->axes, pairs, most);
-    *band =
-        band_of(data, wish, pairs, *set, some == count ? most : ramify_smaller(2 * terms, most));
+    size_t terms = 2 * (size_t)ramify_series_count(*set, best.band, wish->axes, pairs, most);
+    if (some == count && terms < most)
+        terms = most;
+    *band = band_of(data, wish, pairs, *set, ramify_smaller(terms, worth));
     if (*band < best.band)
         *band = best.band;
     ramify_release(context, part);
@@ -333,37 +337,32 @@ static bool is_smaller(const float *was, const float *now, size_t count) {
     return mean > sqrt(spread / (double)pairs);
 }
 
-/* Puts a fit for smoothness in the place of one that is worse. error: of that one, and then of this. */
-static ramify_status try_smooth(const ramify_series_data *data, const ramify_series_wish *wish,
-                                const unsigned char *pairs, const uint32_t *row, size_t count,
-                                float *error, ramify_series_fit *fit) {
+/* Fits `band` for smoothness, beginning the search at `near`, and puts the fit in the place of one that
+ * is worse. error: of that one, and then of this. near: then what was found. */
+static ramify_status try_band(const ramify_series_data *data, const ramify_series_wish *wish,
+                              const unsigned char *pairs, ramify_index_set set, uint32_t band,
+                              const uint32_t *row, size_t count, float *error,
+                              ramify_series_smoothness *near, ramify_series_fit *fit) {
     ramify_context *context = data->context;
-    ramify_index_set set = wish->set >= 0 ? (ramify_index_set)wish->set : RAMIFY_SET_TOTAL;
-    size_t terms = ramify_smaller(wish->most_terms, SMOOTH_TERMS);
-    uint32_t band = band_of(data, wish, pairs, set, ramify_smaller(terms, SMOOTH_SHARE * count));
     ramify_series_report *report = &fit->report;
-    if (wish->band >= 0 || wish->ridge >= 0 || band == 0 || count < SMOOTH_ROWS_LEAST ||
-        count > SMOOTH_ROWS || report->error <= SMOOTH_ERROR)
-        return RAMIFY_OK;
     ramify_series_plan *plan = NULL;
     RAMIFY_TRY(ramify_series_plan_create(context, set, band, wish->axes, pairs, &plan));
     ramify_series_pass p = {.data = data, .axis = wish->axis, .plan = plan};
     double *c = ramify_allocate_zeroed(context, plan->terms, data->targets * sizeof *c);
     float *other = ramify_allocate(context, count, sizeof *other);
-    ramify_series_smoothness found = {.error = INFINITY};
     ramify_status status = c && other ? ramify_series_pass_open(&p) : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
-        status = ramify_series_smooth(&p, row, count, other, c, &found);
-    if (status == RAMIFY_OK && isfinite(found.error) && is_smaller(error, other, count)) {
+        status = ramify_series_smooth(&p, row, count, other, c, near);
+    if (status == RAMIFY_OK && isfinite(near->error) && is_smaller(error, other, count)) {
         ramify_release(context, fit->record);
         fit->record = NULL;
         report->set = set;
         report->band = band;
         report->terms = plan->terms;
-        report->error = found.error;
+        report->error = near->error;
         report->noise = NAN;
-        report->ridge = found.ridge / (double)count;
-        report->growth = found.growth;
+        report->ridge = near->ridge / (double)count;
+        report->growth = near->growth;
         report->least_norm = false;
         status = write_record(&p, wish, pairs, band, c, fit);
         memcpy(error, other, count * sizeof *error);
@@ -373,6 +372,31 @@ static ramify_status try_smooth(const ramify_series_data *data, const ramify_ser
     ramify_release(context, c);
     ramify_release(context, other);
     return status;
+}
+
+/* Tries smoothness in place of what was found: with few terms, and with all unless these few were worse
+ * than no more without. */
+static ramify_status try_smooth(const ramify_series_data *data, const ramify_series_wish *wish,
+                                const unsigned char *pairs, const uint32_t *row, size_t count,
+                                float *error, ramify_series_fit *fit) {
+    const ramify_index_set set = wish->set >= 0 ? (ramify_index_set)wish->set : RAMIFY_SET_TOTAL;
+    const size_t most = ramify_smaller(wish->most_terms, SMOOTH_SHARE * count);
+    const ramify_series_report *report = &fit->report;
+    if (wish->band >= 0 || wish->ridge >= 0 || count < SMOOTH_ROWS_LEAST ||
+        count > SMOOTH_ROWS * most)
+        return RAMIFY_OK;
+    ramify_series_smoothness near = {0};
+    uint32_t tried = 0;
+    for (size_t terms = ramify_smaller(most, SMOOTH_TERMS);; terms = most) {
+        uint32_t band = band_of(data, wish, pairs, set, terms);
+        if (band == tried || !(report->error > SMOOTH_ERROR))
+            return RAMIFY_OK;
+        RAMIFY_TRY(try_band(data, wish, pairs, set, band, row, count, error, &near, fit));
+        bool worse = report->growth == 0 && report->terms <= terms;
+        if (worse || !isfinite(near.error))
+            return RAMIFY_OK;
+        tried = band;
+    }
 }
 
 /* The mean of the weights above 0 of these rows; 1 without weights. */

@@ -22,6 +22,9 @@
 /* Growths of the weight from a band to the next that are tried: as the coefficients of functions that
  * are analytic in narrow and wide surroundings of the box fall. */
 static const double growths[] = {4, 1, 2, 9, 25};
+/* By how much the growth is changed in the first of these rounds, and how many there are. */
+#define GROWTH_STEP   1.5
+#define SMOOTH_NEARER 3
 
 /* Rows of the identity that are taken at a time: the columns before the first of them are passed
  * over. */
@@ -158,8 +161,7 @@ static ramify_status attempt(search *s, double growth, double share) {
 }
 
 /* All weights with one growth, then all growths with weights near the best, then nearer to it. */
-static ramify_status look(search *s) {
-    s->best = (ramify_series_smoothness){.error = INFINITY};
+static ramify_status look_everywhere(search *s) {
     for (int i = 0; i < SMOOTH_RIDGES; i++)
         RAMIFY_TRY(attempt(s, growths[0], SMOOTH_LEAST * pow(SMOOTH_FACTOR, i)));
     for (size_t g = 1; g < sizeof growths / sizeof *growths; g++) {
@@ -167,8 +169,8 @@ static ramify_status look(search *s) {
         for (int step = -1; step <= 1; step++)
             RAMIFY_TRY(attempt(s, growths[g], share * pow(SMOOTH_FACTOR, step)));
     }
-    double share_step = sqrt(SMOOTH_FACTOR), growth_step = 1.5;
-    for (int round = 0; round < 3 && isfinite(s->best.error); round++) {
+    double share_step = sqrt(SMOOTH_FACTOR), growth_step = GROWTH_STEP;
+    for (int round = 0; round < SMOOTH_NEARER && isfinite(s->best.error); round++) {
         const ramify_series_smoothness at = s->best;
         RAMIFY_TRY(attempt(s, at.growth, at.share * share_step));
         RAMIFY_TRY(attempt(s, at.growth, at.share / share_step));
@@ -176,6 +178,25 @@ static ramify_status look(search *s) {
         RAMIFY_TRY(attempt(s, at.growth / growth_step, s->best.share));
         share_step = sqrt(share_step);
         growth_step = sqrt(growth_step);
+    }
+    return RAMIFY_OK;
+}
+
+/* From what was best with fewer terms, one way and the other as long as it gains. */
+static ramify_status look_near(search *s, const ramify_series_smoothness *near) {
+    RAMIFY_TRY(attempt(s, near->growth, near->share));
+    for (int way = 0; way < 4; way++) {
+        double share = way == 0 ? 1 / SMOOTH_FACTOR : way == 1 ? SMOOTH_FACTOR : 1;
+        double growth = way == 2 ? 1 / GROWTH_STEP : way == 3 ? GROWTH_STEP : 1;
+        double before;
+        bool any = false;
+        do {
+            before = s->best.error;
+            RAMIFY_TRY(attempt(s, s->best.growth * growth, s->best.share * share));
+            any = any || s->best.error < before;
+        } while (s->best.error < before && s->best.share > SMOOTH_LEAST);
+        if (any && way % 2 == 0)
+            way++; /* not back again */
     }
     return RAMIFY_OK;
 }
@@ -228,6 +249,7 @@ ramify_status ramify_series_smooth(ramify_series_pass *p, const uint32_t *row, s
     uint32_t *memory = ramify_allocate(context, 3 * count, sizeof *memory);
     search s = {.pass = p, .from = p->problem};
     s.weight = ramify_allocate(context, terms, sizeof *s.weight);
+    const ramify_series_smoothness near = *found;
     *found = (ramify_series_smoothness){.error = INFINITY};
     ramify_status status =
         memory && s.weight
@@ -248,7 +270,8 @@ ramify_status ramify_series_smooth(ramify_series_pass *p, const uint32_t *row, s
         status = ramify_series_pass_take(p, part[0], counts[0]);
     if (status == RAMIFY_OK && counts[0] > 0) {
         s.mean = mean_square(s.from, terms);
-        status = look(&s);
+        s.best = (ramify_series_smoothness){.error = INFINITY};
+        status = near.growth > 0 ? look_near(&s, &near) : look_everywhere(&s);
         if (status == RAMIFY_OK && isfinite(s.best.error))
             status = score_outcome(&s, row, count, part[2], counts[2], error);
         if (status == RAMIFY_OK && isfinite(s.best.error))
