@@ -299,9 +299,12 @@ static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *w
         report->rows = count;
         report->error = report->band_error[report->band];
         report->noise = NAN;
-        if (status == RAMIFY_OK && report->band < carried)
+        if (status == RAMIFY_OK && report->band < carried) {
+            p->bands = report->band + 1;
+            p->terms = report->terms;
             status =
                 ramify_series_pass_score(p, row, count, report->band, error, report->band_error);
+        }
     }
     if (status == RAMIFY_OK)
         status = report->least_norm ? solve_least_norm(p, row, count, c)
