@@ -9,6 +9,9 @@
 /* Intervals hold nine draws of ten. */
 #define DRAWS 2000
 #define TAIL  0.05
+/* By how much an interval reaches beyond its draws: shares of tables that differ in their lots alone are
+ * as far apart (bench/error_sources). */
+#define MARGIN 0.02
 /* Degrees of freedom from which equal rows tell the noise better than anything else. */
 #define REPLICATES_ENOUGH 10
 /* A source dominates if it is the largest in so many draws. */
@@ -156,8 +159,9 @@ void ramify_diagnose_shares(const ramify_diagnosis_measured *m, uint64_t seed,
         qsort(column[s], DRAWS, sizeof column[s][0], compare);
         parts->shares[s] = (ramify_error_share){
             .share = middle.share[s],
-            .low = fmin(column[s][(int)(TAIL * DRAWS)], middle.share[s]),
-            .high = fmax(column[s][(int)((1 - TAIL) * DRAWS) - 1], middle.share[s]),
+            .low = fmax(fmin(column[s][(int)(TAIL * DRAWS)], middle.share[s]) - MARGIN, 0),
+            .high =
+                fmin(fmax(column[s][(int)((1 - TAIL) * DRAWS) - 1], middle.share[s]) + MARGIN, 1),
         };
         best = middle.share[s] > middle.share[best] ? s : best;
     }
