@@ -12,9 +12,11 @@
 /* By how much of itself cross-validation must fall for weights to be used. */
 #define RIDGE_GAIN 0.002
 
-/* Rows with a lot below this are held out of the fits of the search for smoothness, one in four; the
- * search is scored by those above half of it, and its outcome by the others. */
-#define HELD_OUT (UINT32_MAX / 4)
+/* Rows are in groups by lot. The first two, an eighth of the rows each, are held out of the fits of the search
+ * for smoothness: the search goes by the second, its outcome is scored by the first. The others, a quarter
+ * each, are then held out in turn and scored, too, where that takes no more than so many operations. */
+#define GROUPS          5
+#define TURN_OPERATIONS 5e10
 /* Weights that are tried with one growth, in the mean squared column: from rounding on. */
 #define SMOOTH_RIDGES 9
 #define SMOOTH_LEAST  1e-15
@@ -129,12 +131,13 @@ ramify_status ramify_series_choose_ridge(const ramify_least_squares *from, uint3
 /* A search: R of the rows that are not held out, and what was best so far. */
 typedef struct search {
     ramify_series_pass *pass;
-    const ramify_least_squares *from;
+    ramify_least_squares *from;
     ramify_least_squares *to;
-    const uint32_t *held;
-    size_t held_count;
-    double mean;    /* mean_square of `from` */
-    double *weight; /* terms */
+    uint32_t *row[GROUPS]; /* count[group] */
+    size_t count[GROUPS];
+    float *error[GROUPS]; /* count[group]: squares of rows left out */
+    double mean;          /* mean_square of `from` */
+    double *weight;       /* terms */
     ramify_series_smoothness best;
 } search;
 
@@ -146,18 +149,25 @@ static void set_weights(const ramify_series_plan *plan, double growth, double *w
             weight[t] = now;
 }
 
-/* Errors of the held-out rows with these weights. */
-static ramify_status attempt(search *s, double growth, double share) {
+/* Errors of a group that `from` does not have, with these weights. error: NULL, or for each row. */
+static ramify_status score_group(search *s, int group, double growth, double share, float *error,
+                                 double *mean) {
     ramify_series_pass *p = s->pass;
-    double error;
     set_weights(p->plan, growth, s->weight);
     RAMIFY_TRY(ramify_series_weigh(s->from, p->plan->terms, share * s->mean, s->weight, s->to));
     p->problem = s->to;
-    ramify_status status = ramify_series_pass_score(p, s->held, s->held_count, 0, NULL, &error);
-    p->problem = (ramify_least_squares *)s->from;
-    if (status == RAMIFY_OK && error < s->best.error)
-        s->best = (ramify_series_smoothness){.growth = growth, .share = share, .error = error};
+    ramify_status status =
+        ramify_series_pass_score(p, s->row[group], s->count[group], 0, error, mean);
+    p->problem = s->from;
     return status;
+}
+
+static ramify_status attempt(search *s, double growth, double share) {
+    double error;
+    RAMIFY_TRY(score_group(s, 1, growth, share, NULL, &error));
+    if (error < s->best.error)
+        s->best = (ramify_series_smoothness){.growth = growth, .share = share, .error = error};
+    return RAMIFY_OK;
 }
 
 /* All weights with one growth, then all growths with weights near the best, then nearer to it. */
@@ -201,85 +211,102 @@ static ramify_status look_near(search *s, const ramify_series_smoothness *near) 
     return RAMIFY_OK;
 }
 
-/* Rows by their part: 0 taken, 1 for the search, 2 for its outcome. */
-static int part_of(uint32_t row) {
-    uint32_t lot = ramify_series_lot(row);
-    return lot >= HELD_OUT ? 0 : lot >= HELD_OUT / 2 ? 1 : 2;
+static int group_of(uint32_t row) {
+    uint32_t eighth = ramify_series_lot(row) >> 29;
+    return eighth < 2 ? (int)eighth : 1 + (int)eighth / 2;
 }
 
-/* Errors of the rows that the search did not see, with what it found. error[count]: NaN for others. */
-static ramify_status score_outcome(search *s, const uint32_t *row, size_t count,
-                                   const uint32_t *seen, size_t seen_count, float *error) {
-    ramify_series_pass *p = s->pass;
-    float *kept = ramify_allocate(p->data->context, seen_count, sizeof *kept);
-    if (!kept)
-        return RAMIFY_ERROR_MEMORY;
-    set_weights(p->plan, s->best.growth, s->weight);
-    ramify_status status =
-        ramify_series_weigh(s->from, p->plan->terms, s->best.share * s->mean, s->weight, s->to);
-    p->problem = s->to;
-    if (status == RAMIFY_OK)
-        status = ramify_series_pass_score(p, seen, seen_count, 0, kept, &s->best.error);
-    p->problem = (ramify_least_squares *)s->from;
-    for (size_t i = 0, next = 0; status == RAMIFY_OK && i < count; i++)
-        error[i] = part_of(row[i]) == 2 ? kept[next++] : (float)NAN;
-    ramify_release(p->data->context, kept);
-    return status;
+/* Makes `from` the problem of all rows but those of the groups `first` to `last`. */
+static ramify_status take_others(search *s, int first, int last) {
+    ramify_least_squares_clear(s->from);
+    for (int g = 0; g < GROUPS; g++)
+        if (g < first || g > last)
+            RAMIFY_TRY(ramify_series_pass_take(s->pass, s->row[g], s->count[g]));
+    s->mean = mean_square(s->from, s->pass->plan->terms);
+    return RAMIFY_OK;
 }
 
-/* All rows, with weights that grow as the rows do. */
-static ramify_status solve_all(search *s, const uint32_t *const part[3], const size_t count[3],
-                               double *c) {
+/* Scores what was found by the rows that the search did not go by, and fits all rows, whose weights grow
+ * as their number does. */
+static ramify_status finish(search *s, size_t count, double *c) {
     ramify_series_pass *p = s->pass;
     const uint32_t terms = p->plan->terms;
-    for (int i = 1; i < 3; i++)
-        RAMIFY_TRY(ramify_series_pass_take(p, part[i], count[i]));
-    s->best.ridge = s->best.share * mean_square(s->from, terms);
-    set_weights(p->plan, s->best.growth, s->weight);
+    const ramify_series_smoothness at = s->best;
+    double mean;
+    size_t scored = s->count[0];
+    int first = 0, last = 1; /* groups that `from` does not have */
+    bool turns = 2.0 * (double)count * terms * terms < TURN_OPERATIONS;
+    RAMIFY_TRY(score_group(s, 0, at.growth, at.share, s->error[0], &mean));
+    double squares = mean * mean * (double)s->count[0];
+    for (int g = 2; g < GROUPS && turns; g++) {
+        if (s->count[g] == 0)
+            continue;
+        first = last = g;
+        RAMIFY_TRY(take_others(s, g, g));
+        RAMIFY_TRY(score_group(s, g, at.growth, at.share, s->error[g], &mean));
+        squares += mean * mean * (double)s->count[g];
+        scored += s->count[g];
+    }
+    s->best.error = sqrt(squares / (double)scored);
+    for (int g = first; g <= last; g++)
+        RAMIFY_TRY(ramify_series_pass_take(p, s->row[g], s->count[g]));
+    s->best.ridge = at.share * mean_square(s->from, terms);
+    set_weights(p->plan, at.growth, s->weight);
     RAMIFY_TRY(ramify_series_weigh(s->from, terms, s->best.ridge, s->weight, s->to));
     for (uint32_t o = 0; o < p->data->targets; o++)
         ramify_least_squares_solve(s->to, terms, o, c + (size_t)o * terms);
     return RAMIFY_OK;
 }
 
+static ramify_status run_search(search *s, size_t count, const ramify_series_smoothness *near,
+                                double *c) {
+    s->best = (ramify_series_smoothness){.error = INFINITY};
+    if (s->count[0] == 0 || s->count[1] == 0 || s->count[0] + s->count[1] == count)
+        return RAMIFY_OK; /* nothing to go by */
+    RAMIFY_TRY(take_others(s, 0, 1));
+    RAMIFY_TRY(near->growth > 0 ? look_near(s, near) : look_everywhere(s));
+    return isfinite(s->best.error) ? finish(s, count, c) : RAMIFY_OK;
+}
+
 ramify_status ramify_series_smooth(ramify_series_pass *p, const uint32_t *row, size_t count,
                                    float *error, double *c, ramify_series_smoothness *found) {
     ramify_context *context = p->data->context;
     const uint32_t terms = p->plan->terms;
-    uint32_t *memory = ramify_allocate(context, 3 * count, sizeof *memory);
+    uint32_t *rows = ramify_allocate(context, count, sizeof *rows);
+    float *errors = ramify_allocate(context, count, sizeof *errors);
     search s = {.pass = p, .from = p->problem};
     s.weight = ramify_allocate(context, terms, sizeof *s.weight);
-    const ramify_series_smoothness near = *found;
-    *found = (ramify_series_smoothness){.error = INFINITY};
     ramify_status status =
-        memory && s.weight
+        rows && errors && s.weight
             ? ramify_least_squares_create(context, p->data->kernels, terms, p->data->targets, &s.to)
             : RAMIFY_ERROR_MEMORY;
-    uint32_t *part[3] = {memory, memory + count, memory + 2 * count};
-    size_t counts[3] = {0, 0, 0};
-    for (size_t i = 0; status == RAMIFY_OK && i < count; i++)
-        part[part_of(row[i])][counts[part_of(row[i])]++] = row[i];
-    if (status == RAMIFY_OK && (counts[1] == 0 || counts[2] == 0))
-        counts[0] = 0; /* nothing to go by */
+    size_t next[GROUPS] = {0};
+    for (size_t i = 0; status == RAMIFY_OK && i < count; i++) {
+        s.count[group_of(row[i])]++;
+        errors[i] = NAN;
+    }
+    for (size_t g = 0, first = 0; status == RAMIFY_OK && g < GROUPS; first += s.count[g++]) {
+        s.row[g] = rows + first;
+        s.error[g] = errors + first;
+    }
+    for (size_t i = 0; status == RAMIFY_OK && i < count; i++) {
+        int g = group_of(row[i]);
+        s.row[g][next[g]++] = row[i];
+    }
     p->at_once = p->left_out = true;
     p->terms = terms;
     p->bands = 1;
-    s.held = part[1];
-    s.held_count = counts[1];
-    if (status == RAMIFY_OK && counts[0] > 0)
-        status = ramify_series_pass_take(p, part[0], counts[0]);
-    if (status == RAMIFY_OK && counts[0] > 0) {
-        s.mean = mean_square(s.from, terms);
-        s.best = (ramify_series_smoothness){.error = INFINITY};
-        status = near.growth > 0 ? look_near(&s, &near) : look_everywhere(&s);
-        if (status == RAMIFY_OK && isfinite(s.best.error))
-            status = score_outcome(&s, row, count, part[2], counts[2], error);
-        if (status == RAMIFY_OK && isfinite(s.best.error))
-            status = solve_all(&s, (const uint32_t *const *)part, counts, c);
-        *found = s.best;
+    if (status == RAMIFY_OK)
+        status = run_search(&s, count, found, c);
+    memset(next, 0, sizeof next);
+    for (size_t i = 0; status == RAMIFY_OK && i < count; i++) {
+        int g = group_of(row[i]);
+        error[i] = s.error[g][next[g]++];
     }
+    *found = s.best;
     ramify_least_squares_destroy(&s.to);
-    ramify_release(context, memory);
+    ramify_release(context, rows);
+    ramify_release(context, errors);
     ramify_release(context, s.weight);
     return status;
 }

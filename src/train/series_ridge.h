@@ -24,10 +24,12 @@ typedef struct ramify_series_smoothness {
 } ramify_series_smoothness;
 
 /* Fits all terms of the pass's plan, more than the rows may carry, with weights that grow with the
- * band: the smoothest functions near the rows, as with kernels, in a given band. One row in
- * eight is held out to search growth and weight by, one to score what was found; then all are fitted.
+ * band: the smoothest functions near the rows, as with kernels, in a given band. An eighth of the rows is
+ * held out to search growth and weight by, and another, or of few rows all others in turn, to score what was
+ * found; then all are fitted.
  * found: what fewer terms liked best, near which the search is then, or growth 0; then what was found.
- * error: count squares of the latter rows, NaN for the others. c[targets x terms]. The pass is open, without rows. */
+ * error: count squares of rows left out, NaN for those that were not scored. c[targets x terms]. The pass is
+ * open, without rows. */
 ramify_status ramify_series_smooth(ramify_series_pass *pass, const uint32_t *row, size_t count,
                                    float *error, double *c, ramify_series_smoothness *found);
 
