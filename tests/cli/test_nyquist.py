@@ -111,7 +111,7 @@ def test_noise_and_weights(tmp_path):
 def test_boxes_and_bounds(tmp_path):
     """A kink is cut out; bounds, threads and precisions do as they say."""
     source = np.random.default_rng(2)
-    x, held_out = source.random((6000, 2)), source.random((1000, 2))
+    x, held_out = source.random((3000, 2)), source.random((1000, 2))
 
     def target(x):
         return np.abs(x[:, 0] - 0.5) + smooth(x)
