@@ -4,6 +4,7 @@
 #include "verbs.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,6 +71,8 @@ static int run_verb(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    /* A write beyond the limit on file sizes is to fail like any other, not to end the program. */
+    signal(SIGXFSZ, SIG_IGN);
     int exit_status = run_verb(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return exit_status;

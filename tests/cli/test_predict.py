@@ -9,7 +9,6 @@ import math
 import pathlib
 import re
 import resource
-import signal
 import subprocess
 
 import pytest
@@ -413,29 +412,43 @@ def run_into_full(*words: str | pathlib.Path) -> subprocess.CompletedProcess[str
         )
 
 
+def run_limited(folder: pathlib.Path, *words: object, room: int = 20_000):
+    """No file may become longer than `room`."""
+    return subprocess.run(
+        [BUILD / "ramify", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )
+
+
 def test_full_disk_behind_the_buffer(tool, made: Made, tmp_path):
     """The reason of the write that failed, not of a later one; nothing is left."""
     lines = pathlib.Path(made.test).read_text().splitlines()
     table = tmp_path / "long.csv"
     table.write_text("\n".join([lines[0], *lines[1:] * 200]) + "\n")
 
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    done = subprocess.run(
-        [BUILD / "ramify", "predict", made.wave, table, "-o", "p.csv"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        preexec_fn=limit,
-    )
+    done = run_limited(tmp_path, "predict", made.wave, table, "-o", "p.csv")
     assert (done.returncode, done.stderr) == (
         1,
         "ramify: p.csv: cannot be written (File too large)\n",
     )
     assert [p.name for p in tmp_path.iterdir()] == ["long.csv"]
+
+
+def test_limit_on_file_sizes(made: Made, tmp_path):
+    """It is met as a full disk is: one sentence, and nothing is left."""
+    train = ["train", made.train, "--target", "target", "-o", "m.ramify", *QUICK]
+    export = ["export", made.wave, "--c", "m.c"]
+    for words, file in ((train, "m.ramify"), (export, "m.c")):
+        done = run_limited(tmp_path, *words, room=2000)
+        assert (done.returncode, done.stderr) == (
+            1,
+            f"ramify: {file}: cannot write the file: File too large\n",
+        )
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_keeps_the_mode(tool, made: Made, tmp_path):
