@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,14 +88,22 @@ ramify_status ramify_nyquist_options_check(ramify_context *context, const ramify
     return RAMIFY_OK;
 }
 
-const char *ramify_nyquist_obstacle(const ramify_problem *problem) {
+const char *ramify_nyquist_obstacle(const ramify_problem *problem,
+                                    char room[RAMIFY_OBSTACLE_BYTES]) {
     if (problem->targets == 0)
         return "the task is classification";
     for (uint32_t c = 0; c < problem->stem.columns; c++) {
+        const char *name = problem->schema->columns[c].name, *what;
         if (problem->stem.column[c].codes > 0)
-            return "a column is categorical";
-        if (problem->schema->columns[c].missing)
-            return "a column has missing values";
+            what = "is categorical";
+        else if (problem->schema->columns[c].missing)
+            what = "has missing values";
+        else
+            continue;
+        char excerpt[RAMIFY_EXCERPT_BYTES];
+        snprintf(room, RAMIFY_OBSTACLE_BYTES, "column \"%s\" %s",
+                 ramify_text_excerpt(name, strlen(name), excerpt), what);
+        return room;
     }
     return NULL;
 }

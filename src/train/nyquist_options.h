@@ -22,8 +22,12 @@ bool ramify_period_next(const char **list, double *period);
 ramify_status ramify_nyquist_options_check(ramify_context *context,
                                            const ramify_train_options *options);
 
+/* Room for an obstacle: a column's excerpt and a few words. */
+#define RAMIFY_OBSTACLE_BYTES 128
+
 /* Whether series can be fitted: all columns are numbers without gaps. NULL, or why not, as the end of
- * a sentence. */
-const char *ramify_nyquist_obstacle(const ramify_problem *problem);
+ * a sentence, which names the first column that is not; it may lie in `room`. */
+const char *ramify_nyquist_obstacle(const ramify_problem *problem,
+                                    char room[RAMIFY_OBSTACLE_BYTES]);
 
 #endif

@@ -226,7 +226,8 @@ static ramify_status open_growth(ramify_growth *g, const ramify_split *split) {
     const ramify_problem *problem = g->problem;
     const ramify_train_options *o = g->options;
     ramify_context *context = problem->context;
-    const char *obstacle = ramify_nyquist_obstacle(problem);
+    char room[RAMIFY_OBSTACLE_BYTES];
+    const char *obstacle = ramify_nyquist_obstacle(problem, room);
     if (obstacle)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "series are fitted to numbers without gaps, and %s: use kind pathways",

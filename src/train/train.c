@@ -240,7 +240,8 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     ramify_recipe_make(s->problem, options, &s->recipe);
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
         warn_of_constants(s);
-    const char *obstacle = ramify_nyquist_obstacle(s->problem);
+    char room[RAMIFY_OBSTACLE_BYTES];
+    const char *obstacle = ramify_nyquist_obstacle(s->problem, room);
     if (options->module && strcmp(options->module, "nyquist") == 0 && obstacle)
         return ramify_fail(
             s->context, RAMIFY_ERROR_DATA,
@@ -493,7 +494,8 @@ static bool wants_module(const session *s, const char *name) {
 /* The networks are there: a stop, or series that cannot be had, cost no more than the series. */
 static ramify_status try_modules(session *s, double temperature, ramify_model **model) {
     const bool all = wants_module(s, "nyquist") && !is_nyquist(s);
-    const char *obstacle = ramify_nyquist_obstacle(s->problem);
+    char room[RAMIFY_OBSTACLE_BYTES];
+    const char *obstacle = ramify_nyquist_obstacle(s->problem, room);
     if (!(all || wants_module(s, "auto")) || !s->root || s->constant || s->stopped)
         return RAMIFY_OK;
     if (obstacle) {

@@ -234,12 +234,15 @@ def test_tables_it_is_not_for(tmp_path):
     rows = "".join(f"{i},{'ab'[i % 2]},{i * i}\n" for i in range(50))
     (tmp_path / "d.csv").write_text("x,c,y\n" + rows)
     done = run_tool(*start, cwd=tmp_path)
-    assert done.status == 1 and "a column is categorical" in done.err
+    assert done.status == 1 and 'column "c" is categorical: use' in done.err
     rows = "".join(f"{i},{i if i % 7 else ''},{i * i}\n" for i in range(50))
     (tmp_path / "d.csv").write_text("x,c,y\n" + rows)
     done = run_tool(*start, cwd=tmp_path)
-    assert done.status == 1 and "a column has missing values" in done.err
-    done = run_tool(*start[:-3], "--band", "3", "-o", "m.ramify", cwd=tmp_path)
+    assert done.status == 1 and 'column "c" has missing values: use' in done.err
+    words = [*start[:-4], "--module", "nyquist", "-o", "m.ramify"]
+    done = run_tool(*words, cwd=tmp_path)
+    assert done.status == 1 and 'column "c" has missing values: leave' in done.err
+    done = run_tool(*start[:-4], "--band", "3", "-o", "m.ramify", cwd=tmp_path)
     assert done.status == 2
 
 
