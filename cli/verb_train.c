@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The largest band, as ramify_train_options has it. */
+#define BAND_MAX 16384
+
 typedef struct train_request {
     ramify_train_options options;
     char *target, *drop; /* lists, ours */
@@ -188,9 +191,15 @@ static void list_options(arguments *list, train_request *request) {
              "after which columns repeat; - for those that don't");
     add_text(list, "index-set", &options->index_set, "NAME", "chosen",
              "products of functions: total, largest, cross");
-    add_count(list, "band", &options->band, "chosen", "largest frequency");
+    arguments_add(list, (argument_option){.name = "band",
+                                          .kind = ARGUMENT_COUNT,
+                                          .value = &options->band,
+                                          .placeholder = "B",
+                                          .most = BAND_MAX,
+                                          .unset = "chosen",
+                                          .help = "largest frequency, up to 16384"});
     add_number(list, "ridge", ARGUMENT_NUMBER, &options->ridge, "W", "chosen",
-               "weight of squared coefficients; 0: none");
+               "weight of squared coefficients, 0 to 1e6; below 0: chosen");
     add_text(list, "precision", &options->precision, "NAME", "float64",
              "of coefficients: float64 or float32");
     add_text(list, "outside", &options->outside, "NAME", "clamp",

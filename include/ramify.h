@@ -510,9 +510,9 @@ typedef struct ramify_train_options {
                               all, or a list with "-" for columns without; NULL: none */
     const char *index_set; /* of the frequencies k of a term, what is at most the band: "total" (sum
                               of k), "largest" or "cross" (product of k + 1, minus 1); NULL: chosen */
-    uint32_t band;         /* 0: chosen by the errors of rows left out */
-    double ridge;          /* weight of squared coefficients; negative: chosen by generalised
-                              cross-validation where rows have noise (the default) */
+    uint32_t band;         /* 1 to 16384; 0: chosen by the errors of rows left out */
+    double ridge;          /* weight of squared coefficients per row, 0 to 1e6; negative: chosen by
+                              generalised cross-validation where rows have noise (the default) */
     const char *precision; /* of stored coefficients: "float64" (default) or "float32" */
     const char *outside;   /* rows outside the box of the training rows are taken to its border,
                               "clamp" (default), or "refuse"d */

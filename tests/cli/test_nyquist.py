@@ -92,7 +92,7 @@ def test_noise_and_weights(tmp_path):
     write(tmp_path / "d.csv", x, series(x) + 0.1 * source.normal(size=1500))
     words = ["--period", "1", "--band", "20", "--ridge", "0"]
     report = train(tmp_path, "d.csv", *words)["config"]["nyquist"]
-    assert abs(report["noise"] - 0.1) < 0.01
+    assert abs(report["noise"] - 0.1) < 0.01 and report["ridge"] == 0
     write(tmp_path / "t.csv", held_out)
     off = predict(tmp_path, "m.ramify", "t.csv")[:, 0] - series(held_out)
     expected = 0.1 * np.sqrt(41 / (1425 - 41 - 1))
@@ -106,6 +106,23 @@ def test_noise_and_weights(tmp_path):
     write(tmp_path / "t.csv", held_out)
     off = predict(tmp_path, "m.ramify", "t.csv")[:, 0] - series(held_out)
     assert np.abs(off).max() < 1e-10
+
+
+def test_negative_ridge(tmp_path):
+    """Means chosen, as leaving it out does."""
+    source = np.random.default_rng(5)
+    x = source.random(100)
+    write(tmp_path / "d.csv", x, series(x) + source.normal(size=100))
+    words = ["--period", "1", "--band", "20"]
+    chosen = train(tmp_path, "d.csv", *words)["config"]["nyquist"]["ridge"]
+    assert chosen > 0
+    for ridge in ("-1", "-0.5"):
+        report = train(tmp_path, "d.csv", *words, "--ridge", ridge)
+        assert report["config"]["nyquist"]["ridge"] == chosen
+    assert (
+        train(tmp_path, "d.csv", *words, "--ridge", "0")["config"]["nyquist"]["ridge"]
+        == 0
+    )
 
 
 def test_boxes_and_bounds(tmp_path):
@@ -209,8 +226,11 @@ def test_outside_the_box(tmp_path):
         ),
         (["--period", "-,-"], "period names no period"),
         (["--index-set", "all"], 'index set "all" is not known'),
-        (["--band", "99999"], "band is 99999: use 0 (chosen) to 16384"),
+        (["--band", "0"], '--band "0": must be a whole number from 1 to 16384'),
+        (["--band", "16385"], '"16385": must be a whole number from 1 to 16384'),
         (["--band", "9000"], "too many terms for the bound"),
+        (["--ridge", "2e6"], "ridge is 2e+06: use a negative number (chosen) or 0"),
+        (["--ridge", "abc"], '--ridge "abc": must be a number'),
         (["--precision", "half"], 'precision "half" is not known'),
         (["--outside", "wild"], 'outside "wild" is not known'),
         (["--hidden", "8"], "are about networks, and the kind is nyquist"),
