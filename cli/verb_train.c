@@ -186,7 +186,7 @@ static void list_options(arguments *list, train_request *request) {
 
     add_section(list, "What a Nyquist learner may be (--kind nyquist)");
     add_text(list, "basis", &options->basis, "NAME", "chebyshev",
-             "functions of a column: fourier, cosine, chebyshev");
+             "of columns without a period: chebyshev or cosine");
     add_text(list, "period", &options->period, "T,T,..", "none",
              "after which columns repeat; - for those that don't");
     add_text(list, "index-set", &options->index_set, "NAME", "chosen",

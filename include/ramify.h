@@ -504,8 +504,8 @@ typedef struct ramify_train_options {
                               "mlp" (default), nowhere; "nyquist", at every leaf; "auto", where they
                               are better by validation rows: at leaves, or in a tree of boxes, which
                               gives a model of kind nyquist */
-    const char *basis;  /* "fourier", "cosine" or "chebyshev"; NULL: chebyshev, and fourier on
-                              columns with a period */
+    const char *basis;  /* of columns without a period, "chebyshev" or "cosine"; NULL: chebyshev.
+                              Those with one have fourier; "fourier" asks that all columns have */
     const char *period; /* after which columns repeat themselves, in their units: one number for
                               all, or a list with "-" for columns without; NULL: none */
     const char *index_set; /* of the frequencies k of a term, what is at most the band: "total" (sum

@@ -24,6 +24,32 @@
 /* Bytes of a record and its values that are worth a model. */
 #define LEAST_SERIES 2048
 
+/* A basis that is asked for is that of columns without a period: there must be some, and for fourier,
+ * which is that of the others, none. */
+static ramify_status check_basis(const ramify_growth *g, const ramify_series_axis *axis) {
+    const char *basis = g->options->basis;
+    if (!basis || g->made->axes == 0)
+        return RAMIFY_OK;
+    uint32_t plain = 0;
+    while (plain < g->made->axes && axis[plain].basis == RAMIFY_BASIS_FOURIER)
+        plain++;
+    const bool fourier = strcmp(basis, "fourier") == 0, some = plain < g->made->axes;
+    if (fourier && some) {
+        char excerpt[RAMIFY_EXCERPT_BYTES];
+        const char *name = g->problem->schema->columns[axis[plain].column].name;
+        return ramify_fail(g->data.context, RAMIFY_ERROR_ARGUMENT,
+                           "basis is fourier, and column \"%s\" has no period: give it one "
+                           "(--period), or leave basis out, which is of columns without",
+                           ramify_text_excerpt(name, strlen(name), excerpt));
+    }
+    if (!fourier && !some)
+        return ramify_fail(g->data.context, RAMIFY_ERROR_ARGUMENT,
+                           "basis is %s, and all columns that vary have a period, "
+                           "which makes them fourier: leave basis out",
+                           basis);
+    return RAMIFY_OK;
+}
+
 /* The box of the table's rows: columns that vary, with their range, or their period. Rows that report
  * are inside, too: what they are scored by are predictions, not continuations beyond a border. */
 static ramify_status find_box(ramify_growth *g, ramify_series_axis *axis) {
@@ -64,13 +90,13 @@ static ramify_status find_box(ramify_growth *g, ramify_series_axis *axis) {
         if (period > 0)
             *to = (ramify_series_axis){
                 .origin = low, .length = period, .column = c, .basis = RAMIFY_BASIS_FOURIER};
-        else
+        else /* with fourier, refused below */
             *to = ramify_series_axis_over(
                 c, kind == RAMIFY_BASIS_FOURIER ? RAMIFY_BASIS_CHEBYSHEV : kind, low, high,
                 g->rows);
     }
     if (!ramify_period_next(&periods, &next))
-        return RAMIFY_OK;
+        return check_basis(g, axis);
     return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                        "period lists more numbers than there are input columns, %u: give one for "
                        "all, or one for each",

@@ -85,6 +85,21 @@ def test_the_cliff(tmp_path):
     assert "x0: chebyshev" in out and "error of rows left out" in out
 
 
+def test_bases(tmp_path):
+    """Columns with a period have one of waves, the others what is asked for."""
+    x = np.random.default_rng(4).random((300, 2))
+    write(tmp_path / "d.csv", x, np.cos(2 * np.pi * x[:, 0]) + x[:, 1] ** 2)
+    for words, bases in (
+        ([], ["chebyshev", "chebyshev"]),
+        (["--basis", "cosine"], ["cosine", "cosine"]),
+        (["--period", "1,-"], ["fourier", "chebyshev"]),
+        (["--period", "1,-", "--basis", "cosine"], ["fourier", "cosine"]),
+        (["--period", "1,2", "--basis", "fourier"], ["fourier", "fourier"]),
+    ):
+        report = train(tmp_path, "d.csv", "--band", "4", *words)["config"]["nyquist"]
+        assert [axis["basis"] for axis in report["axes"]] == bases
+
+
 def test_noise_and_weights(tmp_path):
     """The error against the truth is that of least squares; noise is known from what is left."""
     source = np.random.default_rng(5)
@@ -217,6 +232,14 @@ def test_outside_the_box(tmp_path):
     ("words", "sentence"),
     [
         (["--basis", "fourier"], "needs to know the period"),
+        (
+            ["--basis", "fourier", "--period", "1,-"],
+            'basis is fourier, and column "x1" has no period',
+        ),
+        (
+            ["--basis", "cosine", "--period", "2"],
+            "basis is cosine, and all columns that vary have a period",
+        ),
         (["--basis", "sine"], 'basis "sine" is not known'),
         (["--period", "0"], 'period "0" is not a list of numbers above 0'),
         (["--period", "nan"], "is not a list of numbers above 0"),
