@@ -108,16 +108,18 @@ typedef struct choosing {
     double *error;       /* of these, the network's */
     uint32_t *order;     /* problem rows, leaf after leaf, in their order */
     double *x;           /* rows of a leaf's report part x columns, and outputs */
+    uint32_t small;      /* leaves with too few rows */
+    uint32_t narrow;     /* leaves whose series leave columns out that vary */
 } choosing;
 
-/* The box of rows; *axes columns vary. */
+/* The box of rows: *axes of the *varying columns that vary. */
 static ramify_status find_box(const choosing *c, const uint32_t *table, size_t count,
-                              ramify_series_axis *axis, uint32_t *axes) {
+                              ramify_series_axis *axis, uint32_t *axes, uint32_t *varying) {
     ramify_context *context = c->data.context;
     double *x = ramify_allocate(context, count, sizeof *x);
     if (!x)
         return RAMIFY_ERROR_MEMORY;
-    *axes = 0;
+    *axes = *varying = 0;
     for (uint32_t column = 0; column < c->data.columns; column++) {
         ramify_match_column(c->data.match, column, table, 0, count, x, 1);
         double low = x[0], high = x[0];
@@ -125,6 +127,7 @@ static ramify_status find_box(const choosing *c, const uint32_t *table, size_t c
             low = x[i] < low ? x[i] : low;
             high = x[i] > high ? x[i] : high;
         }
+        *varying += low < high;
         if (low < high && *axes < RAMIFY_SERIES_AXES_MAX && ramify_series_range_usable(low, high))
             axis[(*axes)++] =
                 ramify_series_axis_over(column, RAMIFY_BASIS_CHEBYSHEV, low, high, count);
@@ -180,18 +183,21 @@ static ramify_status choose_leaf(choosing *c, const uint32_t *own, size_t count,
     size_t train = problem->train.count, fitted = 0;
     while (fitted < count && own[fitted] < train + problem->select.count)
         fitted++;
-    if (fitted < LEAST_ROWS)
+    if (fitted < LEAST_ROWS) {
+        c->small++;
         return RAMIFY_OK;
+    }
     uint32_t *table = ramify_allocate(context, fitted, sizeof *table);
     float *error = ramify_allocate(context, fitted, sizeof *error);
     ramify_series_axis *axis = ramify_allocate(context, RAMIFY_SERIES_AXES_MAX, sizeof *axis);
     ramify_status status = table && error && axis ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     ramify_series_wish wish = c->wish;
     ramify_series_fit *made = NULL;
+    uint32_t varying = 0;
     if (status == RAMIFY_OK) {
         for (size_t i = 0; i < fitted; i++)
             table[i] = c->row[own[i]];
-        status = find_box(c, table, fitted, axis, &wish.axes);
+        status = find_box(c, table, fitted, axis, &wish.axes, &varying);
         wish.axis = axis;
     }
     if (status == RAMIFY_OK)
@@ -205,6 +211,7 @@ static ramify_status choose_leaf(choosing *c, const uint32_t *own, size_t count,
     if (status == RAMIFY_OK && (c->everywhere || wins(&test))) {
         *fit = made;
         made = NULL;
+        c->narrow += wish.axes < varying;
     }
     ramify_series_fit_destroy(context, &made);
     ramify_release(context, table);
@@ -246,6 +253,20 @@ static ramify_status choose_all(choosing *c, const ramify_match *match, ramify_l
     return status;
 }
 
+/* What was asked for and not done. */
+static void warn_of_leaves(const choosing *c, uint32_t leaves) {
+    if (c->everywhere && c->small > 0)
+        ramify_log(c->data.context, RAMIFY_LOG_WARNING,
+                   "%u of %u leaves have fewer than %d rows to fit a series to, and keep their "
+                   "networks (--smallest-node makes leaves larger)",
+                   c->small, leaves, LEAST_ROWS);
+    if (c->narrow > 0)
+        ramify_log(c->data.context, RAMIFY_LOG_WARNING,
+                   "series at %u of %u leaves leave columns out: they take the first %d that vary, "
+                   "if not by too much or too little (--drop chooses)",
+                   c->narrow, leaves, RAMIFY_SERIES_AXES_MAX);
+}
+
 ramify_status ramify_leaf_series_choose(const ramify_problem *problem, ramify_model *model,
                                         const ramify_match *match, const ramify_split *split,
                                         const ramify_column *weight,
@@ -276,6 +297,8 @@ ramify_status ramify_leaf_series_choose(const ramify_problem *problem, ramify_mo
         made && made->fit && row && c.error && c.order && c.x ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
         status = choose_all(&c, match, made);
+    if (status == RAMIFY_OK)
+        warn_of_leaves(&c, made->leaves);
     ramify_release(context, row);
     ramify_release(context, c.error);
     ramify_release(context, c.order);

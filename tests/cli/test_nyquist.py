@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -317,6 +318,35 @@ def test_modules_are_chosen(tmp_path):
     assert done.status == 1 and "modules of type bandlimited cannot" in done.err
     done = run_tool("info", "m.ramify", "--theory", cwd=tmp_path)
     assert done.status == 1 and "the theorems are about networks" in done.err
+
+
+def test_leaves_that_series_are_not_for(tmp_path):
+    """What --module nyquist does not do it tells."""
+    source = np.random.default_rng(6)
+    x = source.random((300, 2))
+    write(tmp_path / "d.csv", x, smooth(x))
+    start = ["train", "d.csv", "--target", "y0", "-o", "m.ramify", *QUICK]
+    small = ["--smallest-node", "40", "--split-test", "off", "--arity", "2"]
+
+    def warnings(*more):
+        done = run_tool(*start, "--module", *more, cwd=tmp_path)
+        assert done.status == 0, done.err
+        info = json.loads(run_tool("info", "m.ramify", "--json", cwd=tmp_path).out)
+        types = [group["type"] for group in info["config"]["groups"]]
+        return done.err, info["leaves"], types
+
+    err, leaves, types = warnings("nyquist", *small)
+    few = re.search(r"warning: (\d+) of (\d+) leaves have fewer than 32 rows", err)
+    assert few and 0 < int(few[1]) < int(few[2]) == leaves
+    assert sorted(types) == ["bandlimited", "mlp"]
+    assert warnings("auto", *small)[0] == ""
+    assert warnings("nyquist", "--leaves", "1")[0] == ""
+    wide = source.random((200, 70))
+    write(tmp_path / "d.csv", wide, smooth(wide))
+    err = warnings("nyquist", "--leaves", "1")[0]
+    assert "series at 1 of 1 leaves leave columns out: they take the first 64" in err
+    err = warnings("auto", "--leaves", "1")[0]
+    assert "no series: a series of more than 64 columns that vary" in err
 
 
 def test_few_rows(tmp_path):
