@@ -117,7 +117,7 @@ static ramify_status share_rows(const ramify_growth *g, const ramify_nyquist_nod
     return status;
 }
 
-static int ascending(const void *a, const void *b) {
+int ramify_ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
@@ -139,7 +139,7 @@ static ramify_status place_cut(const ramify_growth *g, const ramify_nyquist_node
             below += x[i] < c->at;
         double share = (double)below / (double)node->count;
         if (share < LEAST_SHARE || share > 1 - LEAST_SHARE) {
-            qsort(x, node->count, sizeof *x, ascending);
+            qsort(x, node->count, sizeof *x, ramify_ascending);
             c->at = x[node->count / 2];
         }
     }
@@ -212,7 +212,7 @@ static double median_error(const ramify_nyquist_node *node, double *room) {
     for (size_t i = 0; i < node->count; i++)
         if (!isnan(node->error[i]))
             room[count++] = (double)node->error[i];
-    qsort(room, count, sizeof *room, ascending);
+    qsort(room, count, sizeof *room, ramify_ascending);
     return count > 0 ? room[count / 2] : 0;
 }
 

@@ -10,6 +10,7 @@
 #include "text.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Operations of a fit, 2 x rows x terms^2, up to which terms of a chosen band are tried: some seconds of
@@ -23,6 +24,11 @@
 #define PERFECT 1e-13
 /* Bytes of a record and its values that are worth a model. */
 #define LEAST_SERIES 2048
+/* Rows that are looked at for outliers, at most; the share at either end that may be some; and the share
+ * of the box below which the others are so close together that a series hardly tells them apart. */
+#define OUTLIER_ROWS  10000
+#define OUTLIER_SHARE 0.01
+#define CLOSE_SHARE   0.01
 
 /* A basis that is asked for is that of columns without a period: there must be some, and for fourier,
  * which is that of the others, none. */
@@ -101,6 +107,44 @@ static ramify_status find_box(ramify_growth *g, ramify_series_axis *axis) {
                        "period lists more numbers than there are input columns, %u: give one for "
                        "all, or one for each",
                        schema->column_count);
+}
+
+/* One line about the first column with values far from all others: they make the box, and a series over
+ * it is nearly constant where the rows are. */
+static ramify_status warn_of_outliers(const ramify_growth *g, const ramify_series_axis *axis) {
+    ramify_context *context = g->data.context;
+    const size_t count = ramify_smaller(g->rows, OUTLIER_ROWS);
+    const size_t end = (size_t)(OUTLIER_SHARE * (double)count) + 1;
+    if (count <= 2 * end)
+        return RAMIFY_OK;
+    uint32_t *table = ramify_allocate(context, count, sizeof *table);
+    double *x = ramify_allocate(context, count, sizeof *x);
+    ramify_status status = table && x ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; status == RAMIFY_OK && i < count; i++)
+        table[i] = g->table_row[i * g->rows / count];
+    bool found = false;
+    for (uint32_t a = 0; status == RAMIFY_OK && !found && a < g->made->axes; a++) {
+        if (axis[a].basis == RAMIFY_BASIS_FOURIER)
+            continue; /* its length is told, not read off rows */
+        ramify_match_column(g->data.match, axis[a].column, table, 0, count, x, 1);
+        qsort(x, count, sizeof *x, ramify_ascending);
+        const double low = x[end], high = x[count - 1 - end];
+        /* Where they are all the same there is nothing to tell apart. */
+        found = low < high && high - low < CLOSE_SHARE * axis[a].length;
+        if (!found)
+            continue;
+        const ramify_schema_column *column = &g->problem->schema->columns[axis[a].column];
+        char excerpt[RAMIFY_EXCERPT_BYTES];
+        ramify_log(context, RAMIFY_LOG_WARNING,
+                   "nearly all rows have %g to %g in column \"%s\", which runs from %g to %g: a "
+                   "series over such a range hardly tells them apart; drop the rows far away, or "
+                   "transform the column",
+                   low, high, ramify_text_excerpt(column->name, strlen(column->name), excerpt),
+                   column->low, column->high);
+    }
+    ramify_release(context, table);
+    ramify_release(context, x);
+    return status;
 }
 
 static ramify_status add_nodes(ramify_growth *g, uint32_t count) {
@@ -199,6 +243,7 @@ static ramify_status make_root(ramify_growth *g) {
     for (size_t i = 0; i < g->rows; i++)
         root->row[i] = (uint32_t)i;
     RAMIFY_TRY(find_box(g, root->axis));
+    RAMIFY_TRY(warn_of_outliers(g, root->axis));
     g->wish.axes = g->made->axes;
     g->made->leaf_count = 1;
     RAMIFY_TRY(

@@ -320,6 +320,26 @@ def test_modules_are_chosen(tmp_path):
     assert done.status == 1 and "the theorems are about networks" in done.err
 
 
+def test_outliers(tmp_path):
+    """A value far from all others makes the box, which is told."""
+    x = np.random.default_rng(4).random((800, 2))
+    start = ["train", "d.csv", "--target", "y0", "--kind", "nyquist", "-o", "m.ramify"]
+
+    def warning(*more):
+        write(tmp_path / "d.csv", x, smooth(x))
+        done = run_tool(*start, "--band", "3", *more, cwd=tmp_path)
+        assert done.status == 0, done.err
+        return done.err
+
+    assert warning() == ""
+    x[17, 1] = 1e9
+    assert 'in column "x1", which runs from ' in warning()
+    assert warning("--period", "-,2") == ""
+    x[:, 1] = 0
+    x[::500, 1] = 1
+    assert warning() == ""  # rare is not far away
+
+
 def test_leaves_that_series_are_not_for(tmp_path):
     """What --module nyquist does not do it tells."""
     source = np.random.default_rng(6)
