@@ -39,13 +39,16 @@ typedef struct table_job {
     uint32_t *order;  /* rows, ordered by it; NULL: as they are */
 } table_job;
 
-static void count_outside(const ramify_schema *schema, const double *raw, size_t rows,
+/* A column that repeats itself has no outside. */
+static void count_outside(const ramify_model *model, const double *raw, size_t rows,
                           uint64_t *outside) {
+    const ramify_schema *schema = model->schema;
     for (size_t row = 0; row < rows; row++)
         for (uint32_t c = 0; c < schema->column_count; c++) {
             const ramify_schema_column *column = &schema->columns[c];
             double value = raw[row * schema->column_count + c];
-            if (!column->categorical && (value < column->low || value > column->high))
+            if (!column->categorical && (value < column->low || value > column->high) &&
+                model->stem.scale[c] < RAMIFY_STEM_REPEATS)
                 outside[c]++;
         }
 }
@@ -111,7 +114,7 @@ static ramify_status predict_block(void *argument, size_t task, uint32_t number)
     if (ramify_cancelled(job->context))
         return ramify_fail(job->context, RAMIFY_STOPPED, "stopped");
     row_block block = take_block(job, task, number);
-    count_outside(schema, w->raw, block.count, w->outside);
+    count_outside(job->model, w->raw, block.count, w->outside);
     ramify_wanted part = take_part(job, w, block.first);
     RAMIFY_TRY(ramify_predictor_run_wanted(w->predictor, block.count, w->raw, schema->column_count,
                                            &part));

@@ -74,6 +74,10 @@ typedef struct ramify_stem {
     bool same_scale;    /* that, and one center and one scale for all columns, as pixels have */
 } ramify_stem;
 
+/* The scale of a column that repeats itself and whose period the model has: in this unit all values are
+ * 0, so that none of them is far from any prototype. */
+#define RAMIFY_STEM_REPEATS 1e300
+
 /* Sets the shortcuts, once the rest is there. */
 void ramify_stem_classify(ramify_stem *stem);
 

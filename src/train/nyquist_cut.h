@@ -11,6 +11,7 @@ typedef struct ramify_growth {
     ramify_series_data data;
     ramify_series_wish wish;
     const uint32_t *table_row; /* problem row -> table row: train, then select */
+    const double *period;      /* columns; 0: none */
     size_t rows;
     uint32_t smallest;
     double deadline;

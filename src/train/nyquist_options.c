@@ -19,7 +19,9 @@ int ramify_name_place(const char *name, const char *const *names, int count) {
     return -1;
 }
 
-bool ramify_period_next(const char **list, double *period) {
+/* Takes the next period off a list; 0: the column has none ("-"); NaN: that is no period. `list` is moved
+ * on, and may point to NULL. False at the end. */
+static bool next_period(const char **list, double *period) {
     const char *name;
     size_t length;
     if (!ramify_list_next(list, &name, &length))
@@ -43,7 +45,7 @@ bool ramify_period_next(const char **list, double *period) {
 static ramify_status check_periods(ramify_context *context, const char *list) {
     double period;
     bool any = false;
-    for (const char *rest = list; rest && ramify_period_next(&rest, &period);) {
+    for (const char *rest = list; rest && next_period(&rest, &period);) {
         if (isnan(period)) {
             char excerpt[RAMIFY_EXCERPT_BYTES];
             return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
@@ -55,6 +57,27 @@ static ramify_status check_periods(ramify_context *context, const char *list) {
     }
     if (list && !any)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "period names no period: leave it out");
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_periods_read(ramify_context *context, const char *list, uint32_t columns,
+                                  double *period) {
+    double next = 0;
+    uint32_t named = 0;
+    while (named < columns && next_period(&list, &next))
+        period[named++] = next;
+    if (named < columns && named > 1)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "period lists %u numbers for %u input columns: give one for all, or "
+                           "one for each",
+                           named, columns);
+    if (next_period(&list, &next))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "period lists more numbers than there are input columns, %u: give one "
+                           "for all, or one for each",
+                           columns);
+    for (uint32_t c = named; c < columns; c++)
+        period[c] = named == 1 ? period[0] : 0;
     return RAMIFY_OK;
 }
 

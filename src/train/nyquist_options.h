@@ -14,9 +14,10 @@ extern const char *const ramify_basis_names[];
 /* The place of a name among `count`, or -1. */
 int ramify_name_place(const char *name, const char *const *names, int count);
 
-/* Takes the next period off a list; 0: the column has none ("-"); NaN: that is no period. `list` is moved
- * on, and may point to NULL. False at the end. */
-bool ramify_period_next(const char **list, double *period);
+/* period[columns]: of every column, 0 where there is none, from a list that was checked, or NULL. Fails
+ * where it has neither one number for all columns nor one for each. */
+ramify_status ramify_periods_read(ramify_context *context, const char *list, uint32_t columns,
+                                  double *period);
 
 /* Checks the options that are about series. */
 ramify_status ramify_nyquist_options_check(ramify_context *context,

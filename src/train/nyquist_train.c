@@ -62,19 +62,10 @@ static ramify_status find_box(ramify_growth *g, ramify_series_axis *axis) {
     const ramify_schema *schema = g->problem->schema;
     ramify_context *context = g->data.context;
     const char *basis = g->options->basis ? g->options->basis : "chebyshev";
-    const char *periods = g->options->period;
-    double period = 0, next;
-    uint32_t named = 0;
+    uint32_t kind = (uint32_t)ramify_name_place(basis, ramify_basis_names, RAMIFY_BASES);
+    if (kind == RAMIFY_BASIS_FOURIER)
+        kind = RAMIFY_BASIS_CHEBYSHEV; /* refused below */
     for (uint32_t c = 0; c < schema->column_count; c++) {
-        if (ramify_period_next(&periods, &next)) {
-            period = next;
-            named++;
-        } else if (named > 1) {
-            return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                               "period lists %u numbers for %u input columns: give one for all, or "
-                               "one for each",
-                               named, schema->column_count);
-        }
         double low = schema->columns[c].low, high = schema->columns[c].high;
         if (!(low < high))
             continue;
@@ -92,21 +83,13 @@ static ramify_status find_box(ramify_growth *g, ramify_series_axis *axis) {
                 "a series of more than %d columns that vary: leave some out (--drop)",
                 RAMIFY_SERIES_AXES_MAX);
         ramify_series_axis *to = &axis[g->made->axes++];
-        uint32_t kind = (uint32_t)ramify_name_place(basis, ramify_basis_names, RAMIFY_BASES);
-        if (period > 0)
+        if (g->period[c] > 0)
             *to = (ramify_series_axis){
-                .origin = low, .length = period, .column = c, .basis = RAMIFY_BASIS_FOURIER};
-        else /* with fourier, refused below */
-            *to = ramify_series_axis_over(
-                c, kind == RAMIFY_BASIS_FOURIER ? RAMIFY_BASIS_CHEBYSHEV : kind, low, high,
-                g->rows);
+                .origin = low, .length = g->period[c], .column = c, .basis = RAMIFY_BASIS_FOURIER};
+        else
+            *to = ramify_series_axis_over(c, kind, low, high, g->rows);
     }
-    if (!ramify_period_next(&periods, &next))
-        return check_basis(g, axis);
-    return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                       "period lists more numbers than there are input columns, %u: give one for "
-                       "all, or one for each",
-                       schema->column_count);
+    return check_basis(g, axis);
 }
 
 /* One line about the first column with values far from all others: they make the box, and a series over
@@ -304,9 +287,12 @@ static ramify_status open_growth(ramify_growth *g, const ramify_split *split) {
                            "series are fitted to numbers without gaps, and %s: use kind pathways",
                            obstacle);
     uint32_t *rows = ramify_allocate(context, g->rows, sizeof *rows);
+    double *period = ramify_allocate(context, g->data.columns, sizeof *period);
     g->table_row = rows;
-    if (!rows)
+    g->period = period;
+    if (!rows || !period)
         return RAMIFY_ERROR_MEMORY;
+    RAMIFY_TRY(ramify_periods_read(context, o->period, g->data.columns, period));
     memcpy(rows, split->train, split->train_count * sizeof *rows);
     memcpy(rows + split->train_count, split->select, split->select_count * sizeof *rows);
     g->wish = (ramify_series_wish){
@@ -318,6 +304,28 @@ static ramify_status open_growth(ramify_growth *g, const ramify_split *split) {
     };
     g->wish.most_terms = terms_worth(g->rows);
     return spare_bytes(problem, o, g->data.columns, &g->wish.most_both);
+}
+
+ramify_status ramify_nyquist_prepare(ramify_problem *problem, const ramify_train_options *options) {
+    ramify_context *context = problem->context;
+    const uint32_t columns = problem->stem.columns;
+    if (!options->period)
+        return RAMIFY_OK;
+    double *period = ramify_allocate(context, columns, sizeof *period);
+    ramify_status status = period ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = ramify_periods_read(context, options->period, columns, period);
+    for (uint32_t c = 0; status == RAMIFY_OK && c < columns; c++) {
+        const ramify_schema_column *column = &problem->schema->columns[c];
+        if (!(period[c] > 0) || column->categorical || !(column->low < column->high))
+            continue;
+        problem->scale[c] = RAMIFY_STEM_REPEATS;
+        for (size_t row = 0; row < problem->rows; row++)
+            problem->plain[row * problem->plain_stride + problem->column[c].plain] = 0;
+    }
+    ramify_stem_classify(&problem->stem);
+    ramify_release(context, period);
+    return status;
 }
 
 ramify_status ramify_nyquist_train(const ramify_problem *problem, const ramify_match *match,
@@ -346,6 +354,7 @@ ramify_status ramify_nyquist_train(const ramify_problem *problem, const ramify_m
             status = split_node(&g, i);
     }
     ramify_release(context, (void *)g.table_row);
+    ramify_release(context, (void *)g.period);
     bool root = g.made && g.made->node_count > 0 && g.made->nodes[0].fit;
     if (status != RAMIFY_OK && !(status == RAMIFY_STOPPED && root))
         ramify_nyquist_destroy(&g.made);

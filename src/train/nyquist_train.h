@@ -38,6 +38,10 @@ typedef struct ramify_nyquist {
     ramify_nyquist_node *nodes; /* children follow their parents */
 } ramify_nyquist;
 
+/* Takes columns with a period out of the plain features, which nothing reads but the tree, whose boxes
+ * have all of the period, and novelty: no value of such a column is far from the others. */
+ramify_status ramify_nyquist_prepare(ramify_problem *problem, const ramify_train_options *options);
+
 /* Fits train and select rows. weight: the column of row weights, or NULL. most_bytes: of a record; 0:
  * none. deadline as ramify_seconds gives it; 0: none. On RAMIFY_STOPPED *trained is set if there is a
  * root. Free with ramify_nyquist_destroy. */

@@ -50,7 +50,8 @@ typedef struct session {
     uint32_t routes;
     ramify_grown *grown;
     uint64_t skipped;
-    bool constant; /* the targets of the training rows do not differ */
+    uint32_t fingerprint; /* of the problem */
+    bool constant;        /* the targets of the training rows do not differ */
     bool stopped;
 } session;
 
@@ -215,6 +216,16 @@ static void plan_constant(session *s) {
                s->table->source);
 }
 
+/* CRC-32C over the values that training saw, so that a model can say which data it is from. */
+static uint32_t fingerprint(const ramify_problem *problem) {
+    uint32_t crc = ramify_crc32c(0, problem->center, problem->stem.columns * sizeof(double));
+    crc = ramify_crc32c(crc, problem->scale, problem->stem.columns * sizeof(double));
+    crc = ramify_crc32c(crc, problem->plain, problem->rows * problem->plain_stride * sizeof(float));
+    if (problem->label)
+        return ramify_crc32c(crc, problem->label, problem->rows * sizeof *problem->label);
+    return ramify_crc32c(crc, problem->target, problem->rows * problem->targets * sizeof(float));
+}
+
 static ramify_status prepare(session *s, const uint32_t *given, size_t given_count) {
     const ramify_train_options *options = s->options;
     ramify_schema_request request = {
@@ -237,6 +248,9 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     bool alike = is_paraformer(s) && s->table->image[0] > 0;
     RAMIFY_TRY(ramify_problem_create(s->context, s->match, train, select, report, weight, alike,
                                      &s->problem));
+    s->fingerprint = fingerprint(s->problem);
+    if (is_nyquist(s))
+        RAMIFY_TRY(ramify_nyquist_prepare(s->problem, options));
     ramify_recipe_make(s->problem, options, &s->recipe);
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
         warn_of_constants(s);
@@ -362,16 +376,6 @@ static ramify_status learn(session *s) {
     return status;
 }
 
-/* CRC-32C over the values that training saw, so that a model can say which data it is from. */
-static uint32_t fingerprint(const ramify_problem *problem) {
-    uint32_t crc = ramify_crc32c(0, problem->center, problem->stem.columns * sizeof(double));
-    crc = ramify_crc32c(crc, problem->scale, problem->stem.columns * sizeof(double));
-    crc = ramify_crc32c(crc, problem->plain, problem->rows * problem->plain_stride * sizeof(float));
-    if (problem->label)
-        return ramify_crc32c(crc, problem->label, problem->rows * sizeof *problem->label);
-    return ramify_crc32c(crc, problem->target, problem->rows * problem->targets * sizeof(float));
-}
-
 static json_t *score_json(const ramify_score *score) {
     if (!isnan(score->accuracy))
         return json_pack("{s:I, s:f, s:f, s:f, s:f}", "rows", (json_int_t)score->rows, "accuracy",
@@ -407,7 +411,7 @@ static json_t *config_json(const session *s, double temperature, const ramify_sc
                                    "nyquist", ramify_nyquist_json(s->problem, s->nyquist))
                        : recipe_json(s);
     char print[16];
-    snprintf(print, sizeof print, "%08x", (unsigned)fingerprint(s->problem));
+    snprintf(print, sizeof print, "%08x", (unsigned)s->fingerprint);
     json_t *rest = json_pack(
         "{s:I, s:s, s:{s:I, s:I, s:I}}", "seed", (json_int_t)(s->options->seed & INT64_MAX),
         "fingerprint", print, "rows", "train", (json_int_t)s->problem->train.count, "select",

@@ -229,6 +229,35 @@ def test_outside_the_box(tmp_path):
     assert np.abs(predict(tmp_path, "m.ramify", "t.csv")[:, 0] - smooth(x)).max() < 1e-6
 
 
+def test_a_period_has_no_outside(tmp_path):
+    """Neither in warnings nor in novelty; other columns have one as before."""
+    x = np.random.default_rng(4).random((2000, 2))
+
+    def target(x):
+        return np.cos(2 * np.pi * x[:, 0]) + np.abs(x[:, 1] - 0.5)
+
+    write(tmp_path / "d.csv", x, target(x))
+    leaves = train(tmp_path, "d.csv", "--period", "1,-")["leaves"]
+    assert leaves > 1
+    write(tmp_path / "t.csv", x[:200])
+    near = predict(tmp_path, "m.ramify", "t.csv", "--novelty")
+    write(tmp_path / "t.csv", x[:200] + [7, 0], target(x[:200]))
+    far = predict(tmp_path, "m.ramify", "t.csv", "--novelty")
+    assert np.abs(far[:, 0] - near[:, 0]).max() < 1e-9
+    assert np.array_equal(far[:, 1], near[:, 1]) and near[:, 1].std() > 0.1
+    done = run_tool("evaluate", "m.ramify", "t.csv", cwd=tmp_path)
+    assert (done.status, done.err) == (0, "")
+    write(tmp_path / "t.csv", x[:200] + [0, 7], target(x[:200]))
+    assert predict(tmp_path, "m.ramify", "t.csv", "--novelty")[:, 1].min() == 1
+    done = run_tool("evaluate", "m.ramify", "t.csv", cwd=tmp_path)
+    assert "200 values lie outside" in done.err and '"x1"' in done.err
+    # Nothing but such a column: nothing is far away.
+    write(tmp_path / "d.csv", x[:, 0], target(x))
+    train(tmp_path, "d.csv", "--period", "1", "--band", "3")
+    write(tmp_path / "t.csv", x[:, 0] + 1000)
+    assert predict(tmp_path, "m.ramify", "t.csv", "--novelty")[:, 1].max() == 0
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
