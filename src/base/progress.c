@@ -21,6 +21,10 @@ double ramify_seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+bool ramify_late(double deadline) {
+    return deadline > 0 && ramify_seconds() > deadline;
+}
+
 void ramify_progress_report(ramify_context *context, const char *stage, double done, double total) {
     if (!context->options.progress)
         return;

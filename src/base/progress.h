@@ -11,6 +11,9 @@ bool ramify_cancelled(ramify_context *context);
 /* Seconds on a monotonic clock. */
 double ramify_seconds(void);
 
+/* Whether a deadline on that clock has passed; 0: there is none. */
+bool ramify_late(double deadline);
+
 /* Tells the progress callback that `done` of `total` units of `stage` are finished. Calls are
  * thinned to about ten a second; the last (done == total) is always passed on. Safe from pool
  * threads. */

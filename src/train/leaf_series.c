@@ -270,8 +270,8 @@ static void warn_of_leaves(const choosing *c, uint32_t leaves) {
 ramify_status ramify_leaf_series_choose(const ramify_problem *problem, ramify_model *model,
                                         const ramify_match *match, const ramify_split *split,
                                         const ramify_column *weight,
-                                        const ramify_train_options *options, bool everywhere,
-                                        ramify_leaf_series **chosen) {
+                                        const ramify_train_options *options, double deadline,
+                                        bool everywhere, ramify_leaf_series **chosen) {
     ramify_context *context = problem->context;
     *chosen = NULL;
     choosing c = {.problem = problem,
@@ -281,6 +281,8 @@ ramify_status ramify_leaf_series_choose(const ramify_problem *problem, ramify_mo
                   .data = ramify_series_data_of(problem, match, split, weight),
                   .wish = {.set = -1, .band = -1, .ridge = -1, .bytes = sizeof(double)}};
     c.wish.most_terms = TERMS_MOST;
+    c.wish.deadline = deadline;
+    c.wish.insists = true;
     set_bounds(&c);
     ramify_leaf_series *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (made) {

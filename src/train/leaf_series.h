@@ -17,13 +17,14 @@ typedef struct ramify_leaf_series {
 } ramify_leaf_series;
 
 /* model: networks at the leaves of a tree, or one. everywhere: series stand wherever they can be
- * fitted. Series take no more memory than networks and the bound of the options leave. Free with
+ * fitted. Series take no more memory than networks and the bound of the options leave. deadline as
+ * ramify_seconds gives it, 0: none; past it leaves are fitted to parts of their rows. Free with
  * ramify_leaf_series_destroy. */
 ramify_status ramify_leaf_series_choose(const ramify_problem *problem, ramify_model *model,
                                         const ramify_match *match, const ramify_split *split,
                                         const ramify_column *weight,
-                                        const ramify_train_options *options, bool everywhere,
-                                        ramify_leaf_series **chosen);
+                                        const ramify_train_options *options, double deadline,
+                                        bool everywhere, ramify_leaf_series **chosen);
 void ramify_leaf_series_destroy(ramify_leaf_series **chosen);
 
 /* Whether a tree of boxes is better than a model on select and report rows. */

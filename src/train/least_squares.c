@@ -1,5 +1,6 @@
 #include "least_squares.h"
 #include "memory.h"
+#include "progress.h"
 #include "status.h"
 #include "threads.h"
 
@@ -163,6 +164,11 @@ ramify_status ramify_least_squares_take(ramify_least_squares *p, uint32_t rows, 
     group g = {.problem = p, .rows = rows};
     p->rows += rows;
     for (g.column = first; g.column < p->ld; g.column += g.width) {
+        if (ramify_cancelled(p->context))
+            return RAMIFY_STOPPED;
+        p->late = p->late || ramify_late(p->deadline);
+        if (p->late)
+            return RAMIFY_OK;
         g.width = ramify_smaller(GROUP, p->ld - g.column);
         eliminate(&g);
         g.first = g.column + g.width;
@@ -242,6 +248,8 @@ static ramify_status invert_slice(void *argument, size_t task, uint32_t worker) 
     size_t row = task * INVERSE_ROWS, rows = ramify_smaller(INVERSE_ROWS, v->rows - row);
     double *z = p->block + row * p->ld;
     for (size_t left = v->first; left < v->terms; left += GROUP) {
+        if (ramify_cancelled(p->context))
+            return RAMIFY_STOPPED;
         size_t end = ramify_smaller(left + GROUP, p->ld);
         take_away(p, rows, z, v->first, left - v->first, left, end - left);
         for (size_t column = left; column < end && column < v->terms; column += RAMIFY_PANEL) {
@@ -311,10 +319,12 @@ ramify_status ramify_least_norm(ramify_context *context, const ramify_kernels *k
     if (status == RAMIFY_OK) {
         uint32_t rank = ramify_least_squares_rank(p);
         memset(c, 0, (size_t)outputs * terms * sizeof *c);
-        for (uint32_t o = 0; o < outputs; o++)
+        for (uint32_t o = 0; o < outputs && !ramify_cancelled(context); o++)
             for (int round = 0; round < 2; round++)
                 correct(p, rank, terms, outputs, o, a, lda, y, left, c + (size_t)o * terms);
     }
+    if (status == RAMIFY_OK && ramify_cancelled(context))
+        status = RAMIFY_STOPPED;
     ramify_least_squares_destroy(&p);
     ramify_release(context, left);
     return status;

@@ -19,8 +19,10 @@ typedef struct ramify_least_squares {
     ramify_context *context;
     const ramify_kernels *kernels;
     uint32_t terms, outputs;
-    size_t ld;     /* numbers of a row: terms, outputs, zeros up to a multiple of 8 */
-    uint64_t rows; /* taken so far */
+    size_t ld;       /* numbers of a row: terms, outputs, zeros up to a multiple of 8 */
+    uint64_t rows;   /* taken so far */
+    double deadline; /* as ramify_seconds gives it; 0: none */
+    bool late;       /* it passed while rows were taken: R is of no use */
     double *r;     /* ld x ld, upper triangular: R, beside it Q^T y, below that what is left of y */
     double *block; /* RAMIFY_LEAST_SQUARES_ROWS x ld: rows to be taken */
     double *work;  /* of a task per 64 columns */
@@ -37,7 +39,7 @@ void ramify_least_squares_destroy(ramify_least_squares **problem);
 
 /* Takes the first `rows` rows of problem->block, each the terms and then the outputs, of which those
  * before `first`, a multiple of 32, are all 0; what is in it afterwards is of no use, but for the zeros
- * at the ends of rows. Fails only where it is cancelled. */
+ * at the ends of rows. Ends early where the deadline passes; fails only where it is cancelled. */
 ramify_status ramify_least_squares_take(ramify_least_squares *problem, uint32_t rows,
                                         uint32_t first);
 
@@ -58,7 +60,8 @@ double ramify_least_squares_left(const ramify_least_squares *problem, uint32_t t
 
 /* Turns rows of terms in problem->block, 0 before `first`, a multiple of 32, into those of A R^-1, the
  * orthonormal columns Q at these rows: z[rows x ld], of which the first `terms` columns are done. Sums over them of z_t (Q^T y)_t are
- * predictions, of z_t^2 are leverages, of every beginning of the columns. */
+ * predictions, of z_t^2 are leverages, of every beginning of the columns. Fails only where it is
+ * cancelled. */
 ramify_status ramify_least_squares_orthonormal(ramify_least_squares *problem, uint32_t terms,
                                                uint32_t rows, uint32_t first);
 

@@ -148,7 +148,7 @@ static ramify_status place_cut(const ramify_growth *g, const ramify_nyquist_node
     return status;
 }
 
-/* Sum of squared errors of a cut's two sides, with few terms and rows. */
+/* Sum of squared errors of a cut's two sides, with few terms and rows; infinite past the deadline. */
 static ramify_status try_cut(const ramify_growth *g, const ramify_series_wish *like,
                              ramify_cut *c) {
     ramify_series_wish wish = *like;
@@ -165,7 +165,11 @@ static ramify_status try_cut(const ramify_growth *g, const ramify_series_wish *l
         ramify_series_fit *fit = NULL;
         ramify_status status = ramify_box_fit(g, c->box[side], &wish, row, some, NULL, &fit);
         ramify_release(g->data.context, row);
-        RAMIFY_TRY(status);
+        if (status != RAMIFY_OK || !fit) {
+            c->squares = INFINITY;
+            ramify_series_fit_destroy(g->data.context, &fit);
+            return status;
+        }
         c->squares += (double)c->count[side] * fit->report.error * fit->report.error;
         ramify_series_fit_destroy(g->data.context, &fit);
     }

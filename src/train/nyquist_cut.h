@@ -14,12 +14,11 @@ typedef struct ramify_growth {
     const double *period;      /* columns; 0: none */
     size_t rows;
     uint32_t smallest;
-    double deadline;
     ramify_nyquist *made;
     uint32_t capacity;
 } ramify_growth;
 
-/* Fits a box with these rows of the problem. error: NULL, or as for ramify_series_fit_rows. */
+/* Fits a box with these rows of the problem. error: NULL, or, as *fit, that of ramify_series_fit_rows. */
 ramify_status ramify_box_fit(const ramify_growth *growth, const ramify_series_axis *axis,
                              const ramify_series_wish *like, const uint32_t *row, size_t count,
                              float *error, ramify_series_fit **fit);

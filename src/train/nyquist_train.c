@@ -154,6 +154,7 @@ static ramify_status split_node(ramify_growth *g, uint32_t index) {
     like.set = (int)node->fit->report.set;
     uint64_t twice = 2 * (uint64_t)node->fit->report.terms;
     like.most_terms = twice < like.most_terms ? (uint32_t)twice : like.most_terms;
+    like.insists = false;
     ramify_cut best = {0};
     float *error[2] = {NULL, NULL};
     ramify_series_fit *fit[2] = {NULL, NULL};
@@ -169,7 +170,8 @@ static ramify_status split_node(ramify_growth *g, uint32_t index) {
     double *room = ramify_allocate(context, node->count, sizeof *room);
     if (status == RAMIFY_OK && !room)
         status = RAMIFY_ERROR_MEMORY;
-    bool stands = status == RAMIFY_OK && found && ramify_cut_wins(node, &best, error, room);
+    bool stands = status == RAMIFY_OK && found && fit[0] && fit[1] &&
+                  ramify_cut_wins(node, &best, error, room);
     ramify_release(context, room);
     if (stands) {
         uint32_t first = g->made->node_count, depth = node->depth + 1;
@@ -211,8 +213,7 @@ static bool may_split(const ramify_growth *g, const ramify_nyquist_node *node) {
     const ramify_train_options *o = g->options;
     return node->children == 0 && node->count >= 2 * (size_t)g->smallest &&
            node->depth < DEPTH_MOST && node->fit->report.error > PERFECT &&
-           (o->leaves == 0 || g->made->leaf_count < o->leaves) &&
-           (g->deadline <= 0 || ramify_seconds() < g->deadline);
+           (o->leaves == 0 || g->made->leaf_count < o->leaves) && !ramify_late(g->wish.deadline);
 }
 
 static ramify_status make_root(ramify_growth *g) {
@@ -231,6 +232,11 @@ static ramify_status make_root(ramify_growth *g) {
     g->made->leaf_count = 1;
     RAMIFY_TRY(
         ramify_box_fit(g, root->axis, &g->wish, root->row, root->count, root->error, &root->fit));
+    if (!root->fit)
+        return ramify_fail(g->data.context, RAMIFY_ERROR_LIMIT,
+                           "the time limit passed before a series of band %u was fitted: allow "
+                           "more time (--time-limit), or use a smaller band (--band)",
+                           g->options->band);
     const ramify_series_report *report = &root->fit->report;
     ramify_log(g->data.context, RAMIFY_LOG_INFO,
                "band %u of the %s set, %u terms for %zu rows: error %.3g of rows left out",
@@ -276,7 +282,7 @@ static uint32_t terms_worth(size_t rows) {
     return (uint32_t)fmin(fmax(terms, TERMS_LEAST), TERMS_MOST);
 }
 
-static ramify_status open_growth(ramify_growth *g, const ramify_split *split) {
+static ramify_status open_growth(ramify_growth *g, const ramify_split *split, double deadline) {
     const ramify_problem *problem = g->problem;
     const ramify_train_options *o = g->options;
     ramify_context *context = problem->context;
@@ -303,6 +309,8 @@ static ramify_status open_growth(ramify_growth *g, const ramify_split *split) {
         .refuses = o->outside && strcmp(o->outside, "refuse") == 0,
     };
     g->wish.most_terms = terms_worth(g->rows);
+    g->wish.deadline = deadline;
+    g->wish.insists = true;
     return spare_bytes(problem, o, g->data.columns, &g->wish.most_both);
 }
 
@@ -337,10 +345,9 @@ ramify_status ramify_nyquist_train(const ramify_problem *problem, const ramify_m
                        .options = options,
                        .data = ramify_series_data_of(problem, match, split, weight),
                        .rows = split->train_count + split->select_count,
-                       .smallest = options->smallest_node,
-                       .deadline = deadline};
+                       .smallest = options->smallest_node};
     *trained = NULL;
-    ramify_status status = open_growth(&g, split);
+    ramify_status status = open_growth(&g, split, deadline);
     g.made = status == RAMIFY_OK ? ramify_allocate_zeroed(context, 1, sizeof *g.made) : NULL;
     if (status == RAMIFY_OK && !g.made)
         status = RAMIFY_ERROR_MEMORY;

@@ -43,7 +43,8 @@ typedef struct ramify_nyquist {
 ramify_status ramify_nyquist_prepare(ramify_problem *problem, const ramify_train_options *options);
 
 /* Fits train and select rows. weight: the column of row weights, or NULL. most_bytes: of a record; 0:
- * none. deadline as ramify_seconds gives it; 0: none. On RAMIFY_STOPPED *trained is set if there is a
+ * none. deadline as ramify_seconds gives it; 0: none. Past it the first box is fitted to a part of the rows, and
+ * cuts under way are given up. On RAMIFY_STOPPED *trained is set if there is a
  * root. Free with ramify_nyquist_destroy. */
 ramify_status ramify_nyquist_train(const ramify_problem *problem, const ramify_match *match,
                                    const ramify_split *split, const ramify_column *weight,

@@ -4,6 +4,7 @@
 
 #include "series_fit.h"
 #include "memory.h"
+#include "progress.h"
 #include "series_ridge.h"
 #include "status.h"
 
@@ -89,20 +90,20 @@ typedef struct trial {
     double error;
 } trial;
 
-/* Errors of all bands up to `band` on some rows. */
+/* Errors of all bands up to `band` on some rows; infinite where the deadline (0: none) passes. */
 static ramify_status try_bands(const ramify_series_data *data, const ramify_series_wish *wish,
                                const unsigned char *pairs, ramify_index_set set, uint32_t band,
-                               const uint32_t *row, size_t count, trial *result) {
+                               const uint32_t *row, size_t count, double deadline, trial *result) {
     ramify_context *context = data->context;
     ramify_series_plan *plan = NULL;
     RAMIFY_TRY(ramify_series_plan_create(context, set, band, wish->axes, pairs, &plan));
-    ramify_series_pass p = {.data = data, .axis = wish->axis, .plan = plan};
+    ramify_series_pass p = {.data = data, .axis = wish->axis, .plan = plan, .deadline = deadline};
     double *error = ramify_allocate(context, (size_t)band + 1, sizeof *error);
     ramify_status status = error ? ramify_series_pass_open(&p) : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
         status = ramify_series_pass_take(&p, row, count);
     *result = (trial){.error = INFINITY};
-    if (status == RAMIFY_OK) {
+    if (status == RAMIFY_OK && !p.late) {
         ramify_series_pass_carried(&p);
         if (p.bands > 0)
             status = ramify_series_pass_score(&p, row, count, 0, NULL, error);
@@ -117,19 +118,34 @@ static ramify_status try_bands(const ramify_series_data *data, const ramify_seri
     return status;
 }
 
+/* Terms of a trial of bands, at most. */
+static size_t trial_terms(const ramify_series_wish *wish, size_t rows) {
+    size_t most = ramify_smaller(wish->most_terms, TRIAL_TERMS);
+    return ramify_smaller(most, rows > 1 ? rows - 1 : 1);
+}
+
+/* Its rows: of `count`, part[*some] evenly spread; NULL when out of memory. Release it. */
+static uint32_t *some_rows(const ramify_series_data *data, const ramify_series_wish *wish,
+                           const uint32_t *row, size_t count, size_t *some) {
+    const size_t most = trial_terms(wish, count);
+    *some = ramify_smaller(count, TRIAL_ROWS * most);
+    uint32_t *part = ramify_allocate(data->context, *some, sizeof *part);
+    for (size_t i = 0; part && i < *some; i++)
+        part[i] = row[i * count / *some];
+    return part;
+}
+
 /* Chooses the set, and a band above which nothing is to be looked for. */
 static ramify_status choose_set(const ramify_series_data *data, const ramify_series_wish *wish,
                                 const unsigned char *pairs, const uint32_t *row, size_t count,
                                 ramify_index_set *set, uint32_t *band) {
     ramify_context *context = data->context;
     size_t worth = ramify_smaller(wish->most_terms, count > 1 ? count - 1 : 1);
-    size_t most = ramify_smaller(worth, TRIAL_TERMS);
-    size_t some = ramify_smaller(count, TRIAL_ROWS * most);
-    uint32_t *part = ramify_allocate(context, some, sizeof *part);
+    size_t most = trial_terms(wish, count);
+    size_t some;
+    uint32_t *part = some_rows(data, wish, row, count, &some);
     if (!part)
         return RAMIFY_ERROR_MEMORY;
-    for (size_t i = 0; i < some; i++)
-        part[i] = row[i * count / some];
     static const ramify_index_set sets[] = {RAMIFY_SET_TOTAL, RAMIFY_SET_CROSS, RAMIFY_SET_LARGEST};
     trial best = {.error = INFINITY};
     ramify_status status = RAMIFY_OK;
@@ -141,7 +157,9 @@ static ramify_status choose_set(const ramify_series_data *data, const ramify_ser
             continue;
         trial found;
         uint32_t highest = band_of(data, wish, pairs, sets[s], most);
-        status = try_bands(data, wish, pairs, sets[s], highest, part, some, &found);
+        /* One is tried in any case. */
+        double deadline = isfinite(best.error) || !wish->insists ? wish->deadline : 0;
+        status = try_bands(data, wish, pairs, sets[s], highest, part, some, deadline, &found);
         if (status == RAMIFY_OK && found.error < best.error) {
             best = found;
             *set = sets[s];
@@ -248,13 +266,14 @@ static ramify_status solve(const ramify_series_pass *p, const ramify_series_wish
     report->noise = from->rows > terms ? sqrt(left / (double)(from->rows - terms)) : NAN;
     report->ridge = wish->ridge > 0 ? wish->ridge * (double)from->rows : 0;
     bool choose = wish->ridge < 0 && terms > 1 && terms <= RIDGE_TERMS &&
-                  RIDGE_ROWS * (uint64_t)terms > from->rows && report->noise > NOISE_LEAST;
+                  RIDGE_ROWS * (uint64_t)terms > from->rows && report->noise > NOISE_LEAST &&
+                  !ramify_late(wish->deadline);
     ramify_status status = RAMIFY_OK;
     if (choose || report->ridge > 0)
         status = ramify_least_squares_create(p->data->context, p->data->kernels, terms,
                                              p->data->targets, &to);
     if (status == RAMIFY_OK && choose)
-        status = ramify_series_choose_ridge(from, terms, to, c, &report->ridge);
+        status = ramify_series_choose_ridge(from, terms, wish->deadline, to, c, &report->ridge);
     if (status == RAMIFY_OK && report->ridge > 0)
         status = ramify_series_weigh(from, terms, report->ridge, NULL, to);
     for (uint32_t o = 0; status == RAMIFY_OK && o < p->data->targets; o++)
@@ -264,7 +283,7 @@ static ramify_status solve(const ramify_series_pass *p, const ramify_series_wish
     return status;
 }
 
-/* Fits bands up to the plan's and takes the best, or the one asked for. */
+/* Fits bands up to the plan's and takes the best, or the one asked for; none where the pass is late. */
 static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *wish,
                               const unsigned char *pairs, const uint32_t *row, size_t count,
                               float *error, ramify_series_fit *fit) {
@@ -279,7 +298,7 @@ static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *w
                                : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
         status = ramify_series_pass_take(p, row, count);
-    if (status == RAMIFY_OK) {
+    if (status == RAMIFY_OK && !p->late) {
         report->bands = band + 1;
         for (uint32_t b = 0; b <= band; b++) {
             report->band_error[b] = INFINITY;
@@ -306,12 +325,38 @@ static ramify_status fit_plan(ramify_series_pass *p, const ramify_series_wish *w
                 ramify_series_pass_score(p, row, count, report->band, error, report->band_error);
         }
     }
-    if (status == RAMIFY_OK)
+    if (status == RAMIFY_OK && !p->late)
         status = report->least_norm ? solve_least_norm(p, row, count, c)
                                     : solve(p, wish, report->terms, c, report);
-    if (status == RAMIFY_OK)
+    if (status == RAMIFY_OK && !p->late)
         status = write_record(p, wish, pairs, report->band, c, fit);
     ramify_release(context, c);
+    return status;
+}
+
+/* The same past the deadline, with as many rows as a trial takes. */
+static ramify_status fit_some(ramify_series_pass *p, const ramify_series_wish *wish,
+                              const unsigned char *pairs, const uint32_t *row, size_t count,
+                              float *error, ramify_series_fit *fit) {
+    ramify_context *context = p->data->context;
+    size_t some;
+    uint32_t *part = some_rows(p->data, wish, row, count, &some);
+    float *theirs = ramify_allocate(context, some, sizeof *theirs);
+    ramify_series_pass_clear(p);
+    *p = (ramify_series_pass){.data = p->data, .axis = p->axis, .plan = p->plan};
+    ramify_release(context, fit->report.band_error);
+    ramify_release(context, fit->report.band_terms);
+    fit->report.band_error = NULL;
+    fit->report.band_terms = NULL;
+    ramify_status status = part && theirs ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = fit_plan(p, wish, pairs, part, some, theirs, fit);
+    for (size_t i = 0; i < count; i++)
+        error[i] = (float)NAN;
+    for (size_t i = 0; status == RAMIFY_OK && i < some; i++)
+        error[i * count / some] = theirs[i];
+    ramify_release(context, part);
+    ramify_release(context, theirs);
     return status;
 }
 
@@ -350,7 +395,8 @@ static ramify_status try_band(const ramify_series_data *data, const ramify_serie
     ramify_series_report *report = &fit->report;
     ramify_series_plan *plan = NULL;
     RAMIFY_TRY(ramify_series_plan_create(context, set, band, wish->axes, pairs, &plan));
-    ramify_series_pass p = {.data = data, .axis = wish->axis, .plan = plan};
+    ramify_series_pass p = {
+        .data = data, .axis = wish->axis, .plan = plan, .deadline = wish->deadline};
     double *c = ramify_allocate_zeroed(context, plan->terms, data->targets * sizeof *c);
     float *other = ramify_allocate(context, count, sizeof *other);
     ramify_status status = c && other ? ramify_series_pass_open(&p) : RAMIFY_ERROR_MEMORY;
@@ -392,7 +438,7 @@ static ramify_status try_smooth(const ramify_series_data *data, const ramify_ser
     uint32_t tried = 0;
     for (size_t terms = ramify_smaller(most, SMOOTH_TERMS);; terms = most) {
         uint32_t band = band_of(data, wish, pairs, set, terms);
-        if (band == tried || !(report->error > SMOOTH_ERROR))
+        if (band == tried || !(report->error > SMOOTH_ERROR) || ramify_late(wish->deadline))
             return RAMIFY_OK;
         RAMIFY_TRY(try_band(data, wish, pairs, set, band, row, count, error, &near, fit));
         bool worse = report->growth == 0 && report->terms <= terms;
@@ -465,15 +511,23 @@ static ramify_status fit_weighed(const ramify_series_data *data, const ramify_se
     if (status == RAMIFY_OK)
         status = ramify_series_plan_create(context, set, band, wish->axes, pairs, &plan);
     made->report.set = set;
-    ramify_series_pass p = {.data = data, .axis = wish->axis, .plan = plan};
-    if (status == RAMIFY_OK)
+    ramify_series_pass p = {
+        .data = data, .axis = wish->axis, .plan = plan, .deadline = wish->deadline};
+    if (status == RAMIFY_OK) {
+        /* Twice the terms of a trial, as may be chosen after one. */
+        const bool few = wish->insists && plan->terms <= 2 * TRIAL_TERMS;
+        if (few && count <= TRIAL_ROWS * TRIAL_TERMS)
+            p.deadline = 0;
         status = fit_plan(&p, wish, pairs, row, count, error, made);
+        if (status == RAMIFY_OK && p.late && few)
+            status = fit_some(&p, wish, pairs, row, count, error, made);
+    }
     ramify_series_pass_clear(&p);
     ramify_series_plan_destroy(context, &plan);
-    if (status == RAMIFY_OK)
+    if (status == RAMIFY_OK && made->record)
         status = try_smooth(data, wish, pairs, row, count, error, made);
     ramify_release(context, own);
-    if (status == RAMIFY_OK)
+    if ((status == RAMIFY_OK || status == RAMIFY_STOPPED) && made->record)
         *fit = made;
     else
         ramify_series_fit_destroy(context, &made);

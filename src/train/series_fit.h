@@ -34,6 +34,8 @@ typedef struct ramify_series_wish {
                             cross-validation */
     uint32_t bytes; /* of a stored coefficient: 8 or 4 */
     bool refuses;
+    double deadline; /* as ramify_seconds gives it; 0: none */
+    bool insists;    /* past it fewer rows are fitted, with what is known of bands; else none are */
 } ramify_series_wish;
 
 /* What is known of a fit. Errors are root mean squares over rows and targets of standardised
@@ -67,8 +69,9 @@ ramify_series_data ramify_series_data_of(const ramify_problem *problem, const ra
 
 /* Fits rows row[count] of the table, those of weight 0 left out, whose targets are all there. error: NULL, or count squared
  * standardised errors, mean over targets, of these rows left out; NaN where it was not computed (of
- * many rows a part is scored, the same for every fit to the same rows). Free with
- * ramify_series_fit_destroy. */
+ * many rows a part is scored, the same for every fit to the same rows). *fit is NULL where the deadline
+ * passed and the wish does not insist, or asks for a band of too many terms; on RAMIFY_STOPPED it may be
+ * there. Free with ramify_series_fit_destroy. */
 ramify_status ramify_series_fit_rows(const ramify_series_data *data, const ramify_series_wish *wish,
                                      const uint32_t *row, size_t count, float *error,
                                      ramify_series_fit **fit);

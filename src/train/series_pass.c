@@ -35,8 +35,10 @@ ramify_status ramify_series_pass_open(ramify_series_pass *p) {
     p->sums = ramify_allocate(context, TASKS, ((size_t)p->plan->band + 1) * sizeof *p->sums);
     if (!p->x || !p->y || !p->function || !p->sums)
         return RAMIFY_ERROR_MEMORY;
-    return ramify_least_squares_create(context, data->kernels, p->plan->terms, data->targets,
-                                       &p->problem);
+    RAMIFY_TRY(ramify_least_squares_create(context, data->kernels, p->plan->terms, data->targets,
+                                           &p->problem));
+    p->problem->deadline = p->deadline;
+    return RAMIFY_OK;
 }
 
 static double weight_of(const ramify_series_data *data, uint32_t row) {
@@ -75,10 +77,12 @@ ramify_status ramify_series_pass_fill(ramify_series_pass *p, size_t left) {
 ramify_status ramify_series_pass_take(ramify_series_pass *p, const uint32_t *row, size_t count) {
     p->row = row;
     for (size_t left = count; left > 0; left -= p->taken, p->row += p->taken) {
+        p->late = p->late || ramify_late(p->deadline);
+        if (p->late)
+            break;
         RAMIFY_TRY(ramify_series_pass_fill(p, left));
         RAMIFY_TRY(ramify_least_squares_take(p->problem, p->taken, 0));
-        if (ramify_cancelled(p->data->context))
-            return RAMIFY_STOPPED;
+        p->late = p->problem->late;
     }
     return RAMIFY_OK;
 }
@@ -158,8 +162,6 @@ ramify_status ramify_series_pass_score(ramify_series_pass *p, const uint32_t *ro
         for (size_t i = 0; status == RAMIFY_OK && error && i < p->taken; i++)
             error[place[done + i]] = kept[i];
         p->row += p->taken;
-        if (status == RAMIFY_OK && ramify_cancelled(context))
-            status = RAMIFY_STOPPED;
     }
     for (uint32_t b = 0; b < p->bands; b++)
         band_error[b] = sqrt(band_error[b] / (double)scored);

@@ -13,6 +13,8 @@ typedef struct ramify_series_pass {
     ramify_least_squares *problem;
     const uint32_t *row; /* the next table row */
     uint32_t taken;      /* rows in the block */
+    double deadline;     /* as ramify_seconds gives it; 0: none */
+    bool late;           /* it has passed: not all rows were taken */
 
     double *x; /* RAMIFY_LEAST_SQUARES_ROWS x columns */
     double *y; /* RAMIFY_LEAST_SQUARES_ROWS x targets: scaled, times the root of the weight */
@@ -41,7 +43,7 @@ void ramify_series_pass_clear(ramify_series_pass *pass);
 /* Brings up to `left` rows from pass->row on into the problem's block; does not move on. */
 ramify_status ramify_series_pass_fill(ramify_series_pass *pass, size_t left);
 
-/* Takes rows into the problem. */
+/* Takes rows into the problem; some of them where the deadline passes, which sets pass->late. */
 ramify_status ramify_series_pass_take(ramify_series_pass *pass, const uint32_t *row, size_t count);
 
 /* Sets terms and bands to those that the rows taken carry: all whose columns are independent. */

@@ -1,5 +1,6 @@
 #include "series_ridge.h"
 #include "memory.h"
+#include "progress.h"
 #include "status.h"
 
 #include <math.h>
@@ -97,13 +98,16 @@ static ramify_status cross_validate(const ramify_least_squares *from, uint32_t t
 }
 
 ramify_status ramify_series_choose_ridge(const ramify_least_squares *from, uint32_t terms,
-                                         ramify_least_squares *to, double *c, double *ridge) {
+                                         double deadline, ramify_least_squares *to, double *c,
+                                         double *ridge) {
     double mean = mean_square(from, terms), least, value, tried[RIDGES];
     uint32_t best = 0;
     *ridge = 0;
     double none;
     RAMIFY_TRY(cross_validate(from, terms, 0, to, c, &none));
     for (uint32_t i = 0; i < RIDGES; i++) {
+        if (ramify_late(deadline))
+            return RAMIFY_OK;
         double lambda = mean * RIDGE_LEAST * pow(RIDGE_FACTOR, i);
         RAMIFY_TRY(cross_validate(from, terms, lambda, to, c, &tried[i]));
         best = tried[i] < tried[best] ? i : best;
@@ -111,6 +115,8 @@ ramify_status ramify_series_choose_ridge(const ramify_least_squares *from, uint3
     least = tried[best];
     double lambda = mean * RIDGE_LEAST * pow(RIDGE_FACTOR, best), kept = lambda;
     for (double factor = sqrt(RIDGE_FACTOR); factor > 2; factor = sqrt(factor)) {
+        if (ramify_late(deadline))
+            return RAMIFY_OK;
         lambda = kept;
         for (int side = -1; side <= 1; side += 2) {
             double other = lambda * pow(factor, side);
@@ -164,6 +170,9 @@ static ramify_status score_group(search *s, int group, double growth, double sha
 
 static ramify_status attempt(search *s, double growth, double share) {
     double error;
+    s->pass->late = s->pass->late || ramify_late(s->pass->deadline);
+    if (s->pass->late)
+        return RAMIFY_OK;
     RAMIFY_TRY(score_group(s, 1, growth, share, NULL, &error));
     if (error < s->best.error)
         s->best = (ramify_series_smoothness){.growth = growth, .share = share, .error = error};
@@ -265,7 +274,11 @@ static ramify_status run_search(search *s, size_t count, const ramify_series_smo
         return RAMIFY_OK; /* nothing to go by */
     RAMIFY_TRY(take_others(s, 0, 1));
     RAMIFY_TRY(near->growth > 0 ? look_near(s, near) : look_everywhere(s));
-    return isfinite(s->best.error) ? finish(s, count, c) : RAMIFY_OK;
+    if (isfinite(s->best.error))
+        RAMIFY_TRY(finish(s, count, c));
+    if (s->pass->late)
+        s->best.error = INFINITY;
+    return RAMIFY_OK;
 }
 
 ramify_status ramify_series_smooth(ramify_series_pass *p, const uint32_t *row, size_t count,

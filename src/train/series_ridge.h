@@ -11,16 +11,18 @@ ramify_status ramify_series_weigh(const ramify_least_squares *from, uint32_t ter
                                   const double *weight, ramify_least_squares *to);
 
 /* The equal weight that generalised cross-validation likes best, or 0 where it gains nothing. to: a
- * problem of so many terms, scratch; c[terms]: scratch. */
+ * problem of so many terms, scratch; c[terms]: scratch. 0, too, where the deadline (0: none) passes. */
 ramify_status ramify_series_choose_ridge(const ramify_least_squares *from, uint32_t terms,
-                                         ramify_least_squares *to, double *c, double *ridge);
+                                         double deadline, ramify_least_squares *to, double *c,
+                                         double *ridge);
 
 typedef struct ramify_series_smoothness {
     double growth; /* of the weight of a squared coefficient, from a band to the next */
     double share;  /* the weight of band 0, in the mean squared column */
     double ridge;  /* the weight itself */
     double
-        error; /* root mean square of rows that had no part in this; infinite: nothing was found */
+        error; /* root mean square of rows that had no part in this; infinite: nothing was found, or
+                  the pass is late */
 } ramify_series_smoothness;
 
 /* Fits all terms of the pass's plan, more than the rows may carry, with weights that grow with the

@@ -481,7 +481,7 @@ static ramify_status choose_modules(session *s, bool all, double temperature,
     if (!better) {
         ramify_nyquist_destroy(&s->nyquist);
         RAMIFY_TRY(ramify_leaf_series_choose(s->problem, *model, s->match, s->split, s->weight,
-                                             options, all, &s->series));
+                                             options, s->deadline, all, &s->series));
         ramify_log(s->context, RAMIFY_LOG_INFO, "series at %u of %u leaves", s->series->taken,
                    s->series->leaves);
         if (s->series->taken == 0)

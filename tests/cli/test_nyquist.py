@@ -369,6 +369,27 @@ def test_outliers(tmp_path):
     assert warning() == ""  # rare is not far away
 
 
+def test_time_limit(tmp_path):
+    """Of a limit that has passed already: one box, and no more rows than a trial of bands takes."""
+    source = np.random.default_rng(8)
+    x, held_out = source.random((9000, 2)), source.random((500, 2))
+    write(tmp_path / "d.csv", x, smooth(x))
+    now = ["--time-limit", "0.000001"]
+    info = train(tmp_path, "d.csv", *now)
+    assert (info["leaves"], info["config"]["nyquist"]["rows"]) == (1, 4096)
+    assert error(tmp_path, held_out, smooth(held_out)) < 1e-8
+    info = train(tmp_path, "d.csv", *now, "--band", "9", "--index-set", "total")
+    report = info["config"]["nyquist"]
+    assert (report["terms"], report["rows"]) == (55, 4096)
+    assert error(tmp_path, held_out, smooth(held_out)) < 1e-3
+    start = ["train", "d.csv", "--target", "y0", "--kind", "nyquist", "-o", "n.ramify"]
+    done = run_tool(*start, *now, "--band", "50", "--resident", "none", cwd=tmp_path)
+    assert (
+        done.status == 1 and "time limit passed before a series of band 50" in done.err
+    )
+    assert not (tmp_path / "n.ramify").exists()
+
+
 def test_leaves_that_series_are_not_for(tmp_path):
     """What --module nyquist does not do it tells."""
     source = np.random.default_rng(6)

@@ -3,6 +3,7 @@
 #include "least_squares.h"
 #include "memory.h"
 #include "random.h"
+#include "status.h"
 
 #include <lapacke.h>
 #include <math.h>
@@ -233,11 +234,52 @@ static void test_least_norm(void **state) {
     ramify_context_destroy(&context);
 }
 
+static bool ask(void *user) {
+    int *left = user;
+    return --*left < 0;
+}
+
+/* A large block takes long: it is asked within it whether to stop, and looks at the clock. */
+static void test_stops(void **state) {
+    (void)state;
+    int left = 1000;
+    ramify_context_options options;
+    ramify_context_options_init(&options);
+    options.user = &left;
+    options.cancel = ask;
+    options.threads = 1;
+    ramify_context *context;
+    assert_int_equal(ramify_context_create(&options, &context), RAMIFY_OK);
+    equations s = make_system(300, 200, 1, 4);
+    ramify_least_squares *p = take_all(context, ramify_kernels_select(NULL), &s, 300);
+    fill_block(&s, 0, 300, p);
+    left = 3;
+    assert_int_equal(ramify_least_squares_take(p, 300, 0), RAMIFY_STOPPED);
+    ramify_clear(context);
+    left = 3;
+    assert_int_equal(ramify_least_squares_orthonormal(p, 200, 300, 0), RAMIFY_STOPPED);
+    ramify_clear(context);
+    left = 1000;
+    assert_false(p->late);
+    p->deadline = 1e-9; /* long past */
+    assert_int_equal(ramify_least_squares_take(p, 300, 0), RAMIFY_OK);
+    assert_true(p->late && left > 998);
+    left = 3;
+    double *c = calloc(300, sizeof *c);
+    assert_int_equal(
+        ramify_least_norm(context, ramify_kernels_select(NULL), 150, 200, 1, s.a, 200, s.y, c),
+        RAMIFY_STOPPED);
+    free(c);
+    ramify_least_squares_destroy(&p);
+    free_system(&s);
+    ramify_context_destroy(&context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_like_lapack), cmocka_unit_test(test_any_threads),
         cmocka_unit_test(test_leverages),   cmocka_unit_test(test_dependent_columns),
-        cmocka_unit_test(test_least_norm),
+        cmocka_unit_test(test_least_norm),  cmocka_unit_test(test_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

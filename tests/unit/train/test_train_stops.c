@@ -206,6 +206,39 @@ static void test_stop_at_any_moment(void **state) {
     }
 }
 
+/* A series is asked within its fits, and is there once the first of these is. */
+static void test_stop_in_series(void **state) {
+    (void)state;
+    desk *d = desk_open(1);
+    toy t = toy_create(d->context, 300, 2, waves, 0.1, 1);
+    ramify_train_options options;
+    ramify_train_options_init(&options);
+    options.target = "y";
+    options.kind = "nyquist";
+    options.resident_bytes = 16 * 1024;
+    options.smallest_node = 100;
+    ramify_model *model = train(d, t.table, &options, RAMIFY_OK, NULL);
+    ramify_close(&model);
+    const uint64_t all = d->questions;
+    uint64_t some = 0;
+    assert_true(all > 100);
+    for (uint64_t when = 1; when <= all; when += 1 + all / (stride == 1 ? 300 : 30)) {
+        d->questions = 0;
+        d->stop_at = when;
+        model = train(d, t.table, &options, RAMIFY_STOPPED, NULL);
+        some += model != NULL;
+        d->stop_at = 0;
+        if (model) {
+            assert_int_equal(ramify_model_check(d->context, model), RAMIFY_OK);
+            free(predictions(d, model, t.table));
+        }
+        ramify_close(&model);
+    }
+    assert_true(some > 5);
+    toy_destroy(&t);
+    desk_close(d);
+}
+
 /* Stopped among the controls, the model is there. */
 static void test_stop_in_controls(void **state) {
     (void)state;
@@ -241,6 +274,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_allocation),
         cmocka_unit_test(test_stop_at_any_moment),
+        cmocka_unit_test(test_stop_in_series),
         cmocka_unit_test(test_stop_in_controls),
     };
     if (argc > 1 && strcmp(argv[1], "long") == 0)
