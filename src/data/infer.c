@@ -462,3 +462,25 @@ ramify_status ramify_schema_infer(ramify_context *context, const ramify_table *t
     ramify_release(context, d.not_inputs);
     return status;
 }
+
+uint32_t ramify_schema_warn_of_constants(ramify_context *context, const ramify_table *table,
+                                         const ramify_schema *schema) {
+    uint32_t count = 0, first = 0;
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        const ramify_schema_column *column = &schema->columns[c];
+        bool same = column->categorical ? column->category_count == 1 : column->low >= column->high;
+        if (!same || column->missing)
+            continue;
+        first = count++ == 0 ? c : first;
+    }
+    char name[RAMIFY_EXCERPT_BYTES];
+    if (count > 0)
+        ramify_log(
+            context, RAMIFY_LOG_WARNING,
+            "%s: %u of %u columns hold the same value in all rows and tell nothing (the first "
+            "is \"%s\")",
+            table->source, count, schema->column_count,
+            ramify_text_excerpt(schema->columns[first].name, strlen(schema->columns[first].name),
+                                name));
+    return count;
+}

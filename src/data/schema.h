@@ -59,6 +59,10 @@ ramify_status ramify_schema_infer(ramify_context *context, const ramify_table *t
                                   const ramify_schema_request *request, ramify_schema **schema);
 void ramify_schema_destroy(ramify_context *context, ramify_schema **schema);
 
+/* One line about input columns that tell nothing, if there are any. Returns how many. */
+uint32_t ramify_schema_warn_of_constants(ramify_context *context, const ramify_table *table,
+                                         const ramify_schema *schema);
+
 /* A copy in one block; what `loose` points to may lie anywhere. */
 ramify_status ramify_schema_pack(ramify_context *context, const ramify_schema *loose,
                                  ramify_schema **schema);

@@ -785,6 +785,10 @@ static ramify_status diagnose(study *s, const ramify_table *table) {
                       "Undetermined: the target is the same in all rows, so there is no error to "
                       "attribute. One number is the whole model.");
     }
+    if (ramify_schema_warn_of_constants(s->context, table, s->schema) == s->schema->column_count)
+        return advise(s, NULL,
+                      "Undetermined: all columns hold the same value in all rows, and tell nothing "
+                      "of the target. Other columns are needed before there is anything to learn.");
     RAMIFY_TRY(prepare(s));
     ramify_log(s->context, RAMIFY_LOG_INFO, "%zu rows in folds: %zu train, %zu choose, %zu report",
                s->plain->rows, s->rows.fold[0].train.count, s->rows.fold[0].select.count,

@@ -171,28 +171,6 @@ static bool is_nyquist(const session *s) {
     return strcmp(s->options->kind, "nyquist") == 0;
 }
 
-/* One line about columns that tell nothing. */
-static void warn_of_constants(const session *s) {
-    const ramify_schema *schema = s->schema;
-    uint32_t count = 0, first = 0;
-    for (uint32_t c = 0; c < schema->column_count; c++) {
-        const ramify_schema_column *column = &schema->columns[c];
-        bool same = column->categorical ? column->category_count == 1 : column->low >= column->high;
-        if (!same || column->missing)
-            continue;
-        first = count++ == 0 ? c : first;
-    }
-    char name[RAMIFY_EXCERPT_BYTES];
-    if (count > 0)
-        ramify_log(
-            s->context, RAMIFY_LOG_WARNING,
-            "%s: %u of %u columns hold the same value in all rows and tell nothing (the first "
-            "is \"%s\")",
-            s->table->source, count, schema->column_count,
-            ramify_text_excerpt(schema->columns[first].name, strlen(schema->columns[first].name),
-                                name));
-}
-
 /* True where every target is the same in all training rows: one number is the whole model. */
 static bool targets_are_constant(const ramify_problem *problem) {
     for (size_t i = 0; i < problem->train.count; i++)
@@ -253,7 +231,7 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
         RAMIFY_TRY(ramify_nyquist_prepare(s->problem, options));
     ramify_recipe_make(s->problem, options, &s->recipe);
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
-        warn_of_constants(s);
+        ramify_schema_warn_of_constants(s->context, s->table, s->schema);
     char room[RAMIFY_OBSTACLE_BYTES];
     const char *obstacle = ramify_nyquist_obstacle(s->problem, room);
     if (options->module && strcmp(options->module, "nyquist") == 0 && obstacle)

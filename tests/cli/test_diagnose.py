@@ -177,6 +177,21 @@ def test_undetermined(tool, tmp_path, rows, scale, said):
     assert "Undetermined" in done.out and "nan" not in done.out
 
 
+def test_columns_that_do_not_vary(tool, tmp_path):
+    """Told as by train; where there are no others nothing is trained."""
+    source = random.Random(1)
+    rows = [(source.random(), source.random()) for _ in range(60)]
+    for varies in (True, False):
+        lines = [f"{x if varies else 3},word,{y}" for x, y in rows]
+        (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
+        done = tool("diagnose", "t.csv", *QUICK, "--epochs", "2", "--json")
+        found = read_json(done)
+        assert ("all columns hold the same value" in found["advice"]) != varies
+        assert (found["fits"] == []) != varies
+        count = 1 if varies else 2
+        assert f"{count} of 2 columns hold the same value in all rows" in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
