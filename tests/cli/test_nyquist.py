@@ -188,6 +188,15 @@ def test_fewer_rows_than_terms(tmp_path):
     assert "the smallest of many" in run_tool("info", "m.ramify", cwd=tmp_path).out
 
 
+def test_rows_that_report_are_not_fitted(tmp_path):
+    """Half of those of --validation; the others are."""
+    x = np.random.default_rng(8).random(1000)
+    write(tmp_path / "d.csv", x, series(x))
+    for share, fitted in (("0.1", 950), ("0.01", 995)):
+        report = train(tmp_path, "d.csv", "--period", "1", "--validation", share)
+        assert report["config"]["nyquist"]["rows"] == fitted
+
+
 def test_several_targets_and_columns_that_say_nothing(tmp_path):
     source = np.random.default_rng(4)
     x = np.column_stack([source.random((800, 2)), np.full(800, 3.5)])
