@@ -18,6 +18,9 @@
 
 #include <string.h>
 
+/* Floats of a sum that stay in the first cache while all shards are added to it. */
+#define SUM_FLOATS 2048
+
 /* Of a pair of shard and branch. */
 typedef struct slot {
     float *memory_block; /* owned: what follows points into it */
@@ -360,7 +363,11 @@ float *ramify_gradient_part(ramify_gradient *gradient, uint32_t part) {
     size_t floats;
     ramify_paraformer_part(&g->parts, part, &floats);
     float *first = part == 0 ? g->shards[0].gradient : g->slots[part - 1].gradient;
-    for (size_t i = 1; i < g->shards_used; i++)
-        add(floats, part == 0 ? g->shards[i].gradient : slot_of(g, i, part - 1)->gradient, first);
+    for (size_t at = 0; at < floats; at += SUM_FLOATS)
+        for (size_t i = 1; i < g->shards_used; i++) {
+            const float *other =
+                part == 0 ? g->shards[i].gradient : slot_of(g, i, part - 1)->gradient;
+            add(ramify_smaller(SUM_FLOATS, floats - at), other + at, first + at);
+        }
     return first;
 }
