@@ -110,20 +110,8 @@ static int place_of(const char *const *names, const char *name) {
     return 0;
 }
 
-static void list_options(arguments *list, train_request *request) {
+static void list_learned(arguments *list, train_request *request) {
     ramify_train_options *options = &request->options;
-    ramify_train_options_init(options);
-    request->kind = place_of(kind_names, options->kind);
-    request->tree = place_of(tree_names, options->tree);
-    request->activation = (int)options->activation;
-    request->split_test = (int)options->split_test;
-    request->periodic = (int)options->periodic;
-    request->bins = (int)options->bins;
-    request->gradient_routing = (int)options->gradient_routing;
-    request->borrow = (int)options->borrow;
-    request->averaging = (int)options->averaging;
-    request->distillation = (int)options->distillation;
-
     add_section(list, "What is learned");
     add_list(list, "target", &request->target, "required",
              "what to predict; may be several columns");
@@ -139,7 +127,10 @@ static void list_options(arguments *list, train_request *request) {
     add_names(list, "task", &request->task, task_names, "auto: words are classes");
     add_list(list, "drop", &request->drop, "none", "columns not to be used");
     add_text(list, "weight", &options->weight, "COL", "none", "weight of every row");
+}
 
+static void list_measured(arguments *list, train_request *request) {
+    ramify_train_options *options = &request->options;
     add_section(list, "What is measured");
     add_number(list, "validation", ARGUMENT_SHARE, &options->validation, "SHARE", NULL,
                "rows held out for choices and scores");
@@ -152,7 +143,10 @@ static void list_options(arguments *list, train_request *request) {
     add_text(list, "test-labels", &request->test_labels, "FILE", "none",
              "their targets, with --labels");
     add_flag(list, "json", &request->json, "print the results as JSON");
+}
 
+static void list_model(arguments *list, train_request *request) {
+    ramify_train_options *options = &request->options;
     add_section(list, "What the model may be");
     arguments_add(list, (argument_option){.name = "resident",
                                           .kind = ARGUMENT_SIZE,
@@ -180,10 +174,11 @@ static void list_options(arguments *list, train_request *request) {
     add_names(list, "distillation", &request->distillation, choice_names,
               "learn from larger networks too");
     add_names(list, "averaging", &request->averaging, choice_names, "average weights over steps");
-
     add_text(list, "module", &options->module, "NAME", "mlp",
              "of leaves: mlp, nyquist, or auto, the better one");
+}
 
+static void list_series(arguments *list, ramify_train_options *options) {
     add_section(list, "What a Nyquist learner may be (--kind nyquist)");
     add_text(list, "basis", &options->basis, "NAME", "chebyshev",
              "of columns without a period: chebyshev or cosine");
@@ -204,7 +199,9 @@ static void list_options(arguments *list, train_request *request) {
              "of coefficients: float64 or float32");
     add_text(list, "outside", &options->outside, "NAME", "clamp",
              "rows beside the training box: clamp or refuse");
+}
 
+static void list_branches(arguments *list, ramify_train_options *options) {
     add_section(list, "What a Para-Former may be (--kind paraformer)");
     add_count(list, "branches", &options->branches, "4", "that run side by side");
     add_count(list, "depth", &options->depth, "2", "layers of a branch");
@@ -228,7 +225,9 @@ static void list_options(arguments *list, train_request *request) {
              "a Para-Former to start from");
     add_text(list, "resume", &options->resume, "DIR", "none",
              "folder for a checkpoint to go on from");
+}
 
+static void list_training(arguments *list, ramify_train_options *options) {
     add_section(list, "How it is trained");
     arguments_add(list, (argument_option){.name = "seed",
                                           .kind = ARGUMENT_INTEGER,
@@ -245,7 +244,28 @@ static void list_options(arguments *list, train_request *request) {
                "weight decay");
     add_number(list, "time-limit", ARGUMENT_TIME, &options->time_limit, "TIME", "none",
                "then the best model so far is kept");
+}
 
+static void list_options(arguments *list, train_request *request) {
+    ramify_train_options *options = &request->options;
+    ramify_train_options_init(options);
+    request->kind = place_of(kind_names, options->kind);
+    request->tree = place_of(tree_names, options->tree);
+    request->activation = (int)options->activation;
+    request->split_test = (int)options->split_test;
+    request->periodic = (int)options->periodic;
+    request->bins = (int)options->bins;
+    request->gradient_routing = (int)options->gradient_routing;
+    request->borrow = (int)options->borrow;
+    request->averaging = (int)options->averaging;
+    request->distillation = (int)options->distillation;
+
+    list_learned(list, request);
+    list_measured(list, request);
+    list_model(list, request);
+    list_series(list, options);
+    list_branches(list, options);
+    list_training(list, options);
     arguments_add_table(list, &request->table);
     arguments_add_context(list, &request->context);
 }

@@ -134,88 +134,98 @@ static ramify_status check_series(ramify_context *context, const ramify_train_op
     return ramify_nyquist_options_check(context, o);
 }
 
-ramify_status ramify_train_options_check(ramify_context *context,
-                                         const ramify_train_options *options) {
+static ramify_status check_names(ramify_context *context, const ramify_train_options *o) {
     static const char *const kinds[] = {"pathways", "mlp", "nyquist", "paraformer", NULL};
-    static const char *const skips[] = {"normalised", "plain", NULL};
     static const char *const tasks[] = {"regression", "classification", NULL};
     static const char *const trees[] = {"kmeans", "dyadic", "random", NULL};
     ramify_status bad = RAMIFY_ERROR_ARGUMENT;
-    uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count;
-    if (!options->kind || !one_of(options->kind, kinds))
+    if (!o->kind || !one_of(o->kind, kinds))
         return ramify_fail(context, bad,
                            "kind \"%s\" is not known: use pathways, mlp, nyquist or paraformer",
-                           options->kind ? options->kind : "");
-    if (!options->target || options->target[0] == '\0')
+                           o->kind ? o->kind : "");
+    if (!o->target || o->target[0] == '\0')
         return ramify_fail(context, bad, "no target column is named: say which with --target");
-    if (options->task && !one_of(options->task, tasks))
+    if (o->task && !one_of(o->task, tasks))
         return ramify_fail(context, bad,
-                           "task \"%s\" is not known: use regression or classification",
-                           options->task);
-    if (!options->tree || !one_of(options->tree, trees))
+                           "task \"%s\" is not known: use regression or classification", o->task);
+    if (!o->tree || !one_of(o->tree, trees))
         return ramify_fail(context, bad, "tree \"%s\" is not known: use kmeans, dyadic or random",
-                           options->tree ? options->tree : "");
-    if (!(options->validation > 0 && options->validation < 1))
+                           o->tree ? o->tree : "");
+    return RAMIFY_OK;
+}
+
+static ramify_status check_numbers(ramify_context *context, const ramify_train_options *o) {
+    ramify_status bad = RAMIFY_ERROR_ARGUMENT;
+    uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count;
+    if (!(o->validation > 0 && o->validation < 1))
         return ramify_fail(context, bad, "validation is %g: it must be a share above 0 and below 1",
-                           options->validation);
-    if (!in_range(options->time_limit, 0, 1e9))
+                           o->validation);
+    if (!in_range(o->time_limit, 0, 1e9))
         return ramify_fail(context, bad, "time limit is %g seconds: use 0 (none) or more",
-                           options->time_limit);
-    if (options->hidden && !ramify_hidden_parse(options->hidden, widths, &count))
+                           o->time_limit);
+    if (o->hidden && !ramify_hidden_parse(o->hidden, widths, &count))
         return ramify_fail(context, bad,
                            "hidden widths \"%s\" are not a list such as 64,64: use 1 to %d whole "
                            "numbers from 1 to %d",
-                           options->hidden, RAMIFY_MLP_LAYERS_MAX - 1, RAMIFY_MLP_WIDTH_MAX);
-    if (options->activation != RAMIFY_ACTIVATION_PRELU &&
-        options->activation != RAMIFY_ACTIVATION_RELU)
-        return ramify_fail(context, bad, "activation %d is not known", (int)options->activation);
-    if (options->members > RAMIFY_MLP_MEMBERS_MAX)
-        return ramify_fail(context, bad, "members is %u: use 0 (chosen) to %d", options->members,
+                           o->hidden, RAMIFY_MLP_LAYERS_MAX - 1, RAMIFY_MLP_WIDTH_MAX);
+    if (o->activation != RAMIFY_ACTIVATION_PRELU && o->activation != RAMIFY_ACTIVATION_RELU)
+        return ramify_fail(context, bad, "activation %d is not known", (int)o->activation);
+    if (o->members > RAMIFY_MLP_MEMBERS_MAX)
+        return ramify_fail(context, bad, "members is %u: use 0 (chosen) to %d", o->members,
                            RAMIFY_MLP_MEMBERS_MAX);
-    if (options->arity < 2 || options->arity > RAMIFY_ARITY_MAX)
-        return ramify_fail(context, bad, "arity is %u: use 2 to %d", options->arity,
-                           RAMIFY_ARITY_MAX);
-    if (options->rate != 0 && !in_range(options->rate, 1e-9, 1))
-        return ramify_fail(context, bad, "rate is %g: use 0 (by the recipe) or 1e-9 to 1",
-                           options->rate);
-    if (isnan(options->decay) || options->decay > 10)
+    if (o->arity < 2 || o->arity > RAMIFY_ARITY_MAX)
+        return ramify_fail(context, bad, "arity is %u: use 2 to %d", o->arity, RAMIFY_ARITY_MAX);
+    if (o->rate != 0 && !in_range(o->rate, 1e-9, 1))
+        return ramify_fail(context, bad, "rate is %g: use 0 (by the recipe) or 1e-9 to 1", o->rate);
+    if (isnan(o->decay) || o->decay > 10)
         return ramify_fail(context, bad,
                            "decay is %g: use a negative number (by the recipe) or 0 to 10",
-                           options->decay);
-    if (options->skip && !one_of(options->skip, skips))
-        return ramify_fail(context, bad, "skip \"%s\" is not known: use normalised or plain",
-                           options->skip);
-    ramify_augmentation augmentation = {0};
-    bool changes = ramify_train_augments(options);
-    if (changes && !ramify_augmentation_read(options->augment, &augmentation))
-        return ramify_fail(context, bad,
-                           "augment \"%s\" is not known: use off, or some of crop, flip, "
-                           "randaugment and erase, separated by commas",
-                           options->augment);
-    bool branches = strcmp(options->kind, "paraformer") == 0;
-    if (branches && options->controls)
-        return ramify_fail(context, bad,
-                           "there are no controls of a paraformer: compare it with a serial one "
-                           "(1 branch), or with kind mlp");
-    if (branches)
-        RAMIFY_TRY(check_no_tree(context, options));
-    if (!branches &&
-        (options->branches > 0 || options->depth > 0 || options->width > 0 || options->heads > 0 ||
-         options->patch > 0 || options->skip || options->progressive || options->prefixes_only ||
-         options->freeze || changes || options->training_bytes > 0 || options->weights_from ||
-         options->resume))
-        return ramify_fail(
-            context, bad,
-            "branches, depth, width, heads, patch, skip, progressive, prefixes only, "
-            "freeze, augment, a bound on training, weights to start from and a folder to "
-            "resume from are options of kind paraformer, and the kind is %s",
-            options->kind);
-    RAMIFY_TRY(check_series(context, options));
+                           o->decay);
     ramify_choice choices[CHOICES];
-    list_choices(options, choices);
+    list_choices(o, choices);
     for (size_t i = 0; i < CHOICES; i++)
         if (!choice_known(choices[i]))
             return ramify_fail(context, bad, "choice %d is neither auto, on nor off",
                                (int)choices[i]);
     return RAMIFY_OK;
+}
+
+static ramify_status check_branches(ramify_context *context, const ramify_train_options *o) {
+    static const char *const skips[] = {"normalised", "plain", NULL};
+    ramify_status bad = RAMIFY_ERROR_ARGUMENT;
+    if (o->skip && !one_of(o->skip, skips))
+        return ramify_fail(context, bad, "skip \"%s\" is not known: use normalised or plain",
+                           o->skip);
+    ramify_augmentation augmentation = {0};
+    bool changes = ramify_train_augments(o);
+    if (changes && !ramify_augmentation_read(o->augment, &augmentation))
+        return ramify_fail(context, bad,
+                           "augment \"%s\" is not known: use off, or some of crop, flip, "
+                           "randaugment and erase, separated by commas",
+                           o->augment);
+    if (strcmp(o->kind, "paraformer") == 0) {
+        if (o->controls)
+            return ramify_fail(context, bad,
+                               "there are no controls of a paraformer: compare it with a serial "
+                               "one (1 branch), or with kind mlp");
+        return check_no_tree(context, o);
+    }
+    if (o->branches > 0 || o->depth > 0 || o->width > 0 || o->heads > 0 || o->patch > 0 ||
+        o->skip || o->progressive || o->prefixes_only || o->freeze || changes ||
+        o->training_bytes > 0 || o->weights_from || o->resume)
+        return ramify_fail(
+            context, bad,
+            "branches, depth, width, heads, patch, skip, progressive, prefixes only, "
+            "freeze, augment, a bound on training, weights to start from and a folder to "
+            "resume from are options of kind paraformer, and the kind is %s",
+            o->kind);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_train_options_check(ramify_context *context,
+                                         const ramify_train_options *options) {
+    RAMIFY_TRY(check_names(context, options));
+    RAMIFY_TRY(check_numbers(context, options));
+    RAMIFY_TRY(check_branches(context, options));
+    return check_series(context, options);
 }
