@@ -1,6 +1,7 @@
 #include "leaf_series.h"
 #include "memory.h"
 #include "model.h"
+#include "paired.h"
 #include "predict.h"
 #include "progress.h"
 #include "recipe.h"
@@ -71,28 +72,8 @@ static ramify_status measure(const ramify_problem *problem, ramify_model *model,
     return status;
 }
 
-/* A paired test over rows, one pair after the other. */
-typedef struct comparison {
-    double fall, squares, before;
-    size_t count;
-} comparison;
-
-static void compare(comparison *c, double was, double now) {
-    if (isnan(was) || isnan(now))
-        return;
-    double fall = was - now;
-    c->fall += fall;
-    c->squares += fall * fall;
-    c->before += was;
-    c->count++;
-}
-
-static bool wins(const comparison *c) {
-    if (c->count < LEAST_PAIRS || !isfinite(c->squares))
-        return false;
-    double n = (double)c->count, mean = c->fall / n;
-    double spread = c->squares / n - mean * mean;
-    return mean > THRESHOLD * sqrt(spread / n) && c->fall > GAIN * c->before;
+static bool wins(const ramify_paired *pairs) {
+    return pairs->count >= LEAST_PAIRS && ramify_paired_wins(pairs, THRESHOLD, GAIN);
 }
 
 /* ---- single leaves ---- */
@@ -149,7 +130,7 @@ static void set_bounds(choosing *c) {
 
 /* Adds the errors of a series at rows that it was not fitted to. */
 static ramify_status compare_others(choosing *c, const ramify_series_fit *fit, const uint32_t *own,
-                                    size_t count, comparison *to) {
+                                    size_t count, ramify_paired *to) {
     const uint32_t columns = c->data.columns, targets = c->data.targets;
     ramify_context *context = c->data.context;
     const ramify_series_shape shape = {.columns = columns,
@@ -168,7 +149,8 @@ static ramify_status compare_others(choosing *c, const ramify_series_fit *fit, c
                           scratch, &column);
         for (uint32_t t = 0; t < targets; t++)
             y[t] = c->data.head_center[t] + c->data.head_scale[t] * y[t];
-        compare(to, c->error[own[i]], square_of(c->problem, c->data.match, row, y));
+        ramify_paired_add(to, c->error[own[i]], square_of(c->problem, c->data.match, row, y),
+                          INFINITY);
     }
     ramify_release(context, scratch);
     ramify_release(context, y);
@@ -202,10 +184,10 @@ static ramify_status choose_leaf(choosing *c, const uint32_t *own, size_t count,
     }
     if (status == RAMIFY_OK)
         status = ramify_series_fit_rows(&c->data, &wish, table, fitted, error, &made);
-    comparison test = {0};
+    ramify_paired test = {0};
     for (size_t i = 0; status == RAMIFY_OK && i < fitted; i++)
         if (own[i] >= train)
-            compare(&test, c->error[own[i]], error[i]);
+            ramify_paired_add(&test, c->error[own[i]], error[i], INFINITY);
     if (status == RAMIFY_OK)
         status = compare_others(c, made, own + fitted, count - fitted, &test);
     if (status == RAMIFY_OK && (c->everywhere || wins(&test))) {
@@ -351,9 +333,9 @@ ramify_status ramify_nyquist_beats(const ramify_problem *problem, const ramify_n
             if (node->row[r] >= train)
                 now[node->row[r]] = (double)node->error[r];
     }
-    comparison test = {0};
+    ramify_paired test = {0};
     for (size_t i = train; status == RAMIFY_OK && i < problem->rows; i++)
-        compare(&test, was[i], now[i]);
+        ramify_paired_add(&test, was[i], now[i], INFINITY);
     *better = status == RAMIFY_OK && wins(&test);
     ramify_close(&series);
     ramify_release(context, row);

@@ -2,6 +2,7 @@
 
 #include "nyquist_cut.h"
 #include "memory.h"
+#include "paired.h"
 #include "status.h"
 
 #include <math.h>
@@ -225,22 +226,12 @@ static double median_error(const ramify_nyquist_node *node, double *room) {
 bool ramify_cut_wins(const ramify_nyquist_node *node, const ramify_cut *c, float *const error[2],
                      double *room) {
     const double most = CAP * median_error(node, room);
-    double fall = 0, squares = 0, before = 0;
-    size_t count = 0, at[2] = {0, 0};
+    ramify_paired pairs = {0};
+    size_t at[2] = {0, 0};
     for (size_t i = 0; i < node->count; i++) {
         /* Both lists are in the same order. */
         int side = at[1] < c->count[1] && c->row[1][at[1]] == node->row[i];
-        double now = (double)error[side][at[side]++], was = (double)node->error[i];
-        if (isnan(now) || isnan(was))
-            continue;
-        double d = fmin(was, most) - fmin(now, most);
-        fall += d;
-        squares += d * d;
-        before += fmin(was, most);
-        count++;
+        ramify_paired_add(&pairs, (double)node->error[i], (double)error[side][at[side]++], most);
     }
-    if (count < LEAST_PAIRS)
-        return false;
-    double mean = fall / (double)count, spread = squares / (double)count - mean * mean;
-    return mean > CUT_THRESHOLD * sqrt(spread / (double)count) && fall > CUT_GAIN * before;
+    return pairs.count >= LEAST_PAIRS && ramify_paired_wins(&pairs, CUT_THRESHOLD, CUT_GAIN);
 }

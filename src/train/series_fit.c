@@ -4,6 +4,7 @@
 
 #include "series_fit.h"
 #include "memory.h"
+#include "paired.h"
 #include "progress.h"
 #include "series_ridge.h"
 #include "status.h"
@@ -364,25 +365,21 @@ static ramify_status fit_some(ramify_series_pass *p, const ramify_series_wish *w
  * both: by a standard error of the pairs, none of which counts for more than CAP times the mean of
  * smaller ones. */
 static bool is_smaller(const float *was, const float *now, size_t count) {
-    double before = 0, after = 0, fall = 0, squares = 0;
-    size_t pairs = 0;
-    for (int round = 0; round < 2; round++) {
-        const double most = round == 0 ? INFINITY : CAP * fmin(before, after) / (double)pairs;
-        for (size_t i = 0; i < count; i++) {
-            if (isnan(was[i]) || isnan(now[i]))
-                continue;
-            double d = fmin((double)was[i], most) - fmin((double)now[i], most);
-            before += round == 0 ? (double)was[i] : 0;
-            after += round == 0 ? (double)now[i] : 0;
-            pairs += round == 0;
-            fall += round == 1 ? d : 0;
-            squares += round == 1 ? d * d : 0;
+    double before = 0, after = 0;
+    ramify_paired pairs = {0};
+    for (size_t i = 0; i < count; i++)
+        if (!isnan(was[i]) && !isnan(now[i])) {
+            before += (double)was[i];
+            after += (double)now[i];
+            pairs.count++;
         }
-    }
-    if (pairs < SMOOTH_PAIRS || !(after < (1 - SMOOTH_GAIN) * before))
+    if (pairs.count < SMOOTH_PAIRS || !(after < (1 - SMOOTH_GAIN) * before))
         return false;
-    double mean = fall / (double)pairs, spread = squares / (double)pairs - mean * mean;
-    return mean > sqrt(spread / (double)pairs);
+    const double most = CAP * fmin(before, after) / (double)pairs.count;
+    pairs.count = 0;
+    for (size_t i = 0; i < count; i++)
+        ramify_paired_add(&pairs, (double)was[i], (double)now[i], most);
+    return ramify_paired_wins(&pairs, 1, 0);
 }
 
 /* Fits `band` for smoothness, beginning the search at `near`, and puts the fit in the place of one that
