@@ -35,6 +35,8 @@
 #define SMOOTH_ERROR      1e-11
 /* Nor more terms than this times the rows. */
 #define SMOOTH_SHARE 4
+/* Bands beyond the few's are of no use where the last of them add less than this share of the error. */
+#define SMOOTH_EDGE 0.5
 /* By how much of itself the mean squared error must fall for smoothness to be used, on how many rows at
  * least, and above how many times a mean a square is cut off there. */
 #define SMOOTH_GAIN  0.1
@@ -420,8 +422,8 @@ static ramify_status try_band(const ramify_series_data *data, const ramify_serie
     return status;
 }
 
-/* Tries smoothness in place of what was found: with few terms, and with all unless these few were worse
- * than no more without. */
+/* Tries smoothness in place of what was found: with few terms, and then with all, unless these few were
+ * worse than no more without, or have no need of others. */
 static ramify_status try_smooth(const ramify_series_data *data, const ramify_series_wish *wish,
                                 const unsigned char *pairs, const uint32_t *row, size_t count,
                                 float *error, ramify_series_fit *fit) {
@@ -439,7 +441,7 @@ static ramify_status try_smooth(const ramify_series_data *data, const ramify_ser
             return RAMIFY_OK;
         RAMIFY_TRY(try_band(data, wish, pairs, set, band, row, count, error, &near, fit));
         bool worse = report->growth == 0 && report->terms <= terms;
-        if (worse || !isfinite(near.error))
+        if (worse || !isfinite(near.error) || !(near.edge > SMOOTH_EDGE * near.error))
             return RAMIFY_OK;
         tried = band;
     }

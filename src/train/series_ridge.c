@@ -262,8 +262,15 @@ static ramify_status finish(search *s, size_t count, double *c) {
     s->best.ridge = at.share * mean_square(s->from, terms);
     set_weights(p->plan, at.growth, s->weight);
     RAMIFY_TRY(ramify_series_weigh(s->from, terms, s->best.ridge, s->weight, s->to));
-    for (uint32_t o = 0; o < p->data->targets; o++)
-        ramify_least_squares_solve(s->to, terms, o, c + (size_t)o * terms);
+    const uint32_t targets = p->data->targets, band = p->plan->band;
+    double edge = 0;
+    for (uint32_t o = 0; o < targets; o++) {
+        double *own = c + (size_t)o * terms;
+        ramify_least_squares_solve(s->to, terms, o, own);
+        for (uint32_t t = p->plan->first[band > 0 ? band - 1 : 0]; t < terms; t++)
+            edge += own[t] * own[t] / targets;
+    }
+    s->best.edge = sqrt(edge);
     return RAMIFY_OK;
 }
 

@@ -22,7 +22,8 @@ typedef struct ramify_series_smoothness {
     double ridge;  /* the weight itself */
     double
         error; /* root mean square of rows that had no part in this; infinite: nothing was found, or
-                  the pass is late */
+                      the pass is late */
+    double edge; /* of what the terms of the last two bands add, in the mean over the box */
 } ramify_series_smoothness;
 
 /* Fits all terms of the pass's plan, more than the rows may carry, with weights that grow with the
