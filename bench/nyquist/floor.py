@@ -106,10 +106,12 @@ def main() -> None:
                     ratios = [run["measured"] / run["error"] for run in runs]
                     worst = max(ratios, key=lambda r: abs(np.log(r)))
                     bands = [run["band"] for run in runs]
+                    noise = mean("noise")
+                    told = "-" if np.isnan(noise) else f"{noise:.2e}"
                     print(
                         f"| {kind} | {outside:g} | {'given' if given else 'chosen'} | {rows:,} "
                         f"| {min(bands)} to {max(bands)} | {mean('measured'):.2e} | {mean('error'):.2e} "
-                        f"| {mean('noise'):.2e} | {mean('measured') / mean('error'):.2f} | {worst:.2f} |",
+                        f"| {told} | {mean('measured') / mean('error'):.2f} | {worst:.2f} |",
                         flush=True,
                     )
 
