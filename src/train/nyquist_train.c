@@ -98,7 +98,7 @@ static ramify_status warn_of_outliers(const ramify_growth *g, const ramify_serie
     ramify_context *context = g->data.context;
     const size_t count = ramify_smaller(g->rows, OUTLIER_ROWS);
     const size_t end = (size_t)(OUTLIER_SHARE * (double)count) + 1;
-    if (count <= 2 * end)
+    if (count <= 2 * end || g->problem->far.column) /* a single one has been told of */
         return RAMIFY_OK;
     uint32_t *table = ramify_allocate(context, count, sizeof *table);
     double *x = ramify_allocate(context, count, sizeof *x);

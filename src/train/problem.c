@@ -4,22 +4,51 @@
 #include "problem.h"
 #include "memory.h"
 #include "status.h"
+#include "text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Rows that are fetched from the table at a time. */
 #define BLOCK_ROWS 1024
+/* A single value is far away if the others lie within this share of the range. */
+#define FAR_SHARE 1e-3
 
 /* Kept of values divided by `largest`, the largest magnitude so far: squares of numbers beyond
  * 1e154 overflow, and those below 1e-154 vanish. */
 typedef struct moments {
     double largest, center, square;
     size_t count;
+    double low[2], high[2]; /* the two least and the two largest values, as they are */
 } moments;
+
+/* Keeps the two values that are first in order, times `sign`, of count + 1. */
+static void keep_two(double two[2], size_t count, double x, double sign) {
+    if (count == 0 || sign * x < sign * two[0]) {
+        two[1] = two[0];
+        two[0] = x;
+    } else if (count == 1 || sign * x < sign * two[1]) {
+        two[1] = x;
+    }
+}
+
+/* Whether one value is far from the others, and which. */
+static bool find_far(const moments *m, ramify_far_value *far) {
+    if (m->count < 3)
+        return false;
+    bool above = m->high[0] - m->high[1] > m->low[1] - m->low[0];
+    far->value = above ? m->high[0] : m->low[0];
+    far->low = above ? m->low[0] : m->low[1];
+    far->high = above ? m->high[1] : m->high[0];
+    double others = far->high - far->low;
+    return others > 0 && others < FAR_SHARE * (m->high[0] - m->low[0]);
+}
 
 /* Welford's update: one pass, no cancellation. */
 static void moments_add(moments *m, double x) {
+    keep_two(m->low, m->count, x, 1);
+    keep_two(m->high, m->count, x, -1);
     if (fabs(x) > m->largest) {
         /* A power of two, so that nothing is rounded on the way. */
         int exponent;
@@ -102,6 +131,9 @@ static ramify_status measure_columns(ramify_problem *made, const ramify_match *m
         const moments *of = &moment[alike ? 0 : c];
         made->center[c] = schema->columns[c].categorical ? 0.0 : moments_center(of);
         made->scale[c] = schema->columns[c].categorical ? 1.0 : moments_scale(of);
+        ramify_far_value far = {.column = schema->columns[c].name, .pixel = alike};
+        if (!made->far.column && !schema->columns[c].categorical && find_far(of, &far))
+            made->far = far;
     }
     plan_columns(schema, missing, made);
     ramify_release(context, moment);
@@ -116,7 +148,25 @@ static void measure_targets(ramify_problem *made, const ramify_match *match, ram
             moments_add(&moment, ramify_match_target(match, t, train.row[i]));
         made->head_center[t] = moments_center(&moment);
         made->head_scale[t] = moments_scale(&moment);
+        ramify_far_value far = {.column = match->schema->targets[t]};
+        if (!made->far.column && find_far(&moment, &far))
+            made->far = far;
     }
+}
+
+void ramify_problem_warn_of_far(const ramify_problem *problem, const char *source) {
+    const ramify_far_value *far = &problem->far;
+    char excerpt[RAMIFY_EXCERPT_BYTES], where[RAMIFY_EXCERPT_BYTES + 16] = "a pixel";
+    if (!far->column)
+        return;
+    if (!far->pixel)
+        snprintf(where, sizeof where, "column \"%s\"",
+                 ramify_text_excerpt(far->column, strlen(far->column), excerpt));
+    ramify_log(
+        problem->context, RAMIFY_LOG_WARNING,
+        "%s: %s has the value %g in one row, and %g to %g in all others, which look the same "
+        "beside it: leave that row out, or transform the values",
+        source, where, far->value, far->low, far->high);
 }
 
 static double standardise(double x, double center, double scale) {

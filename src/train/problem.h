@@ -16,6 +16,13 @@ typedef struct ramify_rows {
     size_t count;
 } ramify_rows;
 
+/* A value so far from all others of its column that they look the same beside it. */
+typedef struct ramify_far_value {
+    const char *column;      /* its name, or NULL: there is none */
+    bool pixel;              /* of an image, whatever its column */
+    double value, low, high; /* it, and the range of the others */
+} ramify_far_value;
+
 typedef struct ramify_problem {
     ramify_context *context;
     const ramify_kernels *kernels;
@@ -37,6 +44,7 @@ typedef struct ramify_problem {
     float *weight;   /* rows, mean 1 over training rows; NULL: all 1 */
     double *head_center; /* targets: mean of the training rows */
     double *head_scale;  /* targets: standard deviation */
+    ramify_far_value far;
 
     ramify_rows train, select, report;
     ramify_rows observed; /* the training rows that were not made up (teacher.h): knots and the like
@@ -52,6 +60,9 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
                                     ramify_rows train, ramify_rows select, ramify_rows report,
                                     const ramify_column *weight, bool alike,
                                     ramify_problem **problem);
+
+/* A warning of problem->far, where there is such a value. source: the table's, for the message. */
+void ramify_problem_warn_of_far(const ramify_problem *problem, const char *source);
 
 /* A copy with `added` further training rows, whose plain features are 0 and whose targets are to be
  * set. In a classification `soft` is made, to be set for every training row. A new row weighs as

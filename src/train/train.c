@@ -232,6 +232,7 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     ramify_recipe_make(s->problem, options, &s->recipe);
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
         ramify_schema_warn_of_constants(s->context, s->table, s->schema);
+    ramify_problem_warn_of_far(s->problem, s->table->source);
     char room[RAMIFY_OBSTACLE_BYTES];
     const char *obstacle = ramify_nyquist_obstacle(s->problem, room);
     if (options->module && strcmp(options->module, "nyquist") == 0 && obstacle)

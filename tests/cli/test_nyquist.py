@@ -371,6 +371,8 @@ def test_outliers(tmp_path):
 
     assert warning() == ""
     x[17, 1] = 1e9
+    assert 'column "x1" has the value 1e+09 in one row' in warning()
+    x[18, 1] = 9e8
     assert 'in column "x1", which runs from ' in warning()
     assert warning("--period", "-,2") == ""
     x[:, 1] = 0

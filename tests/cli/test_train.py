@@ -465,3 +465,23 @@ def test_what_does_not_vary(tool, tmp_path):
     assert set(tool("predict", "m", "t.csv").out.split()) == {"y", "4"}
     done = tool("evaluate", "m", "t.csv")
     assert done.out.startswith("rmse 0, mae 0\n200 rows, ")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "named"),
+    [("b", 1e9, 'column "b" has the value 1e+09'), ("y", -1e9, 'column "y" has')]
+    + [("b", 400, None)],
+)
+def test_a_value_far_from_all_others(tool, tmp_path, column, value, named):
+    """One row that hides the spread of all others is told of; a merely large one is not."""
+    lines = ["a,b,y"]
+    for i in range(200):
+        row = {"a": i % 13, "b": i % 7, "y": i % 5}
+        if i == 9:
+            row[column] = value
+        lines.append(",".join(str(cell) for cell in row.values()))
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    words = ["train", "t.csv", "--target", "y", "--kind", "mlp", "--epochs", "1"]
+    done = tool(*words, "-o", "m")
+    assert done.status == 0
+    assert done.err == "" if named is None else named in done.err
