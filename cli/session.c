@@ -177,6 +177,10 @@ int session_open_model(session *run, const char *path, const model_arguments *wa
 int session_check_output(session *run, const char *output, const char *const *inputs) {
     if (output[0] == '\0')
         return session_error(run, "the file to write has an empty name: give it one");
+    if (strcmp(output, "-") == 0)
+        return session_error(run,
+                             "-: cannot be written to standard output; name a file (./- for one "
+                             "of that name)");
     struct stat about, input;
     if (stat(output, &about) != 0)
         return EXIT_OK;

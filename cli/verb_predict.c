@@ -224,6 +224,8 @@ int verb_predict(int argc, char **argv) {
     if (arguments_read(&list, argc, argv, &exit_status)) {
         arguments_finish_table(&request.table);
         request.model.notes = request.interval > 0 || request.novelty;
+        if (request.output && strcmp(request.output, "-") == 0)
+            request.output = NULL;
         session run;
         if (!arguments_good_interval("predict", request.interval))
             exit_status = EXIT_USAGE;

@@ -222,6 +222,10 @@ static ramify_status read_branches(ramify_context *context, ramify_model *model,
     if (model->branches > most)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "%s: %u branches asked for, it has %u",
                            model->source.name, model->branches, most);
+    if (model->top_k > 1)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "%s: a Para-Former has no experts to blend: leave top_k out",
+                           model->source.name);
     model->branches = model->branches > 0 ? model->branches : most;
     model->shape.type = ramify_module_type_find("branch");
     model->shape.branch = model->paraformer.branch;

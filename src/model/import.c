@@ -16,6 +16,7 @@
 /* How a tool names things. */
 typedef struct naming {
     const char *tool;
+    const char *layers; /* how the names of all their parts begin */
     const char *pos, *cls, *patch, *patch_bias, *norm, *norm_bias, *head, *head_bias;
     bool convolution; /* patches are channels x rows x columns */
     bool plain_skip;
@@ -24,6 +25,7 @@ typedef struct naming {
 
 static const naming paraformer_names = {
     .tool = "the released Para-Former",
+    .layers = "paraformerbranches.",
     .pos = "pos_embedding",
     .cls = "cls_token",
     .patch = "to_patch_embedding.1.weight",
@@ -37,6 +39,7 @@ static const naming paraformer_names = {
 
 static const naming timm_names = {
     .tool = "timm",
+    .layers = "blocks.",
     .pos = "pos_embed",
     .cls = "cls_token",
     .patch = "patch_embed.proj.weight",
@@ -50,7 +53,7 @@ static const naming timm_names = {
     .epsilon = 1e-6,
 };
 
-typedef struct import {
+typedef struct importing {
     ramify_context *context;
     const ramify_import_options *options;
     uint32_t image[3]; /* height, width, channels */
@@ -61,27 +64,27 @@ typedef struct import {
     ramify_paraformer_shape shape;
     float *memory; /* what the weights point to */
     ramify_paraformer_weights weights;
-} import;
+} importing;
 
 void ramify_import_options_init(ramify_import_options *options) {
     *options = (ramify_import_options){.scale = 1, .task = RAMIFY_TASK_CLASSIFICATION};
 }
 
-static const ramify_tensor *find(const import *m, const char *name) {
+static const ramify_tensor *find(const importing *m, const char *name) {
     for (uint32_t i = 0; i < m->container->count; i++)
         if (strcmp(m->container->tensors[i].name, name) == 0)
             return &m->container->tensors[i];
     return NULL;
 }
 
-static ramify_status missing(const import *m, const char *name) {
+static ramify_status missing(const importing *m, const char *name) {
     return ramify_fail(m->context, RAMIFY_ERROR_DATA,
                        "%s: no tensor \"%s\", which a model of %s has", m->source.name, name,
                        m->names->tool);
 }
 
 /* The name of a part of layer `layer` of branch `branch`; timm's layers are numbered throughout. */
-static void name_part(const import *m, uint32_t branch, uint32_t layer,
+static void name_part(const importing *m, uint32_t branch, uint32_t layer,
                       const ramify_layer_part *part, char name[RAMIFY_TENSOR_NAME_MAX + 1]) {
     if (m->names->convolution)
         snprintf(name, RAMIFY_TENSOR_NAME_MAX + 1, "blocks.%u.%s",
@@ -91,7 +94,7 @@ static void name_part(const import *m, uint32_t branch, uint32_t layer,
 }
 
 /* The part of this place in the list of all, of a layer whose sizes are not known yet. */
-static const ramify_tensor *find_part(const import *m, uint32_t branch, uint32_t layer,
+static const ramify_tensor *find_part(const importing *m, uint32_t branch, uint32_t layer,
                                       size_t place, char name[RAMIFY_TENSOR_NAME_MAX + 1]) {
     const ramify_branch_shape any = {.qkv_bias = true};
     ramify_layer_part parts[RAMIFY_LAYER_PARTS];
@@ -100,13 +103,13 @@ static const ramify_tensor *find_part(const import *m, uint32_t branch, uint32_t
     return find(m, name);
 }
 
-static bool has_layer(const import *m, uint32_t branch, uint32_t layer) {
+static bool has_layer(const importing *m, uint32_t branch, uint32_t layer) {
     char name[RAMIFY_TENSOR_NAME_MAX + 1];
     return find_part(m, branch, layer, RAMIFY_LAYER_QKV, name) != NULL;
 }
 
 /* How many branches of how many layers. */
-static ramify_status count_layers(import *m) {
+static ramify_status count_layers(importing *m) {
     ramify_branch_shape *branch = &m->shape.branch;
     uint32_t layers = 0, most = RAMIFY_BRANCHES_MAX * RAMIFY_BRANCH_DEPTH_MAX;
     branch->depth = 0; /* timm's names then count from 0 */
@@ -140,7 +143,7 @@ static ramify_status count_layers(import *m) {
 }
 
 /* Sizes from the shapes of a few tensors; the rest is checked against them later. */
-static ramify_status find_sizes(import *m) {
+static ramify_status find_sizes(importing *m) {
     const ramify_import_options *options = m->options;
     ramify_embedding_shape *embedding = &m->shape.embedding;
     ramify_branch_shape *branch = &m->shape.branch;
@@ -188,8 +191,22 @@ static ramify_status find_sizes(import *m) {
                  : RAMIFY_OK;
 }
 
+/* What is left of a layer would change what it does: another one before it is not there, or it has parts
+ * that are not known here. */
+static ramify_status check_left(const importing *m, const char *name) {
+    const char *of = m->names->layers;
+    if (strncmp(name, of, strlen(of)) != 0)
+        return RAMIFY_OK;
+    return ramify_fail(
+        m->context, RAMIFY_ERROR_DATA,
+        "%s: there is no place for tensor \"%s\" in %u x %u layers: one before it is "
+        "missing, or layers have parts that %s's do not",
+        m->source.name, name, m->shape.branches, m->shape.branch.depth, m->names->tool);
+}
+
 /* Reads a tensor of this shape (sizes of 1 in front do not count) to its place. */
-static ramify_status take(import *m, const char *name, uint64_t rows, uint64_t columns, float *to) {
+static ramify_status take(importing *m, const char *name, uint64_t rows, uint64_t columns,
+                          float *to) {
     const ramify_tensor *tensor = find(m, name);
     if (!tensor)
         return missing(m, name);
@@ -230,7 +247,7 @@ static ramify_status take(import *m, const char *name, uint64_t rows, uint64_t c
 }
 
 /* timm's patches, width x channels x rows x columns, become ours, channels last. */
-static ramify_status take_convolution(import *m, float *to) {
+static ramify_status take_convolution(importing *m, float *to) {
     const ramify_embedding_shape *shape = &m->shape.embedding;
     size_t side = shape->patch, channels = shape->channels;
     size_t numbers = ramify_embedding_patch_numbers(shape);
@@ -256,7 +273,7 @@ static ramify_status take_convolution(import *m, float *to) {
     return status;
 }
 
-static ramify_status take_branch(import *m, uint32_t index, float *record) {
+static ramify_status take_branch(importing *m, uint32_t index, float *record) {
     const ramify_branch_shape *shape = &m->shape.branch;
     size_t floats = ramify_branch_layout(shape).floats;
     ramify_layer_part parts[RAMIFY_LAYER_PARTS];
@@ -271,7 +288,7 @@ static ramify_status take_branch(import *m, uint32_t index, float *record) {
     return RAMIFY_OK;
 }
 
-static ramify_status take_weights(import *m) {
+static ramify_status take_weights(importing *m) {
     const ramify_paraformer_shape *shape = &m->shape;
     const ramify_embedding_layout embedding = ramify_embedding_lay_out(&shape->embedding);
     const ramify_head_layout head = ramify_head_lay_out(&shape->head);
@@ -306,11 +323,20 @@ static ramify_status take_weights(import *m) {
         if (!m->used[i]) {
             left++;
             first = i;
+            RAMIFY_TRY(check_left(m, m->container->tensors[i].name));
         }
-    if (left > 0)
+    if (left == 0)
+        return RAMIFY_OK;
+    const char *name = m->container->tensors[first].name;
+    if (find(m, "stem.columns"))
+        ramify_log(m->context, RAMIFY_LOG_WARNING,
+                   "%s: is a model of ramify, of which only the weights are taken: its scaling of "
+                   "pixels and its classes are not",
+                   m->source.name);
+    else
         ramify_log(m->context, RAMIFY_LOG_WARNING,
                    "%s: %u tensors are not used, the first of them \"%s\"", m->source.name, left,
-                   m->container->tensors[first].name);
+                   name);
     return RAMIFY_OK;
 }
 
@@ -323,7 +349,7 @@ typedef struct labels {
 #define LABEL_BYTES 16
 
 /* The next output's name: of the user's list, or its number. */
-static ramify_status name_output(import *m, const char **list, uint32_t index, char *text,
+static ramify_status name_output(importing *m, const char **list, uint32_t index, char *text,
                                  size_t size) {
     const char *name;
     size_t length;
@@ -331,19 +357,40 @@ static ramify_status name_output(import *m, const char **list, uint32_t index, c
         snprintf(text, size, "%u", index);
         return RAMIFY_OK;
     }
-    if (!ramify_list_next(list, &name, &length) || length == 0 || length >= size)
+    if (!ramify_list_next(list, &name, &length))
         return ramify_fail(m->context, RAMIFY_ERROR_ARGUMENT,
-                           "%u names for %u outputs, each of 1 to %zu bytes, are needed", index,
-                           m->shape.head.outputs, size - 1);
+                           "names lists %u names for %u outputs: give one for each", index,
+                           m->shape.head.outputs);
+    if (length == 0 || length >= size)
+        return ramify_fail(m->context, RAMIFY_ERROR_ARGUMENT,
+                           "name %u of names has %zu bytes: use 1 to %zu", index + 1, length,
+                           size - 1);
     memcpy(text, name, length);
     text[length] = '\0';
+    return RAMIFY_OK;
+}
+
+/* All names are taken, and no two are the same. */
+static ramify_status check_names(const importing *m, const char *list, char *const *name) {
+    const char *more;
+    size_t length;
+    uint32_t outputs = m->shape.head.outputs;
+    if (m->options->names && ramify_list_next(&list, &more, &length))
+        return ramify_fail(m->context, RAMIFY_ERROR_ARGUMENT,
+                           "names lists more than %u names: give one for each output", outputs);
+    for (uint32_t i = 0; m->options->names && i < outputs; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(name[i], name[j]) == 0)
+                return ramify_fail(m->context, RAMIFY_ERROR_ARGUMENT,
+                                   "names lists \"%s\" twice: outputs need names of their own",
+                                   name[i]);
     return RAMIFY_OK;
 }
 
 /* Bytes of an output's name. */
 #define OUTPUT_BYTES 64
 
-static ramify_status make_labels(import *m, labels *l) {
+static ramify_status make_labels(importing *m, labels *l) {
     uint32_t columns = m->shape.embedding.plain, outputs = m->shape.head.outputs;
     l->column = ramify_allocate_zeroed(m->context, columns, sizeof *l->column);
     l->name = ramify_allocate(m->context, outputs, sizeof *l->name);
@@ -362,7 +409,7 @@ static ramify_status make_labels(import *m, labels *l) {
         RAMIFY_TRY(name_output(m, &list, i, next, OUTPUT_BYTES));
         l->name[i] = next;
     }
-    return RAMIFY_OK;
+    return check_names(m, list, l->name);
 }
 
 /* The stem of images: a plain feature per pixel and channel. */
@@ -372,7 +419,7 @@ typedef struct image_stem {
     double *center, *scale, *head; /* head: 0s, then 1s */
 } image_stem;
 
-static ramify_status make_stem(import *m, image_stem *made) {
+static ramify_status make_stem(importing *m, image_stem *made) {
     ramify_context *context = m->context;
     uint32_t columns = m->shape.embedding.plain, outputs = m->shape.head.outputs;
     made->column = ramify_allocate_zeroed(context, columns, sizeof *made->column);
@@ -400,7 +447,7 @@ static ramify_status make_stem(import *m, image_stem *made) {
     return RAMIFY_OK;
 }
 
-static ramify_status write_model(import *m, const labels *l, const image_stem *stem,
+static ramify_status write_model(importing *m, const labels *l, const image_stem *stem,
                                  ramify_model **model) {
     static char label[] = "label";
     char *target = label;
@@ -426,7 +473,7 @@ static ramify_status write_model(import *m, const labels *l, const image_stem *s
     return ramify_open_owned(m->context, bytes, size, model);
 }
 
-static ramify_status run(import *m, ramify_model **model) {
+static ramify_status run(importing *m, ramify_model **model) {
     RAMIFY_TRY(ramify_container_read_foreign(m->context, &m->source, &m->container));
     m->used = ramify_allocate_zeroed(m->context, m->container->count, sizeof *m->used);
     if (!m->used)
@@ -492,7 +539,7 @@ ramify_status ramify_import(ramify_context *context, const char *path,
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_import: path, options or model is NULL");
     *model = NULL;
-import state = {.context = context, .options = options }, * m = & state;
+    importing state = {.context = context, .options = options}, *m = &state;
     RAMIFY_TRY(check_options(context, options, m->image));
     RAMIFY_TRY(ramify_source_open(context, path, RAMIFY_ACCESS_READ, &m->source));
     ramify_status status = run(m, model);

@@ -14,6 +14,7 @@ typedef struct ramify_growth {
     const double *period;      /* columns; 0: none */
     size_t rows;
     uint32_t smallest;
+    uint32_t deepest; /* levels below the root, at most */
     ramify_nyquist *made;
     uint32_t capacity;
 } ramify_growth;

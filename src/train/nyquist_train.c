@@ -212,7 +212,7 @@ static ramify_status split_node(ramify_growth *g, uint32_t index) {
 static bool may_split(const ramify_growth *g, const ramify_nyquist_node *node) {
     const ramify_train_options *o = g->options;
     return node->children == 0 && node->count >= 2 * (size_t)g->smallest &&
-           node->depth < DEPTH_MOST && node->fit->report.error > PERFECT &&
+           node->depth < g->deepest && node->fit->report.error > PERFECT &&
            (o->leaves == 0 || g->made->leaf_count < o->leaves) && !ramify_late(g->wish.deadline);
 }
 
@@ -246,13 +246,18 @@ static ramify_status make_root(ramify_growth *g) {
 
 /* What the bound leaves for a record and what running it takes, beside the rest of the model; 0: there
  * is no bound. */
-static ramify_status spare_bytes(const ramify_problem *problem, const ramify_train_options *options,
-                                 uint32_t columns, uint64_t *spare) {
-    uint64_t allowed = ramify_train_resident(options);
+static ramify_status spare_bytes(ramify_growth *g, uint32_t columns, uint64_t *spare) {
+    const ramify_problem *problem = g->problem;
+    uint64_t allowed = ramify_train_resident(g->options);
     *spare = 0;
+    g->deepest = DEPTH_MOST;
     if (allowed == 0)
         return RAMIFY_OK;
-    const bool tree = options->leaves != 1;
+    /* Twice the levels of even halves. */
+    uint32_t levels = 0;
+    for (size_t rows = g->rows; rows / 2 >= g->smallest && levels < DEPTH_MOST / 4; rows /= 2)
+        levels++;
+    g->deepest = g->options->leaves != 1 ? 2 * levels : 0;
     const ramify_module_shape module = {
         .type = ramify_module_type_find("bandlimited"),
         .series = {.columns = columns, .outputs = problem->targets}};
@@ -264,8 +269,8 @@ static ramify_status spare_bytes(const ramify_problem *problem, const ramify_tra
                                .targets = problem->targets,
                                .shape = &module,
                                .series = &module.series,
-                               .depth = tree ? DEPTH_MOST / 2 : 0,
-                               .arity = tree ? 2 : 0};
+                               .depth = g->deepest,
+                               .arity = g->deepest > 0 ? 2 : 0};
     uint64_t need = ramify_resident_need(&of).total;
     if (need + LEAST_SERIES > allowed)
         return ramify_fail(problem->context, RAMIFY_ERROR_LIMIT,
@@ -311,7 +316,7 @@ static ramify_status open_growth(ramify_growth *g, const ramify_split *split, do
     g->wish.most_terms = terms_worth(g->rows);
     g->wish.deadline = deadline;
     g->wish.insists = true;
-    return spare_bytes(problem, o, g->data.columns, &g->wish.most_both);
+    return spare_bytes(g, g->data.columns, &g->wish.most_both);
 }
 
 ramify_status ramify_nyquist_prepare(ramify_problem *problem, const ramify_train_options *options) {

@@ -93,7 +93,7 @@ static uint64_t bytes_of(const ramify_problem *problem, const ramify_paraformer_
     return ramify_paraformer_state_bytes(floats, shape->branches, plan->average > 0) +
            ramify_gradient_bytes(problem, shape, gradient, workers) +
            ramify_paraformer_score_bytes(problem, shape, select, workers) +
-           (train + plan->batch) * sizeof(uint32_t) +
+           (train + ramify_smaller(plan->batch, train)) * sizeof(uint32_t) +
            (shape->branches + (uint64_t)1) * 4 * sizeof(double) + SMALL_BYTES;
 }
 
@@ -120,8 +120,9 @@ static ramify_status plan_gradient(const ramify_problem *problem,
         else
             return ramify_fail(
                 problem->context, RAMIFY_ERROR_LIMIT,
-                "training takes %llu bytes even with one row at a time, and %llu are "
-                "allowed: allow more (--training-memory), or train a smaller model",
+                "training on as many threads as there can be takes %llu bytes even with one "
+                "row at a time, and %llu are allowed: allow more (--training-memory), or train a "
+                "smaller model",
                 (unsigned long long)bytes, (unsigned long long)plan->memory_bytes);
     }
 }
@@ -168,7 +169,7 @@ typedef struct fit {
     uint32_t *rows;          /* batch */
     float **part_gradient;   /* branches + 1: the current step's */
     double *square;          /* branches + 1: of the parts' gradients */
-    ramify_fit_score *score; /* branches */
+    ramify_fit_score *score; /* branches + 1 */
     size_t batch;
     uint64_t batches;                 /* of a pass */
     uint64_t prefix_steps, per_epoch; /* steps of pass A and of an epoch */
@@ -176,6 +177,7 @@ typedef struct fit {
     uint64_t pass; /* that `order` is of; UINT64_MAX: none */
     uint32_t fingerprint, workers;
     double started, written; /* seconds */
+    bool unwritten;          /* a checkpoint could not be written: there are no more */
 
     /* Of the current step: */
     uint32_t branches;
@@ -377,17 +379,24 @@ static ramify_status check(fit *f) {
     return RAMIFY_OK;
 }
 
-static ramify_status write_checkpoint(fit *f, bool now) {
+/* A checkpoint that cannot be written is no reason to lose the model. */
+static void write_checkpoint(fit *f, bool now) {
+    ramify_context *context = f->problem->context;
     double seconds = ramify_seconds();
-    if (!f->plan->checkpoint || (!now && seconds - f->written < f->plan->checkpoint_every))
-        return RAMIFY_OK;
+    if (!f->plan->checkpoint || f->unwritten ||
+        (!now && seconds - f->written < f->plan->checkpoint_every))
+        return;
     double before = f->state.seconds;
     f->state.seconds = before + seconds - f->started;
-    ramify_status status = ramify_paraformer_checkpoint_write(
-        f->problem->context, f->plan->checkpoint, f->fingerprint, &f->state);
+    f->unwritten = ramify_paraformer_checkpoint_write(context, f->plan->checkpoint, f->fingerprint,
+                                                      &f->state) != RAMIFY_OK;
+    if (f->unwritten) {
+        ramify_log(context, RAMIFY_LOG_WARNING, "training goes on without checkpoints: %s",
+                   ramify_message(context));
+        ramify_clear(context);
+    }
     f->state.seconds = before;
     f->written = ramify_seconds();
-    return status;
 }
 
 static ramify_status run(fit *f, bool *late) {
@@ -411,13 +420,13 @@ static ramify_status run(fit *f, bool *late) {
             RAMIFY_TRY(check(f));
         }
         if (ramify_cancelled(context)) {
-            RAMIFY_TRY(write_checkpoint(f, true));
+            write_checkpoint(f, true);
             /* What has been learned so far may be the best there is. */
             if (!due)
                 RAMIFY_TRY(check(f));
             return ramify_fail(context, RAMIFY_STOPPED, "stopped");
         }
-        RAMIFY_TRY(write_checkpoint(f, s->step == f->steps || *late));
+        write_checkpoint(f, s->step == f->steps || *late);
     }
     return RAMIFY_OK;
 }

@@ -47,13 +47,23 @@ static uint32_t default_patch(const uint32_t image[3]) {
 static ramify_status shape_images(const ramify_problem *problem, uint32_t patch,
                                   const uint32_t image[3], ramify_embedding_shape *shape) {
     uint64_t pixels = (uint64_t)image[0] * image[1] * image[2];
-    if (problem->stem.columns != pixels || problem->stem.plain != pixels)
+    for (uint32_t c = 0; c < problem->stem.columns; c++) {
+        char excerpt[RAMIFY_EXCERPT_BYTES];
+        const char *name = problem->schema->columns[c].name;
+        if (problem->stem.column[c].codes > 0 || problem->stem.column[c].missing)
+            return ramify_fail(
+                problem->context, RAMIFY_ERROR_DATA,
+                "pixels are numbers without gaps (NaN), and column \"%s\" %s: mend or "
+                "leave out rows with gaps, and columns that are no pixels",
+                ramify_text_excerpt(name, strlen(name), excerpt),
+                problem->stem.column[c].missing ? "has some" : "holds categories");
+    }
+    if (problem->stem.columns != pixels)
         return ramify_fail(
             problem->context, RAMIFY_ERROR_DATA,
-            "images of %u x %u x %u numbers need as many input columns, all of numbers and without "
-            "gaps (NaN), and there are %u with %u features: mend or leave out rows with gaps, and "
-            "give all pixels and nothing else",
-            image[0], image[1], image[2], problem->stem.columns, problem->stem.plain);
+            "images of %u x %u x %u numbers need as many input columns, and there are %u: give all "
+            "pixels and nothing else",
+            image[0], image[1], image[2], problem->stem.columns);
     if (image[0] > RAMIFY_IMAGE_SIDE_MAX || image[1] > RAMIFY_IMAGE_SIDE_MAX ||
         image[2] > RAMIFY_IMAGE_CHANNELS_MAX)
         return ramify_fail(
@@ -111,9 +121,15 @@ static ramify_status make_shape(const ramify_problem *problem, const ramify_trai
     branch->hidden =
         old && old->width == branch->width ? old->hidden : HIDDEN_FACTOR * branch->width;
     const char *error = ramify_branch_shape_error(branch);
-    if (error || shape->branches > RAMIFY_BRANCHES_MAX)
-        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "%s",
-                           error ? error : "there may be up to 256 branches");
+    if (error)
+        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT,
+                           "%s: there are %u layers of a width of %u with %u heads (--depth, "
+                           "--width, --heads)",
+                           error, branch->depth, branch->width, branch->heads);
+    if (shape->branches > RAMIFY_BRANCHES_MAX)
+        return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT,
+                           "%u branches: use 1 to %d (--branches)", shape->branches,
+                           RAMIFY_BRANCHES_MAX);
     embedding->width = shape->head.width = branch->width;
     shape->head.epsilon = branch->epsilon;
     shape->head.outputs = problem->outputs;
@@ -421,10 +437,10 @@ json_t *ramify_paraformer_recipe_json(const ramify_problem *problem,
                                          [RAMIFY_PASSES_PREFIXES] = "prefixes"};
     const ramify_paraformer_plan *plan = &t->plan;
     return json_pack(
-        "{s:{s:s, s:s, s:b, s:i, s:i, s:f, s:f, s:f, s:f, s:b, s:I, s:f}, s:o}", "recipe", "isa",
+        "{s:{s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:b, s:I, s:f}, s:o}", "recipe", "isa",
         ramify_isa(problem->context), "passes", passes[plan->passes], "freeze", (int)plan->freeze,
-        "epochs", (int)plan->epochs, "batch", (int)plan->batch, "rate", plan->rate, "decay",
-        plan->decay, "smoothing", plan->smoothing, "average", plan->average, "augmented",
+        "epochs", (json_int_t)plan->epochs, "batch", (json_int_t)plan->batch, "rate", plan->rate,
+        "decay", plan->decay, "smoothing", plan->smoothing, "average", plan->average, "augmented",
         (int)(plan->augmentation.height > 0), "steps", (json_int_t)t->result.steps, "branch_passes",
         t->result.branch_passes, "prefixes", prefixes_json(problem, t));
 }

@@ -7,10 +7,11 @@ import io
 import json
 import math
 import pathlib
+import subprocess
 
 import numpy as np
 import pytest
-from conftest import run_tool, write_wave
+from conftest import BUILD, run_tool, write_wave
 from safetensors.numpy import load_file, save_file
 
 SMALL = ["--kind", "paraformer", "--depth", "1", "--width", "16", "--heads", "2"]
@@ -270,7 +271,7 @@ def test_what_does_not_fit_is_refused(tool, tmp_path, trained):
             "use one of the two",
         ),
         (["--kind", "paraformer", "--patch", "2"], "no images to cut into patches"),
-        (["--kind", "paraformer", "--branches", "300"], "up to 256 branches"),
+        (["--kind", "paraformer", "--branches", "300"], "use 1 to 256 (--branches)"),
         (
             ["--kind", "paraformer", "--training-memory", "100KiB"],
             "even with one row at a time",
@@ -283,6 +284,13 @@ def test_what_does_not_fit_is_refused(tool, tmp_path, trained):
     for words in (["--theory"],):
         done = run_tool("info", "q.ramify", *words, cwd=trained)
         assert (done.status, "of a paraformer's predictions" in done.err) == (1, True)
+    done = run_tool("evaluate", "q.ramify", "x.npy", "--top-k", "2", cwd=trained)
+    assert (done.status, "no experts to blend" in done.err) == (2, True), done.err
+    done = run_tool("export", "q.ramify", "--c", "-", cwd=trained)
+    assert (done.status, "cannot be written to standard output" in done.err) == (
+        1,
+        True,
+    )
     done = run_tool("export", "q.ramify", "--c", "q.c", cwd=trained)
     assert (done.status, "cannot be exported as C" in done.err) == (1, True)
 
@@ -502,6 +510,19 @@ def test_bad_weights_are_told(tool, tmp_path):
         done.status == 2
         and "2 blocks cannot be dealt to branches of 3 layers" in done.err
     )
+    for name in ("blocks.0.attn.qkv.bias", "blocks.1.attn.qkv.weight"):
+        done = attempt(lambda w, name=name: w.pop(name))
+        assert done.status == 1 and "one before it is missing" in done.err
+    done = attempt(lambda w: w.update({"blocks.0.ls1.gamma": np.zeros(32, np.float32)}))
+    assert done.status == 1 and 'no place for tensor "blocks.0.ls1.gamma"' in done.err
+    for names, sentence in (
+        ("a,b,c,d", "lists 4 names for 5 outputs"),
+        ("a,b,c,d,e,f", "lists more than 5 names"),
+        ("a,b,a,d,e", 'lists "a" twice'),
+        ("a,b,c,d," + 64 * "e", "name 5 of names has 64 bytes"),
+    ):
+        done = attempt(lambda w: None, *IMPORT, "--names", names)
+        assert done.status == 2 and sentence in done.err, done.err
     done = attempt(lambda w: w.update({"extra": np.zeros(1, np.float32)}))
     assert (
         done.status == 0
@@ -607,6 +628,31 @@ def test_no_place_for_a_checkpoint(trained, tmp_path):
         assert done.status == 1 and reason in done.err, done.err
         assert f"{place}: no checkpoint can be written there" in done.err
         assert not (tmp_path / "m.ramify").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written(trained, tmp_path):
+    """It is told once, and the model is there all the same."""
+    words = [*train_words(trained, 300), *SMALL, "--branches", "2", "--epochs", "2"]
+    whole = run_tool(*words, "-o", "whole.ramify", cwd=tmp_path)
+    size = (tmp_path / "whole.ramify").stat().st_size
+    (tmp_path / "keep").mkdir()
+    tool = str(BUILD / "ramify")
+    # In blocks of dash; a checkpoint holds the weights several times.
+    limit = f"ulimit -f {size // 512 + 16}; exec"
+    done = subprocess.run(
+        ["sh", "-c", f'{limit} "$0" "$@"', tool, *words, "-o", "m.ramify"]
+        + ["--resume", "keep"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("training goes on without checkpoints: ") == 1
+    assert (whole.status, (tmp_path / "m.ramify").read_bytes()) == (
+        0,
+        (tmp_path / "whole.ramify").read_bytes(),
+    )
 
 
 def test_a_stopped_training_goes_on(trained, tmp_path):
