@@ -479,7 +479,8 @@ static void print_default(const argument_option *option, char *text, size_t room
             snprintf(text, room, "%llu", (unsigned long long)integer);
         return;
     case ARGUMENT_SIZE:
-        if (*(const uint64_t *)option->value == 0)
+        if (*(const uint64_t *)option->value == 0 ||
+            *(const uint64_t *)option->value == RAMIFY_RESIDENT_USUAL)
             snprintf(text, room, "%s", unset);
         else
             print_size(text, room, *(const uint64_t *)option->value);

@@ -152,7 +152,7 @@ static void list_model(arguments *list, train_request *request) {
                                           .kind = ARGUMENT_SIZE,
                                           .value = &options->resident_bytes,
                                           .placeholder = "SIZE",
-                                          .unset = "no bound",
+                                          .unset = "128KiB; of branches none",
                                           .help = "bound on what predicting a row holds"});
     add_text(list, "hidden", &options->hidden, "N,N,..", "fitted to --resident",
              "widths of the hidden layers");

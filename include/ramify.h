@@ -425,6 +425,9 @@ RAMIFY_API ramify_status ramify_import(ramify_context *context, const char *path
 RAMIFY_API ramify_status ramify_keep_branches(ramify_context *context, ramify_model *model,
                                               uint32_t branches, ramify_model **kept);
 
+/* The usual bound on resident bytes: 128 KiB, and none for kind "paraformer". */
+#define RAMIFY_RESIDENT_USUAL UINT64_MAX
+
 /* How to train. Fill with ramify_train_options_init, then change what matters. Strings are borrowed
  * during the call. Column lists are names separated by commas; a name that holds a comma stands in
  * double quotes. */
@@ -444,7 +447,8 @@ typedef struct ramify_train_options {
      * the machine. */
     double time_limit;
 
-    /* Bound on the trained model's resident bytes (ramify_model_info); 0: none. Default 128 KiB. */
+    /* Bound on the trained model's resident bytes (ramify_model_info); 0: none. Default
+     * RAMIFY_RESIDENT_USUAL. */
     uint64_t resident_bytes;
 
     /* Shape of the experts. */
@@ -478,7 +482,7 @@ typedef struct ramify_train_options {
 
     /* A Para-Former (kind "paraformer"): a token per patch of an image, where the table has images
      * (IDX, or ramify_table_options.image), else per column. Of the options above it takes those of
-     * rows, time, epochs, batch, rate and decay, and of resident_bytes what is not the default. */
+     * rows, time, epochs, batch, rate, decay and resident_bytes. */
     uint32_t branches;   /* side by side; 0: 4 */
     uint32_t depth;      /* layers of a branch; 0: 2 */
     uint32_t width;      /* of a token, a multiple of 16; 0: 64 */

@@ -26,10 +26,11 @@ static inline void ramify_paired_add(ramify_paired *pairs, double was, double no
 /* Whether errors fall by more than the share `gain` of themselves, and by more than so many standard
  * errors. */
 static inline bool ramify_paired_wins(const ramify_paired *pairs, double errors, double gain) {
+    if (pairs->count == 0 || !isfinite(pairs->squares))
+        return false;
     double n = (double)pairs->count, mean = pairs->fall / n;
     double spread = pairs->squares / n - mean * mean;
-    return n > 0 && isfinite(pairs->squares) && mean > errors * sqrt(fmax(spread, 0) / n) &&
-           pairs->fall > gain * pairs->before;
+    return mean > errors * sqrt(fmax(spread, 0) / n) && pairs->fall > gain * pairs->before;
 }
 
 #endif

@@ -217,21 +217,30 @@ static ramify_status check_tokens(const ramify_problem *problem, const ramify_mo
 static ramify_status take_weights(const ramify_problem *problem, ramify_model *from,
                                   ramify_paraformer_trained *t) {
     ramify_context *context = problem->context;
-    const ramify_paraformer_shape *old = &from->paraformer, *new = &t->shape;
-    const ramify_embedding_shape *was = &old->embedding, *is = &new->embedding;
+    const ramify_paraformer_shape *old = &from->paraformer, *made = &t->shape;
+    const ramify_embedding_shape *was = &old->embedding, *is = &made->embedding;
     RAMIFY_TRY(check_same(context, from, "tokens' width", was->width, is->width));
     RAMIFY_TRY(check_tokens(problem, from, is));
-    RAMIFY_TRY(check_same(context, from, "number of heads", old->branch.heads, new->branch.heads));
-    RAMIFY_TRY(check_same(context, from, "hidden width", old->branch.hidden, new->branch.hidden));
-    RAMIFY_TRY(
-        check_same(context, from, "bias of attention", old->branch.qkv_bias, new->branch.qkv_bias));
+    RAMIFY_TRY(check_same(context, from, "number of heads", old->branch.heads, made->branch.heads));
+    RAMIFY_TRY(check_same(context, from, "hidden width", old->branch.hidden, made->branch.hidden));
+    RAMIFY_TRY(check_same(context, from, "bias of attention", old->branch.qkv_bias,
+                          made->branch.qkv_bias));
     memcpy(t->weights.embedding, from->embedding,
            ramify_embedding_lay_out(is).floats * sizeof *from->embedding);
-    if (old->head.outputs == new->head.outputs)
+    if (old->head.outputs == made->head.outputs)
         memcpy(t->weights.head, from->head,
-               ramify_head_lay_out(&new->head).floats * sizeof *from->head);
-    size_t layer = ramify_branch_layout(&new->branch).floats;
-    size_t all = (size_t) new->branches *new->branch.depth, next = 0;
+               ramify_head_lay_out(&made->head).floats * sizeof *from->head);
+    else
+        ramify_log(context, RAMIFY_LOG_WARNING,
+                   "%s: has a head for %u outputs, and this model has %u: it starts afresh",
+                   from->source.name, old->head.outputs, made->head.outputs);
+    size_t layer = ramify_branch_layout(&made->branch).floats;
+    size_t all = (size_t)made->branches * made->branch.depth, next = 0;
+    size_t given = (size_t)old->branches * old->branch.depth;
+    if (given > all)
+        ramify_log(context, RAMIFY_LOG_WARNING,
+                   "%s: the last %zu of its %zu layers are not used (--branches, --depth)",
+                   from->source.name, given - all, given);
     ramify_traffic traffic = {0};
     for (uint32_t i = 0; i < old->branches && next < all; i++) {
         const void *record;

@@ -185,12 +185,12 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     uint32_t batch = options->batch ? options->batch : 64;
     size_t rows = problem->train.count;
     recipe->slope = options->activation == RAMIFY_ACTIVATION_PRELU ? PRELU_SLOPE : 0.0f;
-    recipe->resident_bytes = options->resident_bytes;
+    recipe->resident_bytes = ramify_train_resident(options);
     recipe->gradient_routing = options->gradient_routing;
     /* The directions take a matrix that must be held too: not at the cost of the experts. */
     double matrix = (double)problem->stem.plain * (double)problem->plain_stride * sizeof(float);
-    if (options->gradient_routing == RAMIFY_CHOICE_AUTO && options->resident_bytes > 0 &&
-        matrix > ROUTING_SHARE_MAX * (double)options->resident_bytes)
+    if (options->gradient_routing == RAMIFY_CHOICE_AUTO && recipe->resident_bytes > 0 &&
+        matrix > ROUTING_SHARE_MAX * (double)recipe->resident_bytes)
         recipe->gradient_routing = RAMIFY_CHOICE_OFF;
     recipe->trial_share = TRIAL_SHARE;
     recipe->one_fold = options->group || options->time;

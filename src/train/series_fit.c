@@ -368,17 +368,17 @@ static ramify_status fit_some(ramify_series_pass *p, const ramify_series_wish *w
  * smaller ones. */
 static bool is_smaller(const float *was, const float *now, size_t count) {
     double before = 0, after = 0;
-    ramify_paired pairs = {0};
+    size_t both = 0;
     for (size_t i = 0; i < count; i++)
         if (!isnan(was[i]) && !isnan(now[i])) {
             before += (double)was[i];
             after += (double)now[i];
-            pairs.count++;
+            both++;
         }
-    if (pairs.count < SMOOTH_PAIRS || !(after < (1 - SMOOTH_GAIN) * before))
+    if (both < SMOOTH_PAIRS || !(after < (1 - SMOOTH_GAIN) * before))
         return false;
-    const double most = CAP * fmin(before, after) / (double)pairs.count;
-    pairs.count = 0;
+    const double most = CAP * fmin(before, after) / (double)both;
+    ramify_paired pairs = {0};
     for (size_t i = 0; i < count; i++)
         ramify_paired_add(&pairs, (double)was[i], (double)now[i], most);
     return ramify_paired_wins(&pairs, 1, 0);

@@ -20,10 +20,10 @@ typedef struct ramify_series_smoothness {
     double growth; /* of the weight of a squared coefficient, from a band to the next */
     double share;  /* the weight of band 0, in the mean squared column */
     double ridge;  /* the weight itself */
-    double
-        error; /* root mean square of rows that had no part in this; infinite: nothing was found, or
-                      the pass is late */
-    double edge; /* of what the terms of the last two bands add, in the mean over the box */
+    double edge;   /* of what the terms of the last two bands add: root mean square over the box */
+    /* Root mean square of rows that had no part in this; infinite: nothing was found, or the pass is
+     * late. */
+    double error;
 } ramify_series_smoothness;
 
 /* Fits all terms of the pass's plan, more than the rows may carry, with weights that grow with the

@@ -16,7 +16,7 @@ void ramify_train_options_init(ramify_train_options *options) {
     *options = (ramify_train_options){
         .kind = "pathways",
         .validation = 0.1,
-        .resident_bytes = RESIDENT_BYTES,
+        .resident_bytes = RAMIFY_RESIDENT_USUAL,
         .arity = 4,
         .smallest_node = 400,
         .tree = "kmeans",
@@ -26,8 +26,9 @@ void ramify_train_options_init(ramify_train_options *options) {
 }
 
 uint64_t ramify_train_resident(const ramify_train_options *options) {
-    bool branches = strcmp(options->kind, "paraformer") == 0;
-    return branches && options->resident_bytes == RESIDENT_BYTES ? 0 : options->resident_bytes;
+    if (options->resident_bytes != RAMIFY_RESIDENT_USUAL)
+        return options->resident_bytes;
+    return strcmp(options->kind, "paraformer") == 0 ? 0 : RESIDENT_BYTES;
 }
 
 bool ramify_train_augments(const ramify_train_options *options) {

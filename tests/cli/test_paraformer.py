@@ -196,6 +196,14 @@ def test_expansion_goes_on_from_a_model(trained, tmp_path):
     )
     assert done.status == 0, done.err
     assert json.loads(done.out)["accuracy"] > 0.95
+    assert done.err == ""
+    fewer = run_tool(
+        *train_words(trained, 300),
+        *("--kind", "paraformer", "--weights-from", trained / "q.ramify"),
+        *("--branches", "1", "--epochs", "1", "-o", "fewer.ramify"),
+        cwd=tmp_path,
+    )
+    assert fewer.status == 0 and "layers are not used (--branches" in fewer.err
     done = run_tool("info", "more.ramify", "--json", cwd=tmp_path)
     assert json.loads(done.out)["branches"] == 4
     done = run_tool(
@@ -271,6 +279,7 @@ def test_what_does_not_fit_is_refused(tool, tmp_path, trained):
             "use one of the two",
         ),
         (["--kind", "paraformer", "--patch", "2"], "no images to cut into patches"),
+        (["--kind", "paraformer", "--resident", "128KiB"], "131072"),
         (["--kind", "paraformer", "--branches", "300"], "use 1 to 256 (--branches)"),
         (
             ["--kind", "paraformer", "--training-memory", "100KiB"],
