@@ -1,14 +1,10 @@
 #include "law_numbers.h"
+#include "order.h"
 
 #include <stdlib.h>
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 void ramify_law_sort(double *values, size_t count) {
-    qsort(values, count, sizeof *values, ascending);
+    qsort(values, count, sizeof *values, ramify_ascending);
 }
 
 void ramify_law_middle(double *values, size_t count, double level, double *low, double *high) {

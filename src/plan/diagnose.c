@@ -618,15 +618,6 @@ static bool same_features(const ramify_problem *problem, size_t a, size_t b) {
                   problem->stem.plain * sizeof *problem->plain) == 0;
 }
 
-static double distance_of(const ramify_problem *problem, size_t a, size_t b) {
-    const float *x = problem->plain + a * problem->plain_stride;
-    const float *y = problem->plain + b * problem->plain_stride;
-    double sum = 0;
-    for (uint32_t f = 0; f < problem->stem.plain; f++)
-        sum += ((double)x[f] - y[f]) * ((double)x[f] - y[f]);
-    return sum;
-}
-
 /* Variance within groups of equal rows, with the group's mean counted once for each; and half the mean
  * squared difference to the nearest row, which holds the noise and what the target changes. */
 static ramify_status measure_neighbours(study *s) {
@@ -647,7 +638,8 @@ static ramify_status measure_neighbours(study *s) {
         double least = INFINITY, mean = 0;
         size_t nearest = i, equal = 0;
         for (size_t j = 0; j < count; j++) {
-            double distance = j == i ? INFINITY : distance_of(problem, order[i], order[j]);
+            double distance =
+                j == i ? INFINITY : ramify_diagnose_distance(problem, order[i], order[j]);
             if (distance < least) {
                 least = distance;
                 nearest = j;
@@ -799,7 +791,7 @@ static ramify_status diagnose(study *s, const ramify_table *table) {
     RAMIFY_TRY(measure_large(s));
     RAMIFY_TRY(measure_gaussian(s));
     RAMIFY_TRY(measure_students(s));
-    if (s->deadline > 0 && ramify_seconds() > s->deadline)
+    if (ramify_late(s->deadline))
         s->made->time_limit_struck = true;
     return conclude(s);
 }

@@ -30,7 +30,7 @@ ramify_problem ramify_diagnose_view(const ramify_problem *problem, ramify_rows t
     return view;
 }
 
-static double distance_of(const ramify_problem *problem, size_t a, size_t b) {
+double ramify_diagnose_distance(const ramify_problem *problem, size_t a, size_t b) {
     const float *x = problem->plain + a * problem->plain_stride;
     const float *y = problem->plain + b * problem->plain_stride;
     double sum = 0;
@@ -45,7 +45,7 @@ static void make_row(ramify_problem *problem, size_t row, size_t real, ramify_ra
     double least = INFINITY;
     for (int i = 0; i < CANDIDATES; i++) {
         size_t other = ramify_random_below(random, real);
-        double distance = other == from ? INFINITY : distance_of(problem, from, other);
+        double distance = other == from ? INFINITY : ramify_diagnose_distance(problem, from, other);
         if (distance < least) {
             least = distance;
             near = other;

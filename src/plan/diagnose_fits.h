@@ -47,6 +47,9 @@ typedef struct ramify_diagnose_job {
     bool cut; /* its share of the time limit was over */
 } ramify_diagnose_job;
 
+/* Squared distance of two rows, in plain features. */
+double ramify_diagnose_distance(const ramify_problem *problem, size_t a, size_t b);
+
 /* A view of the problem with other rows. */
 ramify_problem ramify_diagnose_view(const ramify_problem *problem, ramify_rows train,
                                     ramify_rows select);

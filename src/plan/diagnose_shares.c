@@ -1,4 +1,5 @@
 #include "diagnose_shares.h"
+#include "order.h"
 #include "random.h"
 
 #include <math.h>
@@ -18,10 +19,6 @@
 #define CERTAIN 0.55
 /* Standard deviation of the logarithm of what students miss, from teacher to teacher. */
 #define STUDENT_SPREAD 0.4
-
-static double clamp(double x, double low, double high) {
-    return x < low ? low : x > high ? high : x;
-}
 
 /* How the sources are told apart.
  *
@@ -62,7 +59,7 @@ static double floor_of(const ramify_diagnosis_measured *m) {
 /* How much the networks' floor counts, 0 .. 1. */
 static double floor_weight(const ramify_diagnosis_measured *m) {
     double ratio = m->gaussian_left_out / fmax(m->large, 1e-300);
-    return clamp((ratio - PROCESS_GOOD) / (PROCESS_BAD - PROCESS_GOOD), 0, 1);
+    return ramify_clamp((ratio - PROCESS_GOOD) / (PROCESS_BAD - PROCESS_GOOD), 0, 1);
 }
 
 static double noise_most(const ramify_diagnosis_measured *m) {
@@ -92,7 +89,7 @@ static double draw_noise(const ramify_diagnosis_measured *m, ramify_random *rand
     /* The drop is known about as well as by half of itself. */
     double networks = floor_of(m) + other * hypot(0.5 * drop_of(m), m->large_error);
     double share = floor_weight(m);
-    return clamp((1 - share) * process + share * networks, 0, noise_most(m));
+    return ramify_clamp((1 - share) * process + share * networks, 0, noise_most(m));
 }
 
 /* Less what chance makes of nothing: the positive-part estimate of James and Stein. */
@@ -111,25 +108,20 @@ typedef struct draw {
 static draw split(const ramify_diagnosis_measured *m, double error, double gain, double noise,
                   double student) {
     double total = fmax(error, 1e-300);
-    double optimisation = clamp(gain, 0, total);
+    double optimisation = ramify_clamp(gain, 0, total);
     double rest = total - optimisation;
-    double irreducible = clamp(noise, 0, rest);
-    double approximation = clamp(student, 0, rest - irreducible);
+    double irreducible = ramify_clamp(noise, 0, rest);
+    double approximation = ramify_clamp(student, 0, rest - irreducible);
     double estimation = rest - irreducible - approximation;
     double longer = m->reference - m->gain;
     double stuck = fmin(estimation - fmax(longer - m->longer_train, 0), longer - m->large);
-    stuck = clamp(stuck, 0, estimation);
+    stuck = ramify_clamp(stuck, 0, estimation);
     draw one;
     one.share[RAMIFY_SOURCE_OPTIMISATION] = (optimisation + stuck) / total;
     one.share[RAMIFY_SOURCE_IRREDUCIBLE] = irreducible / total;
     one.share[RAMIFY_SOURCE_APPROXIMATION] = approximation / total;
     one.share[RAMIFY_SOURCE_ESTIMATION] = (estimation - stuck) / total;
     return one;
-}
-
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 void ramify_diagnose_shares(const ramify_diagnosis_measured *m, uint64_t seed,
@@ -156,7 +148,7 @@ void ramify_diagnose_shares(const ramify_diagnosis_measured *m, uint64_t seed,
     }
     int best = 0;
     for (int s = 0; s < RAMIFY_ERROR_SOURCES; s++) {
-        qsort(column[s], DRAWS, sizeof column[s][0], compare);
+        qsort(column[s], DRAWS, sizeof column[s][0], ramify_ascending);
         parts->shares[s] = (ramify_error_share){
             .share = middle.share[s],
             .low = fmax(fmin(column[s][(int)(TAIL * DRAWS)], middle.share[s]) - MARGIN, 0),

@@ -4,6 +4,7 @@
 
 #include "gaussian.h"
 #include "memory.h"
+#include "order.h"
 #include "progress.h"
 #include "status.h"
 #include "threads.h"
@@ -238,10 +239,6 @@ static double measure(const climb *c, const place *at, room *r, double *gradient
     return value + prior_of(c, at, gradient);
 }
 
-static double clamp(double x, double low, double high) {
-    return x < low ? low : x > high ? high : x;
-}
-
 static double *parameter(const climb *c, place *at, size_t index) {
     return index < c->scales ? &at->log_scale[index] : &at->log_noise;
 }
@@ -275,8 +272,8 @@ static ramify_status ascend(climb *c, room *r) {
             before[p] = gradient[p];
             double *at = parameter(c, &now, p);
             double move = gradient[p] > 0 ? step[p] : gradient[p] < 0 ? -step[p] : 0;
-            *at = p < c->scales ? clamp(*at + move, LOG_SCALE_LOW, LOG_SCALE_HIGH)
-                                : clamp(*at + move, LOG_NOISE_LOW, LOG_NOISE_HIGH);
+            *at = p < c->scales ? ramify_clamp(*at + move, LOG_SCALE_LOW, LOG_SCALE_HIGH)
+                                : ramify_clamp(*at + move, LOG_NOISE_LOW, LOG_NOISE_HIGH);
         }
     }
     return RAMIFY_OK;
@@ -285,7 +282,8 @@ static ramify_status ascend(climb *c, room *r) {
 static void profile(climb *c, room *r) {
     for (int i = 0; i < PROFILE; i++) {
         place at = c->at;
-        at.log_noise = clamp(at.log_noise + profile_offset[i], LOG_NOISE_LOW, LOG_NOISE_HIGH);
+        at.log_noise =
+            ramify_clamp(at.log_noise + profile_offset[i], LOG_NOISE_LOW, LOG_NOISE_HIGH);
         c->profile_evidence[i] = measure(c, &at, r, NULL);
         c->profile_noise[i] = isfinite(c->profile_evidence[i])
                                   ? exp(at.log_noise) * signal_of(c->y, r->alpha, c->rows)

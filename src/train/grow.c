@@ -566,7 +566,7 @@ ramify_status ramify_grow(const ramify_problem *problem, const ramify_mlp_shape 
     uint32_t first = 0;
     for (g.level = 1; status == RAMIFY_OK && g.level <= plan->depth; g.level++) {
         uint32_t end = g.grown->node_count;
-        if (first == end || (plan->expert.deadline > 0 && ramify_seconds() > plan->expert.deadline))
+        if (first == end || ramify_late(plan->expert.deadline))
             break;
         status = grow_level(&g, first, end);
         first = end;

@@ -2,6 +2,7 @@
 
 #include "nyquist_cut.h"
 #include "memory.h"
+#include "order.h"
 #include "paired.h"
 #include "status.h"
 
@@ -116,11 +117,6 @@ static ramify_status share_rows(const ramify_growth *g, const ramify_nyquist_nod
     ramify_release(context, both);
     ramify_release(context, child);
     return status;
-}
-
-int ramify_ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* The middle of the axis, or the median row where the middle leaves one side nearly empty. */

@@ -24,9 +24,6 @@ ramify_status ramify_box_fit(const ramify_growth *growth, const ramify_series_ax
                              const ramify_series_wish *like, const uint32_t *row, size_t count,
                              float *error, ramify_series_fit **fit);
 
-/* Compares doubles, for qsort. */
-int ramify_ascending(const void *a, const void *b);
-
 /* A cut of a box: where, and what it gives. */
 typedef struct ramify_cut {
     uint32_t axis;

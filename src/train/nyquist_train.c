@@ -3,6 +3,7 @@
 #include "memory.h"
 #include "nyquist_cut.h"
 #include "nyquist_options.h"
+#include "order.h"
 #include "progress.h"
 #include "recipe.h"
 #include "residency.h"

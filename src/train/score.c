@@ -1,6 +1,7 @@
 #include "score.h"
 #include "memory.h"
 #include "model.h"
+#include "order.h"
 #include "predict.h"
 #include "random.h"
 #include "status.h"
@@ -37,11 +38,6 @@ ramify_score ramify_score_none(void) {
                           .error_high = none};
 }
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Interval of the mean of `loss` over resampled rows. */
 static ramify_status mean_interval(ramify_context *context, const double *loss, size_t count,
                                    double *low, double *high) {
@@ -68,7 +64,7 @@ static ramify_status mean_interval(ramify_context *context, const double *loss, 
             sum += loss[ramify_random_below(&random, count)];
         means[r] = sum / (double)count;
     }
-    qsort(means, REPLICATES, sizeof *means, compare_doubles);
+    qsort(means, REPLICATES, sizeof *means, ramify_ascending);
     size_t tail = (size_t)((1 - INTERVAL) / 2 * REPLICATES);
     *low = means[tail];
     *high = means[REPLICATES - 1 - tail];

@@ -618,9 +618,8 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
         training->skipped_rows = s.skipped;
         training->seconds = ramify_seconds() - s.started;
         training->training_bytes = s.paraformer ? s.paraformer->result.need.bytes : 0;
-        training->time_limit_struck = s.paraformer
-                                          ? s.paraformer->result.late
-                                          : s.deadline > 0 && ramify_seconds() > s.deadline;
+        training->time_limit_struck =
+            s.paraformer ? s.paraformer->result.late : ramify_late(s.deadline);
         if (options->controls && !s.stopped)
             status = run_controls(&s, *model, test, training->seconds, training);
         if (status != RAMIFY_OK && status != RAMIFY_STOPPED && training->control_count > 0) {
