@@ -281,7 +281,7 @@ static ramify_status run_search(search *s, size_t count, const ramify_series_smo
         return RAMIFY_OK; /* nothing to go by */
     RAMIFY_TRY(take_others(s, 0, 1));
     RAMIFY_TRY(near->growth > 0 ? look_near(s, near) : look_everywhere(s));
-    if (isfinite(s->best.error))
+    if (isfinite(s->best.error) && !s->pass->late)
         RAMIFY_TRY(finish(s, count, c));
     if (s->pass->late)
         s->best.error = INFINITY;
