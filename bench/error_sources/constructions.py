@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import csv
 import hashlib
 import json
 import pathlib
@@ -289,8 +290,34 @@ class Work:
                         "--epochs", c.epochs, "--rate", c.rate)  # fmt: skip
 
 
-def score(path: pathlib.Path) -> None:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+def lines_of(path: pathlib.Path, half: str) -> list[dict]:
+    """What was found: JSON lines, or a half of the table beside this program."""
+    if path.suffix != ".csv":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["half"] == half]
+    return [
+        {
+            "name": row["construction"],
+            "truth": {s: float(row[f"true_{s}"]) for s in SOURCES},
+            "diagnosis": {
+                "dominant": row["dominant"],
+                "shares": {
+                    s: {
+                        "share": float(row[f"found_{s}"]),
+                        "low": float(row[f"low_{s}"]),
+                        "high": float(row[f"high_{s}"]),
+                    }
+                    for s in SOURCES
+                },
+            },
+        }
+        for row in rows
+    ]
+
+
+def score(path: pathlib.Path, half: str) -> None:
+    lines = lines_of(path, half)
     right, inside, misses, judged = 0, 0, [], 0
     print(f"{'construction':44} {'truth':>24}   {'found':>24}")
     for line in lines:
@@ -340,7 +367,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.score:
-        score(options.score)
+        score(options.score, options.half)
         return
     if not options.output:
         parser.error("name an output")
@@ -374,7 +401,7 @@ def main() -> None:
                 output.flush()
                 print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    score(options.output)
+    score(options.output, options.half)
 
 
 if __name__ == "__main__":
