@@ -16,6 +16,7 @@
  * their vectors split a sum differently. That is why a model's exact bits hold for one set. */
 
 #include "index_set.h"
+#include "sparse.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,6 +80,19 @@ typedef struct ramify_kernels {
      * no padding or alignment. */
     void (*dots)(size_t rows, size_t n, size_t k, const float *x, size_t ldx, const float *w,
                  size_t ldw, const float *bias, float *y, size_t ldy);
+
+    /* y[n] of one row x[k], padded with zeros: the sum over an output's weights of weight times input,
+     * in the order of steps, and then with a gain[n]
+     *     h = sum * gain + bias,     without (NULL)     h = the sum, begun at bias
+     * and y = prelu(h). bias (NULL: 0), gain and slope (NULL: y = h) padded. */
+    void (*sparse_row)(const ramify_sparse *w, const float *x, const float *gain, const float *bias,
+                       const float *slope, float *y);
+
+    /* The same of many rows, which lie in columns: y[n x columns] from x[k x columns]; columns, x and
+     * y padded. To the bit what sparse_row makes of each. */
+    void (*sparse_columns)(const ramify_sparse *w, size_t columns, const float *x, size_t ldx,
+                           const float *gain, const float *bias, const float *slope, float *y,
+                           size_t ldy);
 
     /* b[n x m] = a[m x n]^T. No padding or alignment needed. */
     void (*transpose)(size_t m, size_t n, const float *a, size_t lda, float *b, size_t ldb);

@@ -7,6 +7,7 @@
 #include "sine.h"
 
 #include <math.h>
+#include <string.h>
 
 static float prelu(float t, float slope) {
     return t > 0.0F ? t : slope * t;
@@ -110,6 +111,48 @@ static void dots(size_t rows, size_t n, size_t k, const float *x, size_t ldx, co
             y[i * ldy + j] = (float)sum;
         }
     }
+}
+
+static float sparse_weight(const ramify_sparse *w, size_t at) {
+    uint32_t bits;
+    float value;
+    if (w->type == RAMIFY_WEIGHTS_INT8) {
+        return ((const int8_t *)w->weights)[at];
+    }
+    if (w->type == RAMIFY_WEIGHTS_FLOAT32) {
+        return ((const float *)w->weights)[at];
+    }
+    bits = (uint32_t)((const uint16_t *)w->weights)[at] << 16;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void sparse_columns(const ramify_sparse *w, size_t columns, const float *x, size_t ldx,
+                           const float *gain, const float *bias, const float *slope, float *y,
+                           size_t ldy) {
+    const bool wide = ramify_sparse_input_bytes(w->k) == 2;
+    for (size_t i = 0; i < columns; i++) {
+        size_t begin = 0;
+        for (size_t j = 0; j < w->n; j++) {
+            const size_t steps = w->steps[j / RAMIFY_SLICE];
+            const float start = bias ? bias[j] : 0.0F;
+            float sum = gain ? 0.0F : start;
+            for (size_t step = 0; step < steps; step++) {
+                const size_t at = begin + step * RAMIFY_SLICE + j % RAMIFY_SLICE;
+                const size_t input =
+                    wide ? ((const uint16_t *)w->inputs)[at] : ((const uint8_t *)w->inputs)[at];
+                sum = fmaf(sparse_weight(w, at), x[input * ldx + i], sum);
+            }
+            sum = gain ? fmaf(sum, gain[j], start) : sum;
+            y[j * ldy + i] = slope ? prelu(sum, slope[j]) : sum;
+            begin += j % RAMIFY_SLICE == RAMIFY_SLICE - 1 ? steps * RAMIFY_SLICE : 0;
+        }
+    }
+}
+
+static void sparse_row(const ramify_sparse *w, const float *x, const float *gain, const float *bias,
+                       const float *slope, float *y) {
+    sparse_columns(w, 1, x, 1, gain, bias, slope, y, 1);
 }
 
 static void transpose(size_t m, size_t n, const float *a, size_t lda, float *b, size_t ldb) {
@@ -443,6 +486,8 @@ const ramify_kernels ramify_kernels_reference_set = {
     .series = series,
     .affine = affine,
     .dots = dots,
+    .sparse_row = sparse_row,
+    .sparse_columns = sparse_columns,
     .transpose = transpose,
     .scale_columns = scale_columns,
     .scale_columns_backward = scale_columns_backward,

@@ -31,6 +31,8 @@ RAMIFY_DECLARE(eliminate);
 RAMIFY_DECLARE(series);
 RAMIFY_DECLARE(affine);
 RAMIFY_DECLARE(dots);
+RAMIFY_DECLARE(sparse_row);
+RAMIFY_DECLARE(sparse_columns);
 RAMIFY_DECLARE(transpose);
 RAMIFY_DECLARE(scale_columns);
 RAMIFY_DECLARE(scale_columns_backward);

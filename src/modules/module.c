@@ -124,6 +124,72 @@ static void mlp_input_gradient(const ramify_kernels *kernels, const ramify_modul
     ramify_mlp_backward(kernels, mlp, record, rows, x, ldx, member_dy, NULL, dx, lddx, rest);
 }
 
+static ramify_status packed_from_json(ramify_context *context, const char *where,
+                                      const json_t *json, ramify_module_shape *shape) {
+    ramify_packed_shape packed = {0};
+    RAMIFY_TRY(mlp_from_json(context, where, json, shape));
+    packed.mlp = shape->mlp;
+    RAMIFY_TRY(read_count(context, where, "a packed", json, "bytes", 64,
+                          (uint32_t)RAMIFY_MLP_BYTES_MAX, &packed.most_bytes));
+    RAMIFY_TRY(read_count(context, where, "a packed", json, "numbers", 0,
+                          (uint32_t)(RAMIFY_MLP_BYTES_MAX / sizeof(float)), &packed.most_numbers));
+    shape->packed = packed;
+    if (packed.most_bytes % 64 == 0)
+        return RAMIFY_OK;
+    return ramify_fail(context, RAMIFY_ERROR_FORMAT,
+                       "%s: the largest packed module has %u bytes, expected a multiple of 64; the "
+                       "file is damaged or made by something else",
+                       where, packed.most_bytes);
+}
+
+static json_t *packed_to_json(const ramify_module_shape *shape) {
+    json_t *json = mlp_to_json(shape);
+    if (json && (json_object_set_new(json, "bytes", json_integer(shape->packed.most_bytes)) != 0 ||
+                 json_object_set_new(json, "numbers", json_integer(shape->packed.most_numbers)) != 0)) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+static uint64_t packed_parameters(const ramify_module_shape *shape) {
+    return shape->packed.most_numbers;
+}
+
+static size_t packed_record_bytes(const ramify_module_shape *shape) {
+    return shape->packed.most_bytes;
+}
+
+static const char *packed_check(const ramify_module_shape *shape, const void *record,
+                                uint64_t bytes) {
+    return ramify_packed_check(&shape->packed, record, bytes);
+}
+
+static size_t packed_scratch_bytes(const ramify_module_shape *shape, size_t rows) {
+    return ramify_packed_scratch(&shape->packed, rows);
+}
+
+static void packed_run(const ramify_kernels *kernels, const ramify_module_shape *shape,
+                       const void *record, size_t rows, const float *x, size_t ldx, float *y,
+                       size_t ldy, void *scratch) {
+    ramify_packed_run(kernels, &shape->packed, record, rows, x, ldx, y, ldy, scratch);
+}
+
+/* Gradients are those of the record unpacked. */
+static size_t packed_gradient_bytes(const ramify_module_shape *shape, size_t rows) {
+    return ramify_mlp_record_bytes(&shape->packed.mlp) + mlp_gradient_bytes(shape, rows);
+}
+
+static void packed_input_gradient(const ramify_kernels *kernels, const ramify_module_shape *shape,
+                                  const void *record, size_t rows, const float *x, size_t ldx,
+                                  const float *dy, size_t lddy, float *dx, size_t lddx,
+                                  void *scratch) {
+    float *unpacked = scratch;
+    ramify_packed_unpack(&shape->packed, record, unpacked);
+    mlp_input_gradient(kernels, shape, unpacked, rows, x, ldx, dy, lddy, dx, lddx,
+                       (char *)scratch + ramify_mlp_record_bytes(&shape->packed.mlp));
+}
+
 static uint64_t branch_parameters(const ramify_module_shape *shape) {
     return ramify_branch_record_bytes(&shape->branch) / sizeof(float); /* there are no pads */
 }
@@ -225,7 +291,23 @@ static const ramify_module_type types[] = {
         .input_gradient = mlp_input_gradient,
     },
     {
+        .name = "packed",
+        .varies = true,
+        .shape_from_json = packed_from_json,
+        .shape_to_json = packed_to_json,
+        .inputs = mlp_inputs,
+        .outputs = mlp_outputs,
+        .parameters = packed_parameters,
+        .record_bytes = packed_record_bytes,
+        .check = packed_check,
+        .scratch_bytes = packed_scratch_bytes,
+        .gradient_bytes = packed_gradient_bytes,
+        .run = packed_run,
+        .input_gradient = packed_input_gradient,
+    },
+    {
         .name = "bandlimited",
+        .varies = true,
         .shape_from_json = series_from_json,
         .shape_to_json = series_to_json,
         .inputs = series_inputs,

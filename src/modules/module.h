@@ -10,6 +10,7 @@
 #include "branch.h"
 #include "kernels.h"
 #include "mlp.h"
+#include "packed.h"
 #include "ramify.h"
 
 #include <jansson.h>
@@ -20,18 +21,20 @@ typedef struct ramify_module_shape {
     const struct ramify_module_type *type;
     union {
         ramify_mlp_shape mlp;
+        ramify_packed_shape packed; /* begins with an mlp's */
         ramify_branch_shape branch;
         ramify_series_shape series;
     };
 } ramify_module_shape;
 
-/* Of "mlp" everything is there. A "bandlimited" series is run on raw rows in float64 (bandlimited.h)
- * and its records differ in length: record_bytes is that of the largest, and run and input_gradient
- * are NULL. A "branch" of a Para-Former is no module that a tree leads to: it is run with the others
+/* Of "mlp" and "packed" everything is there; records of the second differ in length, and record_bytes is
+ * that of the largest. A "bandlimited" series is run on raw rows in float64 (bandlimited.h)
+ * and its records differ in length too; run and input_gradient are NULL. A "branch" of a Para-Former is no module that a tree leads to: it is run with the others
  * (paraformer_run.h), and its shape is read with theirs. Of its entry only the name, parameters,
  * record_bytes and check are there. */
 typedef struct ramify_module_type {
     const char *name; /* as in the config: "mlp" */
+    bool varies;      /* records differ in length */
 
     /* Reads the shape from the config's JSON, trusting nothing: caps, types, and that the layers
      * chain. `where` names the file in messages. */

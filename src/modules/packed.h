@@ -1,0 +1,63 @@
+#ifndef RAMIFY_MODULES_PACKED_H
+#define RAMIFY_MODULES_PACKED_H
+/* A multilayer perceptron (mlp.h) in fewer bytes: a layer's matrix is dense, or sparse where most of its
+ * weights are zero. It is made of a trained record and only runs.
+ *
+ * The record, every part of which is padded with zeros to a multiple of 64 bytes:
+ *     ramify_packed_header x layers
+ *     for every layer:
+ *         dense   W, as in mlp.h
+ *         sparse  u32 steps x pad(n) / 16, the weights and the inputs of all steps (kernels/sparse.h)
+ *         b, r, s and slope, as in mlp.h
+ * The units of hidden layers stand in another order than in the record that was packed: those with
+ * most weights come first, so that outputs of a slice have as many weights as each other. */
+
+#include "mlp.h"
+
+#include <stdbool.h>
+
+typedef enum ramify_packed_form { RAMIFY_PACKED_DENSE, RAMIFY_PACKED_SPARSE } ramify_packed_form;
+
+typedef struct ramify_packed_header {
+    uint32_t form;   /* ramify_packed_form */
+    uint32_t weights; /* ramify_weights: their type */
+    uint32_t steps;  /* of all slices; 0 if dense */
+    uint32_t reserved;
+} ramify_packed_header;
+
+typedef struct ramify_packed_shape {
+    ramify_mlp_shape mlp;    /* what a record computes; first, so that it is found as an mlp's is */
+    uint32_t most_bytes;     /* of the largest record */
+    uint32_t most_numbers;   /* numbers learned that are not zero, of the module with most */
+} ramify_packed_shape;
+
+/* Which layers become sparse. */
+typedef enum ramify_storage {
+    RAMIFY_STORAGE_FASTEST,  /* those of which a row's product is faster then */
+    RAMIFY_STORAGE_SMALLEST, /* those that take fewer bytes then */
+    RAMIFY_STORAGE_DENSE     /* none */
+} ramify_storage;
+
+/* Packs a record of the shape mlp. *packed is from ramify_allocate, *bytes long; *numbers: those that
+ * are not zero. */
+ramify_status ramify_packed_make(ramify_context *context, const ramify_mlp_shape *mlp,
+                                 const float *record, ramify_storage storage, void **packed,
+                                 uint32_t *bytes, uint32_t *numbers);
+
+/* The mlp record that computes the same, floats of ramify_mlp_record_bytes(&shape->mlp); the packed
+ * record has been checked. */
+void ramify_packed_unpack(const ramify_packed_shape *shape, const void *packed, float *record);
+
+/* NULL, or what is wrong with a record of so many bytes. */
+const char *ramify_packed_check(const ramify_packed_shape *shape, const void *packed,
+                                uint64_t bytes);
+
+/* Bytes of scratch for ramify_packed_run. */
+size_t ramify_packed_scratch(const ramify_packed_shape *shape, size_t rows);
+
+/* As ramify_mlp_run, of a record that has been checked. */
+void ramify_packed_run(const ramify_kernels *kernels, const ramify_packed_shape *shape,
+                       const void *packed, size_t rows, const float *x, size_t ldx, float *y,
+                       size_t ldy, float *scratch);
+
+#endif
