@@ -606,7 +606,7 @@ bool arguments_read(arguments *list, int argc, char **argv, int *exit_status) {
             return false;
         }
     }
-    if (found < list->positional_count) {
+    if (found + list->optional_count < list->positional_count) {
         arguments_refuse(list->verb, "an argument is missing (usage: ramify %s %s)", list->verb,
                          list->usage);
         return false;

@@ -51,6 +51,7 @@ typedef struct arguments {
     const char *usage;   /* positional arguments, as in "MODEL DATA" */
     const char *summary; /* what the verb does; lines of at most 80 characters */
     size_t positional_count;
+    size_t optional_count; /* of these, how many at the end need not be given */
     const char *positional[2];
     size_t option_count;
     argument_option options[ARGUMENT_OPTIONS_MAX];

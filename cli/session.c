@@ -10,6 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Results of stopped calls beside one another. */
+#define STOPPED_MAX  1000
+#define STOPPED_ROOM sizeof ".stopped1000"
+
 static volatile sig_atomic_t caught_signal;
 
 static void on_signal(int number) {
@@ -193,6 +197,22 @@ int session_check_output(session *run, const char *output, const char *const *in
                                  standard ? "standard input" : *inputs);
     }
     return EXIT_OK;
+}
+
+char *session_stopped_path(const char *output) {
+    struct stat about;
+    const size_t room = strlen(output) + STOPPED_ROOM;
+    char *beside = malloc(room);
+    if (!beside)
+        return NULL;
+    snprintf(beside, room, "%s", output);
+    for (unsigned i = 1; lstat(beside, &about) == 0 && i < STOPPED_MAX; i++) {
+        char number[16] = "";
+        if (i > 1)
+            snprintf(number, sizeof number, "%u", i);
+        snprintf(beside, room, "%s.stopped%s", output, number);
+    }
+    return beside;
 }
 
 int session_check_writable(session *run, const char *output) {

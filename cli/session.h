@@ -49,6 +49,11 @@ void session_warning(session *run, const char *format, ...);
  * "-" is standard input; ends with NULL. Returns EXIT_OK, or the exit status after one sentence. */
 int session_check_output(session *run, const char *output, const char *const *inputs);
 
+/* Where what a stopped call has brought is written: the output itself if there is no such file, else
+ * OUTPUT.stopped, OUTPUT.stopped2, ..: what is there may be better, and stays. Free with free(); NULL:
+ * out of memory. */
+char *session_stopped_path(const char *output);
+
 /* Finds out before work begins whether a file can be written after it. Returns as above. */
 int session_check_writable(session *run, const char *output);
 

@@ -1,18 +1,40 @@
-/* ramify prune MODEL --branches K -o OUT: a smaller model of what a model has. */
+/* ramify prune MODEL DATA ... -o OUT: a model with fewer weights, made by training with fewer and fewer.
+ * ramify prune MODEL --branches K -o OUT: the first branches of a Para-Former. */
 
+#include "output.h"
 #include "printing.h"
 #include "session.h"
 #include "verbs.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A file of this share of the dense one's bytes has hardly a sparse layer. */
+#define DENSE_SHARE 0.9
+
+static const char *const first_names[] = {"magnitude", "random", "neurons", NULL};
+static const char *const scope_names[] = {"global", "module", NULL};
+static const char *const store_names[] = {"fastest", "smallest", "dense", NULL};
+static const char *const choice_names[] = {"auto", "on", "off", NULL};
 
 typedef struct prune_request {
-    const char *output;
+    const char *output, *rewind, *runs;
     uint32_t branches;
+    double density, increase;
+    uint64_t seed;
+    int first, scope, store, distillation;
+    bool dry_run, json;
+    ramify_prune_options options;
+    table_arguments table;
     context_arguments context;
 } prune_request;
 
-static int prune(session *run, const prune_request *request, const char *path) {
+/* --- Branches --------------------------------------------------------------------------------- */
+
+static int keep_branches(session *run, const prune_request *request, const char *path) {
     int exit_status = session_check_output(run, request->output, (const char *const[]){path, NULL});
     if (exit_status != EXIT_OK)
         return exit_status;
@@ -36,40 +58,436 @@ static int prune(session *run, const prune_request *request, const char *path) {
     return status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);
 }
 
-int verb_prune(int argc, char **argv) {
-    prune_request request = {0};
-    arguments list = {.verb = "prune",
-                      .usage = "MODEL --branches K -o OUT",
-                      .positional_count = 1,
-                      .summary =
-                          "Writes the first K branches of a Para-Former as a model of its own.\n"
-                          "How good each prefix is, `ramify info` tells."};
-    arguments_add(&list, (argument_option){.name = "output",
-                                           .letter = 'o',
-                                           .kind = ARGUMENT_TEXT,
-                                           .value = &request.output,
-                                           .placeholder = "OUT",
-                                           .unset = "required",
-                                           .help = "the model to write"});
-    arguments_add(&list, (argument_option){.name = "branches",
-                                           .kind = ARGUMENT_COUNT,
-                                           .value = &request.branches,
-                                           .placeholder = "K",
-                                           .unset = "required",
-                                           .help = "how many are kept"});
-    arguments_add_context(&list, &request.context);
-    int exit_status;
-    if (!arguments_read(&list, argc, argv, &exit_status))
+/* --- Printing --------------------------------------------------------------------------------- */
+
+static json_t *rounds_json(const ramify_prune_result *result) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < result->round_count; i++) {
+        const ramify_prune_round *round = &result->rounds[i];
+        json_t *one = json_object();
+        json_object_set_new(one, "density", json_number(round->density));
+        json_object_set_new(one, "error", json_number(round->error));
+        json_object_set_new(one, "predicted", json_number(round->predicted));
+        json_object_set_new(one, "seconds", json_number(round->seconds));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static bool print_result_json(const ramify_prune_result *result, const ramify_model_info *before,
+                              const ramify_model_info *after) {
+    json_t *object = json_object(), *predicted = json_object();
+    json_object_set_new(object, "density", json_number(result->density));
+    json_object_set_new(object, "error", json_number(after ? result->error : NAN));
+    json_object_set_new(object, "dense_error", json_number(result->dense_error));
+    json_object_set_new(object, "error_name", json_string(result->error_name));
+    json_object_set_new(object, "validation_rows", json_count(result->validation_rows));
+    json_object_set_new(predicted, "density", json_number(result->law_density));
+    json_object_set_new(predicted, "value", json_number(result->predicted));
+    json_object_set_new(predicted, "low", json_number(result->low));
+    json_object_set_new(predicted, "high", json_number(result->high));
+    json_object_set_new(predicted, "level", json_number(0.9));
+    json_object_set_new(object, "predicted", predicted);
+    json_object_set_new(object, "rounds", rounds_json(result));
+    json_object_set_new(object, "time_limit_struck", json_boolean(result->time_limit_struck));
+    json_object_set_new(object, "dense_file_bytes", json_count(before->file_bytes));
+    json_object_set_new(object, "dense_resident_bytes", json_count(before->resident_bytes));
+    if (after) {
+        json_object_set_new(object, "file_bytes", json_count(after->file_bytes));
+        json_object_set_new(object, "resident_bytes", json_count(after->resident_bytes));
+        json_object_set_new(object, "parameters", json_count(after->parameters));
+    }
+    return print_json(object);
+}
+
+static double percent_more(double error, double than) {
+    return 100 * (error / than - 1);
+}
+
+static void print_rounds(const ramify_prune_result *result) {
+    printf("%-7s %10s %12s %10s %12s %9s\n", "round", "density", result->error_name, "more",
+           "predicted", "seconds");
+    for (uint32_t i = 0; i < result->round_count; i++) {
+        const ramify_prune_round *round = &result->rounds[i];
+        char said[32] = "";
+        if (isfinite(round->predicted))
+            snprintf(said, sizeof said, "%.6g", round->predicted);
+        printf("%-7u %10.5f %12.6g %8.2f %% %12s %9.1f\n", i, round->density, round->error,
+               percent_more(round->error, result->dense_error), said, round->seconds);
+    }
+}
+
+static void print_law(const ramify_prune_result *result, double increase) {
+    if (increase >= 0 && isfinite(result->law_density)) {
+        printf("law         ");
+        if (result->law_density >= 1)
+            printf("no density keeps the %s within %g %% of %.6g\n", result->error_name,
+                   100 * increase, result->dense_error);
+        else if (result->law_density <= 0)
+            printf("every density keeps the %s within %g %%: there are too few rounds yet\n",
+                   result->error_name, 100 * increase);
+        else
+            printf("%g %% more %s at density %.4g\n", 100 * increase, result->error_name,
+                   result->law_density);
+    }
+    if (isfinite(result->predicted))
+        printf("predicted   %s %.6g (90 %%: %.6g to %.6g) at density %.4g\n", result->error_name,
+               result->predicted, result->low, result->high, result->density);
+    else
+        printf("predicted   nothing: a law needs five rounds that it can be fitted to\n");
+}
+
+static void print_result(const prune_request *request, const ramify_prune_result *result,
+                         const ramify_model_info *before, const ramify_model_info *after) {
+    char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM], d[PRINTING_ROOM];
+    print_rounds(result);
+    print_law(result, request->options.max_error_increase);
+    if (!after)
+        return;
+    printf("measured    %s %.6g, %+.2f %% of %.6g, on %s validation rows, at density %.4g%s\n",
+           result->error_name, result->error, percent_more(result->error, result->dense_error),
+           result->dense_error, format_count(a, result->validation_rows), result->density,
+           result->time_limit_struck ? " (the time limit struck)" : "");
+    printf("memory      a row needs %s of %s\n", format_size(a, after->resident_bytes),
+           format_size(b, before->resident_bytes));
+    printf("written     %s, %s of %s\n", request->output, format_size(c, after->file_bytes),
+           format_size(d, before->file_bytes));
+    if (request->store == 0 && (double)after->file_bytes > DENSE_SHARE * (double)before->file_bytes)
+        printf("            most layers are stored with their zeros, as single rows are answered "
+               "faster so at this\n            density; --store smallest stores fewer bytes\n");
+}
+
+/* The rounds as runs that `ramify law fit --form pruning` reads. */
+static int write_runs(session *run, const char *path, const ramify_prune_result *result) {
+    output to;
+    if (!output_open(&to, path))
+        return session_error(run, "%s: cannot write: %s", path, strerror(errno));
+    fprintf(to.file, "density,error,seconds\n");
+    for (uint32_t i = 0; i < result->round_count; i++)
+        fprintf(to.file, "%.17g,%.17g,%.3f\n", result->rounds[i].density, result->rounds[i].error,
+                result->rounds[i].seconds);
+    if (!output_close(&to))
+        return session_error(run, "%s: cannot write: %s", path, strerror(errno));
+    return EXIT_OK;
+}
+
+/* --- Pruning ---------------------------------------------------------------------------------- */
+
+/* What there is after a signal. */
+static int save_stopped(session *run, const prune_request *request, const ramify_model *pruned,
+                        const ramify_prune_result *result) {
+    const int exit_status = EXIT_SIGNAL + session_signal();
+    if (!pruned || !result) {
+        session_error(run, "stopped by %s before a round was done; nothing is written",
+                      session_signal_name());
         return exit_status;
-    if (!request.output)
-        return arguments_refuse("prune", "-o OUT is missing: the model to write");
-    if (request.branches == 0)
-        return arguments_refuse("prune", "--branches K is missing: how many are kept");
-    session run;
-    exit_status = session_open(&run, "prune", &request.context);
+    }
+    char *beside = session_stopped_path(request->output);
+    if (!beside)
+        return session_error(run, "out of memory");
+    const ramify_status status = ramify_save(run->context, pruned, beside);
+    const int failed = status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);
+    if (failed == EXIT_OK)
+        session_error(run,
+                      "stopped by %s; the best model so far (density %.4g, %s %.6g) is written "
+                      "to %s",
+                      session_signal_name(), result->density, result->error_name, result->error,
+                      beside);
+    free(beside);
+    return failed == EXIT_OK ? exit_status : failed;
+}
+
+static int finish(session *run, const prune_request *request, const ramify_model *model,
+                  const ramify_model *pruned, const ramify_prune_result *result) {
+    ramify_model_info before, after;
+    ramify_model_get_info(model, &before);
+    if (pruned) {
+        const ramify_status status = ramify_save(run->context, pruned, request->output);
+        if (status != RAMIFY_OK)
+            return session_failed(run, status);
+        ramify_model_get_info(pruned, &after);
+    }
+    int exit_status = request->runs ? write_runs(run, request->runs, result) : EXIT_OK;
     if (exit_status != EXIT_OK)
         return exit_status;
-    exit_status = prune(&run, &request, list.positional[0]);
-    session_close(&run);
+    if (!request->json)
+        print_result(request, result, &before, pruned ? &after : NULL);
+    else if (!print_result_json(result, &before, pruned ? &after : NULL))
+        exit_status = session_unprinted(run);
+    return exit_status;
+}
+
+static int prune_table(session *run, prune_request *request, ramify_model *model,
+                       ramify_model *rewind, const ramify_table *table) {
+    ramify_model *pruned = NULL;
+    ramify_prune_result *result = NULL;
+    request->options.rewind = rewind;
+    const ramify_status status =
+        ramify_prune(run->context, model, table, &request->options, &pruned, &result);
+    run->finishing = true;
+    int exit_status;
+    if (status == RAMIFY_OK)
+        exit_status = finish(run, request, model, pruned, result);
+    else if (status == RAMIFY_STOPPED && session_signal() && request->output)
+        exit_status = save_stopped(run, request, pruned, result);
+    else
+        exit_status = session_failed(run, status);
+    if (status == RAMIFY_STOPPED && result && request->runs)
+        (void)write_runs(run, request->runs, result);
+    ramify_prune_result_destroy(&result);
+    ramify_close(&pruned);
+    return exit_status;
+}
+
+static int prune(session *run, prune_request *request, const char *path, const char *data) {
+    const char *inputs[] = {path, data, request->rewind, NULL, NULL};
+    if (!request->rewind)
+        inputs[2] = request->table.options.labels;
+    else
+        inputs[3] = request->table.options.labels;
+    const char *const outputs[] = {request->output, request->runs};
+    for (size_t i = 0; i < 2; i++) {
+        int exit_status = outputs[i] ? session_check_output(run, outputs[i], inputs) : EXIT_OK;
+        if (exit_status == EXIT_OK && outputs[i])
+            exit_status = session_check_writable(run, outputs[i]);
+        if (exit_status != EXIT_OK)
+            return exit_status;
+    }
+    if (request->output && request->runs && strcmp(request->output, request->runs) == 0)
+        return session_error(run, "%s: the model and its rounds cannot be one file", request->runs);
+    ramify_model *model = NULL, *rewind = NULL;
+    ramify_table *table = NULL;
+    ramify_status status = ramify_open(run->context, path, NULL, &model);
+    if (status == RAMIFY_OK && request->rewind)
+        status = ramify_open(run->context, request->rewind, NULL, &rewind);
+    if (status == RAMIFY_OK)
+        status =
+            ramify_table_read_for_model(run->context, model, data, &request->table.options, &table);
+    const int exit_status = status == RAMIFY_OK ? prune_table(run, request, model, rewind, table)
+                                                : session_failed(run, status);
+    ramify_table_destroy(&table);
+    ramify_close(&rewind);
+    ramify_close(&model);
+    return exit_status;
+}
+
+/* --- Options ---------------------------------------------------------------------------------- */
+
+static void list_request(arguments *list, prune_request *request) {
+    const argument_option options[] = {
+        {.help = "How far, one of these"},
+        {.name = "density",
+         .kind = ARGUMENT_SHARE,
+         .value = &request->density,
+         .placeholder = "SHARE",
+         .unset = "none",
+         .help = "weights that are to be left"},
+        {.name = "max-error-increase",
+         .kind = ARGUMENT_SHARE,
+         .value = &request->increase,
+         .placeholder = "SHARE",
+         .unset = "none",
+         .help = "as few as make the error at most so much larger"},
+        {.name = "max-bytes",
+         .kind = ARGUMENT_SIZE,
+         .value = &request->options.max_bytes,
+         .placeholder = "SIZE",
+         .unset = "none",
+         .help = "as many as a file of this size holds"},
+        {.name = "branches",
+         .kind = ARGUMENT_COUNT,
+         .value = &request->branches,
+         .placeholder = "K",
+         .unset = "none",
+         .help = "of a Para-Former, without DATA: how many are kept"},
+        {.help = "What comes out"},
+        {.name = "output",
+         .letter = 'o',
+         .kind = ARGUMENT_TEXT,
+         .value = &request->output,
+         .placeholder = "OUT",
+         .unset = "required without --dry-run",
+         .help = "the model to write"},
+        {.name = "dry-run",
+         .kind = ARGUMENT_NONE,
+         .value = &request->dry_run,
+         .help = "a few rounds, and what the law says; no model"},
+        {.name = "store",
+         .kind = ARGUMENT_NAME,
+         .value = &request->store,
+         .names = store_names,
+         .help = "layers are sparse where that is faster, or smaller, or never"},
+        {.name = "runs",
+         .kind = ARGUMENT_TEXT,
+         .value = &request->runs,
+         .placeholder = "CSV",
+         .unset = "none",
+         .help = "density and error of every round, for law fit"},
+        {.name = "json",
+         .kind = ARGUMENT_NONE,
+         .value = &request->json,
+         .help = "print the results as JSON"},
+    };
+    arguments_add_all(list, options, sizeof options / sizeof options[0]);
+}
+
+static void list_rounds(arguments *list, prune_request *request) {
+    ramify_prune_options *o = &request->options;
+    const argument_option options[] = {
+        {.help = "Rounds"},
+        {.name = "rewind",
+         .kind = ARGUMENT_TEXT,
+         .value = &request->rewind,
+         .placeholder = "FILE",
+         .unset = "none: weights stay, rates begin anew",
+         .help = "where weights go back to (train --rewind)"},
+        {.name = "step",
+         .kind = ARGUMENT_SHARE,
+         .value = &o->step,
+         .placeholder = "SHARE",
+         .help = "weights that a round takes"},
+        {.name = "first",
+         .kind = ARGUMENT_NAME,
+         .value = &request->first,
+         .names = first_names,
+         .help = "what goes first: small weights, any, small hidden units"},
+        {.name = "scope",
+         .kind = ARGUMENT_NAME,
+         .value = &request->scope,
+         .names = scope_names,
+         .help = "one density for all networks together, or for each"},
+        {.name = "one-shot",
+         .kind = ARGUMENT_NONE,
+         .value = &o->one_shot,
+         .help = "one round takes all"},
+        {.name = "fine-tune",
+         .kind = ARGUMENT_NONE,
+         .value = &o->fine_tune,
+         .help = "weights stay, and learn on with a tenth of the rate"},
+        {.name = "epochs",
+         .kind = ARGUMENT_COUNT,
+         .value = &o->epochs,
+         .placeholder = "N",
+         .unset = "as in the training",
+         .help = "passes over the rows in a round"},
+        {.name = "rate",
+         .kind = ARGUMENT_NUMBER,
+         .value = &o->rate,
+         .placeholder = "R",
+         .unset = "as in the training",
+         .help = "largest learning rate"},
+        {.name = "distillation",
+         .kind = ARGUMENT_NAME,
+         .value = &request->distillation,
+         .names = choice_names,
+         .help = "the model answers made-up rows to learn from"},
+        {.name = "rounds",
+         .kind = ARGUMENT_COUNT,
+         .value = &o->most_rounds,
+         .placeholder = "N",
+         .unset = "as many as it takes",
+         .help = "most rounds"},
+        {.name = "time-limit",
+         .kind = ARGUMENT_TIME,
+         .value = &o->time_limit,
+         .placeholder = "TIME",
+         .unset = "none",
+         .help = "then the best model so far is kept"},
+        {.name = "resume",
+         .kind = ARGUMENT_TEXT,
+         .value = &o->resume,
+         .placeholder = "DIR",
+         .unset = "none",
+         .help = "keep every round there, and go on from it"},
+        {.help = "Rows, as in the training"},
+        {.name = "weight",
+         .kind = ARGUMENT_TEXT,
+         .value = &o->weight,
+         .placeholder = "COL",
+         .unset = "none",
+         .help = "weight of every row"},
+        {.name = "group",
+         .kind = ARGUMENT_TEXT,
+         .value = &o->group,
+         .placeholder = "COL",
+         .unset = "none",
+         .help = "rows that belong together"},
+        {.name = "time",
+         .kind = ARGUMENT_TEXT,
+         .value = &o->time,
+         .placeholder = "COL",
+         .unset = "none",
+         .help = "hold out the latest rows by this"},
+        {.name = "validation",
+         .kind = ARGUMENT_SHARE,
+         .value = &o->validation,
+         .placeholder = "SHARE",
+         .unset = "the training's",
+         .help = "rows held out, by which errors are told"},
+        {.name = "seed",
+         .kind = ARGUMENT_INTEGER,
+         .value = &request->seed,
+         .placeholder = "N",
+         .help = "another one than the training's holds other rows out"},
+    };
+    arguments_add_all(list, options, sizeof options / sizeof options[0]);
+}
+
+static int check_request(prune_request *request, const arguments *list) {
+    ramify_prune_options *o = &request->options;
+    arguments_finish_table(&request->table);
+    o->first = first_names[request->first];
+    o->scope = scope_names[request->scope];
+    o->store = store_names[request->store];
+    o->distillation = (ramify_choice)request->distillation;
+    o->predict_only = request->dry_run;
+    o->density = request->density;
+    o->max_error_increase = request->increase;
+    o->own_seed = request->seed != UINT64_MAX;
+    o->seed = o->own_seed ? request->seed : 0;
+    const bool asked = request->density > 0 || request->increase >= 0 || o->max_bytes > 0;
+    if (!request->output && !request->dry_run)
+        return arguments_refuse("prune", "-o OUT is missing: the model to write");
+    if (request->output && request->dry_run)
+        return arguments_refuse("prune", "--dry-run writes no model: leave -o out");
+    if (request->branches > 0 && (asked || list->positional[1] || request->dry_run))
+        return arguments_refuse("prune", "--branches takes neither DATA nor another request");
+    if (request->branches == 0 && !asked)
+        return arguments_refuse("prune", "how far to prune is missing: --density, "
+                                         "--max-error-increase, --max-bytes or --branches");
+    if (request->branches == 0 && !list->positional[1])
+        return arguments_refuse("prune", "DATA is missing: the rows to learn from");
+    return EXIT_OK;
+}
+
+int verb_prune(int argc, char **argv) {
+    prune_request request = {.increase = -1, .seed = UINT64_MAX};
+    arguments list = {
+        .verb = "prune",
+        .usage = "MODEL DATA -o OUT",
+        .positional_count = 2,
+        .optional_count = 1,
+        .summary = "Takes weights from a model's networks, in rounds, and lets the others\n"
+                   "learn without them. A law of pruning, fitted to the rounds, says how far\n"
+                   "to go. Or, with --branches, writes the first branches of a Para-Former."};
+    ramify_prune_options_init(&request.options);
+    list_request(&list, &request);
+    list_rounds(&list, &request);
+    arguments_add_table(&list, &request.table);
+    arguments_add_context(&list, &request.context);
+    int exit_status;
+    if (arguments_read(&list, argc, argv, &exit_status)) {
+        exit_status = check_request(&request, &list);
+        session run;
+        if (exit_status == EXIT_OK)
+            exit_status = session_open(&run, "prune", &request.context);
+        if (exit_status == EXIT_OK) {
+            exit_status = request.branches > 0
+                              ? keep_branches(&run, &request, list.positional[0])
+                              : prune(&run, &request, list.positional[0], list.positional[1]);
+            session_close(&run);
+        }
+    }
+    arguments_free(&list);
     return exit_status;
 }

@@ -15,6 +15,8 @@
 #define BAND_MAX 16384
 
 typedef struct train_request {
+    const char *rewind; /* file of the rewind point; NULL: none */
+    double rewind_at;
     ramify_train_options options;
     char *target, *drop; /* lists, ours */
     int task, activation, split_test, periodic, bins, gradient_routing, borrow, averaging, tree,
@@ -227,7 +229,8 @@ static void list_branches(arguments *list, ramify_train_options *options) {
              "folder for a checkpoint to go on from");
 }
 
-static void list_training(arguments *list, ramify_train_options *options) {
+static void list_training(arguments *list, train_request *request) {
+    ramify_train_options *options = &request->options;
     add_section(list, "How it is trained");
     arguments_add(list, (argument_option){.name = "seed",
                                           .kind = ARGUMENT_INTEGER,
@@ -244,11 +247,16 @@ static void list_training(arguments *list, ramify_train_options *options) {
                "weight decay");
     add_number(list, "time-limit", ARGUMENT_TIME, &options->time_limit, "TIME", "none",
                "then the best model so far is kept");
+    add_text(list, "rewind", &request->rewind, "FILE", "none",
+             "the networks as they were early on, for prune");
+    add_number(list, "rewind-at", ARGUMENT_SHARE, &request->rewind_at, "SHARE", NULL,
+               "how far on that is, of every network's training");
 }
 
 static void list_options(arguments *list, train_request *request) {
     ramify_train_options *options = &request->options;
     ramify_train_options_init(options);
+    request->rewind_at = 0.1;
     request->kind = place_of(kind_names, options->kind);
     request->tree = place_of(tree_names, options->tree);
     request->activation = (int)options->activation;
@@ -265,7 +273,7 @@ static void list_options(arguments *list, train_request *request) {
     list_model(list, request);
     list_series(list, options);
     list_branches(list, options);
-    list_training(list, options);
+    list_training(list, request);
     arguments_add_table(list, &request->table);
     arguments_add_context(list, &request->context);
 }
@@ -277,6 +285,8 @@ static void finish_options(train_request *request) {
     options->target =
         request->target ? request->target : (request->table.options.labels ? "label" : NULL);
     options->drop = request->drop;
+    if (request->rewind)
+        options->rewind_at = request->rewind_at;
     options->kind = kind_names[request->kind];
     options->task = request->task == 0 ? NULL : task_names[request->task];
     options->tree = tree_names[request->tree];
@@ -303,6 +313,12 @@ static int check_request(const train_request *request) {
         return arguments_refuse("train", "--test-labels needs --test");
     if (request->test && !request->output)
         return arguments_refuse("train", "--test needs -o MODEL: a model to score");
+    if (request->rewind && !request->output)
+        return arguments_refuse("train", "--rewind needs -o MODEL: a model to prune");
+    if (request->rewind && !(request->rewind_at > 0 && request->rewind_at < 1))
+        return arguments_refuse("train",
+                                "--rewind-at %g: must be a share of the training, such as 10%%",
+                                request->rewind_at);
     if (request->options.controls && !request->output)
         return arguments_refuse("train", "--controls needs -o MODEL: a model to compare with");
     return EXIT_OK;
@@ -311,7 +327,7 @@ static int check_request(const train_request *request) {
 /* Finds out before hours of training whether the model can be written after them. */
 static int check_output(session *run, const train_request *request, const char *data) {
     const char *path = request->output;
-    const char *inputs[6] = {data};
+    const char *inputs[7] = {data};
     size_t count = 1;
     const char *const others[] = {request->test, request->table.options.labels,
                                   request->test_labels, request->options.weights_from};
@@ -319,6 +335,13 @@ static int check_output(session *run, const train_request *request, const char *
         if (others[i])
             inputs[count++] = others[i];
     int problem = session_check_output(run, path, inputs);
+    if (problem == EXIT_OK && request->rewind) {
+        inputs[count] = path;
+        problem = session_check_output(run, request->rewind, inputs);
+        inputs[count] = NULL;
+        if (problem == EXIT_OK)
+            problem = session_check_writable(run, request->rewind);
+    }
     if (problem != EXIT_OK)
         return problem;
     struct stat about;
@@ -489,10 +512,6 @@ static bool print_result_json(const train_request *request, const train_result *
  * Training
  * --------------------------------------------------------------------------------------------- */
 
-/* Models of stopped trainings beside one another: MODEL.stopped, MODEL.stopped2, .. */
-#define STOPPED_MAX  1000
-#define STOPPED_ROOM sizeof ".stopped1000"
-
 /* Saves what a stopped training has brought; a file that is there may be better and stays: an
  * earlier stopped one, too. training: NULL when out of memory for it. */
 static int save_stopped(session *run, const train_request *request, const ramify_model *model,
@@ -503,18 +522,9 @@ static int save_stopped(session *run, const train_request *request, const ramify
                       session_signal_name());
         return exit_status;
     }
-    struct stat about;
-    size_t room = strlen(request->output) + STOPPED_ROOM;
-    char *beside = malloc(room);
+    char *beside = session_stopped_path(request->output);
     if (!beside)
         return session_error(run, "out of memory");
-    snprintf(beside, room, "%s", request->output);
-    for (unsigned i = 1; lstat(beside, &about) == 0 && i < STOPPED_MAX; i++) {
-        char number[16] = "";
-        if (i > 1)
-            snprintf(number, sizeof number, "%u", i);
-        snprintf(beside, room, "%s.stopped%s", request->output, number);
-    }
     ramify_status status = ramify_save(run->context, model, beside);
     char score[64] = "";
     if (training && training->score.rows > 0)
@@ -541,6 +551,8 @@ static int train_model(session *run, const train_request *request, const ramify_
         return save_stopped(run, request, *model, *training);
     if (status == RAMIFY_OK)
         status = ramify_save(run->context, *model, request->output);
+    if (status == RAMIFY_OK && request->rewind && (*training)->rewind)
+        status = ramify_save(run->context, (*training)->rewind, request->rewind);
     if (status == RAMIFY_OK && test)
         status = ramify_evaluate(run->context, *model, test, test_score, NULL);
     return status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);

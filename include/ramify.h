@@ -478,7 +478,9 @@ typedef struct ramify_train_options {
     double rate;                    /* largest learning rate; 0: by the recipe */
     double decay;                   /* decoupled weight decay; negative: by the recipe */
 
-    bool controls; /* also train the controls and report them */
+    double rewind_at; /* share of every network's training after which its weights are noted, for
+                         pruning that rewinds to them (ramify_training.rewind), below 1; 0: they are not */
+    bool controls;    /* also train the controls and report them */
 
     /* A Para-Former (kind "paraformer"): a token per patch of an image, where the table has images
      * (IDX, or ramify_table_options.image), else per column. Of the options above it takes those of
@@ -558,6 +560,9 @@ typedef struct ramify_training {
     double seconds;
     bool time_limit_struck;
     uint64_t training_bytes; /* that the fit of a Para-Former allocated at most; else 0 */
+    ramify_model
+        *rewind; /* with options.rewind_at, the networks as they were then; owned, in memory,
+                                to be saved. NULL: without, and where series took every leaf */
     uint32_t control_count;
     ramify_control *controls; /* control_count: the model first, then its controls; NULL without
                                  options.controls */
@@ -995,6 +1000,96 @@ RAMIFY_API ramify_status ramify_diagnose_options_check(ramify_context *context,
 RAMIFY_API ramify_status ramify_diagnose(ramify_context *context, const ramify_table *table,
                                          const ramify_diagnose_options *options,
                                          ramify_diagnosis **diagnosis);
+
+/* ------------------------------------------------------------------------------------------------
+ * 9. Pruning
+ *
+ * Weights of a model's networks are taken away in rounds, the smallest first; after each round the others
+ * begin again and learn without those (Frankle, Dziugaite, Roy, Carbin 2020). The error as a function
+ * of the density, the share of weights that is left, follows a law (Rosenfeld, Frankle, Carbin, Shavit
+ * 2021; form "pruning"), which says after a few rounds how far to go.
+ * --------------------------------------------------------------------------------------------- */
+
+/* What is asked for, one of density, max_error_increase and max_bytes, and how. Fill with
+ * ramify_prune_options_init, then change what matters. Strings are borrowed during the call. */
+typedef struct ramify_prune_options {
+    double density; /* share of weights to be left, above 0 and below 1; 0: not asked for */
+    double
+        max_error_increase; /* 0.01: validation rows' error at most 1 % above the model's own, and as
+                                  few weights as that allows; negative: not asked for */
+    uint64_t max_bytes;     /* of the file; 0: not asked for */
+
+    ramify_model
+        *rewind;    /* the rewind point that training noted (ramify_training.rewind): there weights
+                             begin every round. NULL: they stay as they are, and the schedule of the
+                             learning rate begins anew (Renda, Frankle, Carbin 2020). Borrowed */
+    double step;    /* share of the weights that a round takes, default 0.2 */
+    bool one_shot;  /* one round takes all of them */
+    bool fine_tune; /* weights stay as they are and learn on with a tenth of the rate */
+    const char *first; /* which weights go first: "magnitude" (default), the smallest; "random", a
+                             control; "neurons", whole hidden units with small weights */
+    const char *scope; /* "global" (default): of all networks together; "module": of each alike */
+    const char *store; /* how layers are stored: "fastest" (default), sparse where a row is answered
+                             faster then; "smallest", where they take fewer bytes; "dense", zeros and
+                             all, which other tools read too */
+
+    uint32_t epochs;    /* passes over the rows in a round; 0: as many as training took */
+    double rate;        /* largest learning rate; 0: that of the training */
+    const char *weight; /* columns of row weights, groups and times, as in the training */
+    const char *group;
+    const char *time;
+    double validation; /* share of rows held out; 0: as in the training */
+    bool own_seed;     /* false: the training's seed, so that the same rows are held out */
+    uint64_t seed;
+    ramify_choice
+        distillation; /* the model answers made-up rows too; AUTO: if it was trained on such */
+
+    const char
+        *resume; /* folder, made if it is not there, in which every round is kept, and from which
+                           a pruning of the same model goes on; NULL: none */
+    uint32_t most_rounds; /* 0: as many as it takes. For a prediction, 6 */
+    double time_limit;    /* seconds; 0: none. When it strikes, the best so far is returned */
+    bool predict_only;    /* ends as soon as the law can be fitted, without a model */
+} ramify_prune_options;
+
+RAMIFY_API void ramify_prune_options_init(ramify_prune_options *options);
+
+/* A round: round 0 is the model as it was. */
+typedef struct ramify_prune_round {
+    double density;
+    double error; /* on validation rows: root mean square error in the target's units (of several
+                           targets, in standard deviations), or the share of wrong classes */
+    double
+        predicted; /* what the law of the rounds before said of this density; NaN: there was none */
+    double seconds;
+} ramify_prune_round;
+
+/* Owned by the caller; free with ramify_prune_result_destroy. */
+typedef struct ramify_prune_result {
+    ramify_context *context; /* whose memory this is */
+    uint32_t round_count;
+    ramify_prune_round *rounds; /* in the order in which they were made */
+    double density, error;      /* of the model that was made; of a prediction those predicted */
+    double dense_error;
+    /* What the law says, or NaN where there were too few rounds for one. */
+    double law_density;          /* at which max_error_increase is reached */
+    double predicted, low, high; /* the error at the density of the model, with a 90 % interval */
+    const char *error_name;      /* "rmse" or "error"; lives as long as the library */
+    uint64_t validation_rows;
+    bool time_limit_struck;
+} ramify_prune_result;
+
+RAMIFY_API void ramify_prune_result_destroy(ramify_prune_result **result);
+
+/* Prunes a model with the rows of a table, as a rule those that it was trained on. *pruned is in memory:
+ * save it with ramify_save, close it with ramify_close; NULL for a prediction. `result` may be NULL.
+ * Errors: RAMIFY_ERROR_ARGUMENT (options; a rewind point of another model), RAMIFY_ERROR_DATA (rows;
+ * a request that no density meets), RAMIFY_ERROR_UNSUPPORTED (no networks in the model). On
+ * RAMIFY_STOPPED *pruned is the best so far, or NULL. */
+RAMIFY_API ramify_status ramify_prune(ramify_context *context, ramify_model *model,
+                                      const ramify_table *table,
+                                      const ramify_prune_options *options, ramify_model **pruned,
+                                      ramify_prune_result **result);
 
 #ifdef __cplusplus
 }

@@ -18,9 +18,47 @@
 #define HELD_VECTORS 0
 #endif
 
-typedef int8_t bytes_of_lanes __attribute__((vector_size(LANES), aligned(1), may_alias));
-typedef uint8_t small_of_lanes __attribute__((vector_size(LANES), aligned(1), may_alias));
-typedef uint16_t wide_of_lanes __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+/* Numbers of 8 and 16 bits in the lanes of 32; by intrinsics, as compilers convert vectors one number at
+ * a time. */
+RAMIFY_INLINE ivec widen_int8(const int8_t *from) {
+#if LANES == 16
+    return (ivec)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+#elif LANES == 8
+    return (ivec)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
+#else
+    return (ivec){from[0], from[1], from[2], from[3]};
+#endif
+}
+
+RAMIFY_INLINE ivec widen_uint8(const uint8_t *from) {
+#if LANES == 16
+    return (ivec)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+#elif LANES == 8
+    return (ivec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
+#else
+    return (ivec){from[0], from[1], from[2], from[3]};
+#endif
+}
+
+RAMIFY_INLINE ivec widen_uint16(const uint16_t *from) {
+#if LANES == 16
+    return (ivec)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)from));
+#elif LANES == 8
+    return (ivec)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+#else
+    return (ivec){from[0], from[1], from[2], from[3]};
+#endif
+}
+
+RAMIFY_INLINE vec from_whole(ivec whole) {
+#if LANES == 16
+    return _mm512_cvtepi32_ps((__m512i)whole);
+#elif LANES == 8
+    return _mm256_cvtepi32_ps((__m256i)whole);
+#else
+    return __builtin_convertvector(whole, vec);
+#endif
+}
 
 /* Weights at .. at + LANES. */
 RAMIFY_INLINE vec weights_at(const void *weights, size_t at, ramify_weights type) {
@@ -28,11 +66,9 @@ RAMIFY_INLINE vec weights_at(const void *weights, size_t at, ramify_weights type
         return load((const float *)weights + at);
     }
     if (type == RAMIFY_WEIGHTS_BFLOAT16) {
-        const wide_of_lanes half = *(const wide_of_lanes *)((const uint16_t *)weights + at);
-        return (vec)(__builtin_convertvector(half, ivec) << 16);
+        return (vec)(widen_uint16((const uint16_t *)weights + at) << 16);
     }
-    const bytes_of_lanes whole = *(const bytes_of_lanes *)((const int8_t *)weights + at);
-    return __builtin_convertvector(__builtin_convertvector(whole, ivec), vec);
+    return from_whole(widen_int8((const int8_t *)weights + at));
 }
 
 RAMIFY_INLINE float weight_at(const void *weights, size_t at, ramify_weights type) {
@@ -49,11 +85,8 @@ RAMIFY_INLINE float weight_at(const void *weights, size_t at, ramify_weights typ
 }
 
 RAMIFY_INLINE ivec inputs_at(const void *inputs, size_t at, bool wide) {
-    if (wide) {
-        return __builtin_convertvector(*(const wide_of_lanes *)((const uint16_t *)inputs + at),
-                                       ivec);
-    }
-    return __builtin_convertvector(*(const small_of_lanes *)((const uint8_t *)inputs + at), ivec);
+    return wide ? widen_uint16((const uint16_t *)inputs + at)
+                : widen_uint8((const uint8_t *)inputs + at);
 }
 
 RAMIFY_INLINE size_t input_at(const void *inputs, size_t at, bool wide) {
@@ -118,8 +151,8 @@ RAMIFY_INLINE void row_slices(const ramify_sparse *w, const float *x, const floa
             RAMIFY_UNROLL
             for (size_t p = 0; p < PARTS; p++) {
                 const vec weight = weights_at(w->weights, at, type);
-                sum[p] = multiply_add(
-                    weight, pick(x, of, inputs_at(w->inputs, at, wide), held), sum[p]);
+                sum[p] =
+                    multiply_add(weight, pick(x, of, inputs_at(w->inputs, at, wide), held), sum[p]);
                 at += LANES;
             }
         }
@@ -206,8 +239,8 @@ RAMIFY_INLINE void group(const columns_of *q, size_t column, size_t vectors, ram
             float *to = q->y + output * q->ldy + column;
             RAMIFY_UNROLL
             for (size_t v = 0; v < vectors; v++) {
-                store(to + v * LANES, finish(sum[v], q->gain ? &gain : NULL, bias,
-                                             q->slope ? &slope : NULL));
+                store(to + v * LANES,
+                      finish(sum[v], q->gain ? &gain : NULL, bias, q->slope ? &slope : NULL));
             }
         }
         begin += steps * RAMIFY_SLICE;

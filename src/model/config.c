@@ -118,12 +118,14 @@ static ramify_status read_group(ramify_context *context, ramify_model *model, co
     RAMIFY_TRY(read_count(context, source, json, where, "count", 1, UINT32_MAX, &group->count));
     group->first = limits->modules;
     group->record_bytes = found->record_bytes(&shape);
-    group->varies = series;
-    if (series) {
+    group->varies = found->varies;
+    if (found->varies) {
         RAMIFY_TRY(read_count(context, source, json, where, "bytes", group->record_bytes,
                               INT64_MAX / 2, &group->bytes));
-        RAMIFY_TRY(read_count(context, source, json, where, "numbers", 1,
-                              group->bytes / sizeof(float), &group->numbers));
+        RAMIFY_TRY(
+            read_count(context, source, json, where, "numbers", 1, group->bytes, &group->numbers));
+    }
+    if (series) {
         model->series = shape.series;
         model->series_group = index;
     }

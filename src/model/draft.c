@@ -22,7 +22,7 @@ typedef struct plan {
     ramify_stem stem;           /* with `column` in canonical form */
     ramify_stem_column *column; /* columns; owned */
     uint32_t targets;           /* of a regression, else 0 */
-    uint64_t module_bytes;      /* of each that is no series */
+    uint64_t module_bytes;      /* of each that is no series, or of the largest */
 
     uint32_t *order;     /* node_count: draft nodes depth-first; owned */
     uint32_t *depth;     /* node_count, by draft node; owned */
@@ -33,10 +33,12 @@ typedef struct plan {
     uint32_t
         *modules; /* draft modules in the file's order, and from the draft's module_count on its
                             series; owned */
-    uint64_t *series_at; /* series, by number: where it begins in their tensor; owned */
+    uint64_t *module_at; /* modules, by number: where it begins in their tensor; owned */
+    uint64_t *series_at; /* series, by number: likewise; owned */
 
     uint32_t nodes, leaves, tree_depth, arity;
     uint32_t module_count, series_count; /* in the file */
+    uint64_t modules_bytes, modules_numbers;
     uint64_t series_bytes, series_numbers;
     uint64_t series_begin; /* of their tensor, from the start of experts.0 */
     uint64_t node_bytes;
@@ -107,6 +109,10 @@ static uint64_t series_length(const ramify_series_header *series) {
     return ramify_series_bytes(series->axes, series->outputs, series->terms, series->bytes);
 }
 
+static uint64_t module_length(const plan *p, uint32_t module) {
+    return p->draft->module_bytes ? p->draft->module_bytes[module] : p->module_bytes;
+}
+
 /* Gives a leaf's module its number, if it has none yet. */
 static void place_module(plan *p, uint32_t module) {
     const ramify_draft *draft = p->draft;
@@ -114,6 +120,9 @@ static void place_module(plan *p, uint32_t module) {
         return;
     if (module < draft->module_count) {
         p->modules[p->module_count] = module;
+        p->module_at[p->module_count] = p->modules_bytes;
+        p->modules_bytes += module_length(p, module);
+        p->modules_numbers += draft->module_numbers ? draft->module_numbers[module] : 0;
         p->module_id[module] = p->module_count++;
         return;
     }
@@ -139,8 +148,9 @@ static ramify_status plan_tree(plan *p) {
     p->module_id = ramify_allocate(context, modules, sizeof *p->module_id);
     p->modules = ramify_allocate(context, modules, sizeof *p->modules);
     p->series_at = ramify_allocate(context, (size_t)draft->series_count + 1, sizeof *p->series_at);
+    p->module_at = ramify_allocate(context, (size_t)draft->module_count + 1, sizeof *p->module_at);
     if (!p->order || !p->depth || !p->number || !p->offset || !p->module_id || !p->modules ||
-        !p->series_at)
+        !p->series_at || !p->module_at)
         return RAMIFY_ERROR_MEMORY;
     for (uint32_t i = 0; i < count; i++)
         p->depth[i] = NONE;
@@ -213,10 +223,19 @@ static bool add_tree(const plan *p, json_t *config) {
     json_t *groups = json_array();
     if (p->module_count > 0) {
         const ramify_module_type *type = p->draft->shape.type;
-        json_array_append_new(groups,
-                              json_pack("{s:s, s:s, s:I, s:o}", "tensor", "experts.0", "type",
-                                        type->name, "count", (json_int_t)p->module_count, "shape",
-                                        type->shape_to_json(&p->draft->shape)));
+        json_t *group = json_pack("{s:s, s:s, s:I}", "tensor", "experts.0", "type", type->name,
+                                  "count", (json_int_t)p->module_count);
+        bool made = group && (!type->varies ||
+                              json_object_set_new(group, "bytes",
+                                                  json_integer((json_int_t)p->modules_bytes)) == 0);
+        made = made && (!type->varies ||
+                        json_object_set_new(group, "numbers",
+                                            json_integer((json_int_t)p->modules_numbers)) == 0);
+        made =
+            made && json_object_set_new(group, "shape", type->shape_to_json(&p->draft->shape)) == 0;
+        if (made)
+            json_array_append(groups, group);
+        json_decref(group);
     }
     if (p->series_count > 0) {
         const ramify_module_type *type = ramify_module_type_find("bandlimited");
@@ -327,8 +346,8 @@ static ramify_reference refer_to(const plan *p, uint32_t index, const unsigned c
         reference.leaf = p->number[index];
         if (node->module < p->draft->module_count) {
             reference.id = place;
-            reference.offset = place * p->module_bytes;
-            reference.length = (uint32_t)p->module_bytes;
+            reference.offset = p->module_at[place];
+            reference.length = (uint32_t)module_length(p, node->module);
         } else {
             reference.group = p->module_count > 0;
             reference.id = p->module_count + place;
@@ -354,9 +373,15 @@ static void copy_module(float *to, const float *from, size_t floats) {
 static ramify_reference write_tree(plan *p, unsigned char *nodes, unsigned char *experts) {
     const ramify_draft *draft = p->draft;
     size_t stride = ramify_pad(p->stem.routes);
-    for (uint32_t i = 0; i < p->module_count; i++)
-        copy_module((float *)(experts + i * p->module_bytes), draft->modules[p->modules[i]],
-                    (size_t)(p->module_bytes / sizeof(float)));
+    for (uint32_t i = 0; i < p->module_count; i++) {
+        const uint32_t module = p->modules[i];
+        unsigned char *to = experts + p->module_at[i];
+        if (draft->shape.type->varies)
+            memcpy(to, draft->modules[module], (size_t)module_length(p, module));
+        else
+            copy_module((float *)(void *)to, draft->modules[module],
+                        (size_t)(p->module_bytes / sizeof(float)));
+    }
     for (uint32_t i = 0; i < p->series_count; i++) {
         uint32_t module = p->modules[draft->module_count + i] - draft->module_count;
         memcpy(experts + p->series_begin + p->series_at[i], draft->series[module],
@@ -407,12 +432,15 @@ static void write_branches(plan *p, unsigned char *branches) {
 
 /* The tensors of the file; with layout->tensors NULL they are only counted. */
 static ramify_layout_places plan_tensors(const plan *p, ramify_layout *layout, uint64_t *notes) {
+    const bool packed =
+        !p->draft->paraformer && p->module_count > 0 && p->draft->shape.type->varies;
     const ramify_layout_of of = {.stem = &p->stem,
                                  .targets = p->targets,
                                  .paraformer = p->draft->paraformer,
                                  .node_bytes = p->node_bytes,
-                                 .modules = p->module_count,
-                                 .module_bytes = p->module_bytes,
+                                 .modules = packed ? 0 : p->module_count,
+                                 .module_bytes = packed ? 0 : p->module_bytes,
+                                 .packed_bytes = packed ? p->modules_bytes : 0,
                                  .series_bytes = p->series_bytes};
     ramify_layout_places places;
     uint64_t tables;
@@ -526,6 +554,7 @@ ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *dr
     ramify_release(context, p->module_id);
     ramify_release(context, p->modules);
     ramify_release(context, p->series_at);
+    ramify_release(context, p->module_at);
     ramify_release(context, p);
     return status;
 }

@@ -28,9 +28,11 @@ typedef struct ramify_draft {
     const ramify_stem *stem;
     const double *head_center; /* targets; regression: prediction = center + scale * output */
     const double *head_scale;  /* targets */
-    ramify_module_shape shape; /* of `modules` */
+    ramify_module_shape shape; /* of `modules`: "mlp" or "packed" */
     uint32_t module_count;
-    const float *const *modules; /* module_count records */
+    const void *const *modules;     /* module_count records */
+    const uint32_t *module_bytes;   /* of each, where they differ; NULL: all as the shape says */
+    const uint32_t *module_numbers; /* likewise those learned that are not zero */
     ramify_series_shape series_shape;
     uint32_t series_count;
     const ramify_series_header *const *series; /* series_count records */

@@ -20,7 +20,8 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
     const ramify_tree_limits *limits = &model->limits;
     uint64_t shared = stem_numbers(model) + 2 * (uint64_t)model->targets;
     uint64_t module = model->shape.type->parameters(&model->shape);
-    uint64_t all = limits->group[0].count * module;
+    uint64_t all =
+        ramify_model_is_packed(model) ? limits->group[0].numbers : limits->group[0].count * module;
     if (ramify_model_series(model)) {
         const bool alone = model->series_group == 0;
         const uint64_t numbers = limits->group[model->series_group].numbers;
@@ -55,6 +56,11 @@ void ramify_model_get_info(const ramify_model *model, ramify_model_info *info) {
         .float64 = ramify_model_series(model) != NULL,
         .config = model->config,
     };
+}
+
+bool ramify_model_is_packed(const ramify_model *model) {
+    return model->limits.groups > 0 && model->limits.group[0].varies &&
+           !(ramify_model_series(model) && model->series_group == 0);
 }
 
 const char *ramify_model_column(const ramify_model *model, uint32_t column) {

@@ -76,6 +76,7 @@ typedef struct ramify_layout_of {
     uint32_t targets;                           /* of a regression, else 0 */
     const ramify_paraformer_shape *paraformer;  /* NULL: a tree, and what follows */
     uint64_t node_bytes, modules, module_bytes; /* modules of one length */
+    uint64_t packed_bytes;                      /* of all packed modules, in their place */
     uint64_t series_bytes;                      /* of all series */
 } ramify_layout_of;
 
@@ -88,6 +89,9 @@ typedef struct ramify_layout_places {
 /* Adds the tensors of a model, without notes, in the order of their bytes. */
 void ramify_model_layout(const ramify_layout_of *of, ramify_layout *layout,
                          ramify_layout_places *places);
+
+/* True where the modules of group 0 are networks of different lengths. */
+bool ramify_model_is_packed(const ramify_model *model);
 
 static inline const ramify_paraformer_shape *ramify_model_paraformer(const ramify_model *model) {
     return model->paraformer.branches > 0 ? &model->paraformer : NULL;

@@ -51,8 +51,12 @@ void ramify_model_layout(const ramify_layout_of *of, ramify_layout *layout,
     places->nodes = ramify_layout_add(layout, "tree.nodes", RAMIFY_DTYPE_U8, 1, of->node_bytes, 0);
     places->modules = ramify_layout_add(layout, "experts.0", RAMIFY_DTYPE_F32, 2, of->modules,
                                         of->module_bytes / sizeof(float));
-    places->series = ramify_layout_add(layout, of->modules > 0 ? "experts.1" : "experts.0",
-                                       RAMIFY_DTYPE_U8, 1, of->series_bytes, 0);
+    if (of->packed_bytes > 0)
+        places->modules =
+            ramify_layout_add(layout, "experts.0", RAMIFY_DTYPE_U8, 1, of->packed_bytes, 0);
+    const bool first = of->modules == 0 && of->packed_bytes == 0;
+    places->series = ramify_layout_add(layout, first ? "experts.0" : "experts.1", RAMIFY_DTYPE_U8,
+                                       1, of->series_bytes, 0);
 }
 
 static const char *const kinds[] = {"pathways", "mlp", "nyquist", "paraformer"};
@@ -128,13 +132,16 @@ static void expect_tensors(ramify_model *model, ramify_layout *layout,
                            ramify_layout_places *places) {
     ramify_tree_limits *limits = &model->limits;
     const bool series = ramify_model_series(model) != NULL;
-    const uint64_t alike = series && model->series_group == 0 ? 0 : limits->group[0].count;
+    const bool packed = ramify_model_is_packed(model);
+    const uint64_t alike =
+        packed || (series && model->series_group == 0) ? 0 : limits->group[0].count;
     const ramify_layout_of of = {.stem = &model->stem,
                                  .targets = model->targets,
                                  .paraformer = ramify_model_paraformer(model),
                                  .node_bytes = limits->node_bytes,
                                  .modules = alike,
                                  .module_bytes = alike > 0 ? limits->group[0].record_bytes : 0,
+                                 .packed_bytes = packed ? limits->group[0].bytes : 0,
                                  .series_bytes =
                                      series ? limits->group[model->series_group].bytes : 0};
     ramify_model_layout(&of, layout, places);
@@ -189,10 +196,11 @@ static ramify_status match_tensors(ramify_context *context, ramify_model *model,
         .unit = 64,
         .slot_bytes = limits->nodes > 0 ? ramify_node_bytes(limits->arity, limits->dims) : 0};
     const ramify_module_group *last = &limits->group[limits->groups - 1];
-    model->experts = (ramify_store){.begin = model->data_start + places.modules,
-                                    .bytes = last->begin + last->bytes,
-                                    .unit = ramify_model_series(model) ? 64 : limits->module_bytes,
-                                    .slot_bytes = limits->module_bytes};
+    model->experts =
+        (ramify_store){.begin = model->data_start + places.modules,
+                       .bytes = last->begin + last->bytes,
+                       .unit = limits->group[0].varies || last->varies ? 64 : limits->module_bytes,
+                       .slot_bytes = limits->module_bytes};
     return RAMIFY_OK;
 }
 

@@ -1,6 +1,8 @@
 #include "save.h"
 #include "memory.h"
 #include "model.h"
+#include "status.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -164,6 +166,20 @@ static ramify_status copy_bytes(ramify_context *context, const ramify_source *so
     }
     ramify_release(context, block);
     return status;
+}
+
+ramify_status ramify_checkpoint_folder(ramify_context *context, const char *folder) {
+    char reason[RAMIFY_REASON_BYTES], excerpt[RAMIFY_EXCERPT_BYTES];
+    struct stat about;
+    if ((mkdir(folder, 0777) == 0 || errno == EEXIST) && stat(folder, &about) == 0) {
+        errno = ENOTDIR;
+        if (S_ISDIR(about.st_mode) && access(folder, W_OK | X_OK) == 0)
+            return RAMIFY_OK;
+    }
+    return ramify_fail(context, RAMIFY_ERROR_IO,
+                       "%s: no checkpoint can be written there: %s (--resume names a folder)",
+                       ramify_text_excerpt(folder, strlen(folder), excerpt),
+                       ramify_system_reason(errno, reason));
 }
 
 ramify_status ramify_save(ramify_context *context, const ramify_model *model, const char *path) {

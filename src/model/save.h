@@ -13,6 +13,9 @@ typedef struct ramify_replacement {
     int descriptor;  /* of the temporary file, open for writing */
 } ramify_replacement;
 
+/* Makes a folder for checkpoints if it is not there, and tells now if none can be written to it. */
+ramify_status ramify_checkpoint_folder(ramify_context *context, const char *folder);
+
 /* Creates the temporary file, with the mode of the file that it is to replace, or what the umask
  * gives. A link is followed; a folder, a device, a pipe and a file that may not be written are
  * refused. End with

@@ -56,6 +56,12 @@ typedef struct ramify_mlp_layer {
  */
 size_t ramify_mlp_layout(const ramify_mlp_shape *shape, ramify_mlp_layer *layer);
 
+/* Index in the record of the weight from an input to an output of a layer. */
+static inline size_t ramify_mlp_weight_at(const ramify_mlp_layer *at, size_t input, size_t output) {
+    return at->weight +
+           (at->narrow ? output * at->weight_stride + input : input * at->weight_stride + output);
+}
+
 size_t ramify_mlp_record_bytes(const ramify_mlp_shape *shape);
 uint64_t ramify_mlp_parameters(const ramify_mlp_shape *shape);
 

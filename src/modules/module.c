@@ -144,8 +144,9 @@ static ramify_status packed_from_json(ramify_context *context, const char *where
 
 static json_t *packed_to_json(const ramify_module_shape *shape) {
     json_t *json = mlp_to_json(shape);
-    if (json && (json_object_set_new(json, "bytes", json_integer(shape->packed.most_bytes)) != 0 ||
-                 json_object_set_new(json, "numbers", json_integer(shape->packed.most_numbers)) != 0)) {
+    if (json &&
+        (json_object_set_new(json, "bytes", json_integer(shape->packed.most_bytes)) != 0 ||
+         json_object_set_new(json, "numbers", json_integer(shape->packed.most_numbers)) != 0)) {
         json_decref(json);
         return NULL;
     }

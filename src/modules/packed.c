@@ -17,10 +17,11 @@
 
 /* What a step of a sparse layer costs in a row's product, in vectors of 16 weights of a dense one: with
  * all inputs in registers, and with inputs that are gathered (measured with AVX-512, weights in the
- * first or second cache). */
+ * first or second cache); and with weights that come from memory. */
 #define HELD_STEP     4.5
 #define GATHERED_STEP 8.0
 #define HELD_INPUTS   64
+#define COLD_STEP     2.0
 
 /* Where the parts of a layer lie, in bytes from the record's start. */
 typedef struct place {
@@ -92,7 +93,8 @@ static const float *floats_at(const void *record, size_t at) {
 static ramify_sparse matrix_of(const place *at, const void *record) {
     return (ramify_sparse){.k = at->k,
                            .n = ramify_pad(at->n),
-                           .steps = (const uint32_t *)(const void *)((const char *)record + at->steps),
+                           .steps =
+                               (const uint32_t *)(const void *)((const char *)record + at->steps),
                            .weights = (const char *)record + at->weights,
                            .inputs = (const char *)record + at->inputs,
                            .type = RAMIFY_WEIGHTS_FLOAT32};
@@ -116,17 +118,12 @@ typedef struct packing {
     uint32_t *order; /* outputs */
 } packing;
 
-static size_t weight_index(const ramify_mlp_layer *at, size_t input, size_t output) {
-    return at->weight + (at->narrow ? output * at->weight_stride + input
-                                    : input * at->weight_stride + output);
-}
-
 static void count_weights(packing *p, uint32_t l) {
     const ramify_mlp_layer *at = &p->layer[l];
     memset(p->count, 0, ramify_pad(at->n) * sizeof *p->count);
     for (size_t i = 0; i < at->k; i++)
         for (size_t j = 0; j < at->n; j++)
-            p->count[j] += p->record[weight_index(at, i, j)] != 0.0F;
+            p->count[j] += p->record[ramify_mlp_weight_at(at, i, j)] != 0.0F;
 }
 
 /* Steps of a sparse layer whose outputs have count[] weights, in this order. */
@@ -162,12 +159,13 @@ static void reorder(packing *p, uint32_t l) {
     const ramify_mlp_layer *at = &p->layer[l], *next = &p->layer[l + 1];
     const size_t members = p->mlp->members, n = at->n;
     for (size_t i = 0; i < at->k; i++)
-        permute(p, p->record + weight_index(at, i, 0), 1, n);
+        permute(p, p->record + ramify_mlp_weight_at(at, i, 0), 1, n);
     permute(p, p->record + at->slope, 1, n);
     for (size_t m = 0; m < members; m++)
         permute(p, p->record + at->bias + m * ramify_pad(n), 1, n);
     for (size_t j = 0; j < next->n; j++)
-        permute(p, p->record + weight_index(next, 0, j), next->narrow ? 1 : next->weight_stride, n);
+        permute(p, p->record + ramify_mlp_weight_at(next, 0, j),
+                next->narrow ? 1 : next->weight_stride, n);
     for (size_t m = 0; m < members && members > 1; m++) {
         permute(p, p->record + at->s + m * ramify_pad(n), 1, n);
         permute(p, p->record + next->r + m * ramify_pad(n), 1, n);
@@ -180,13 +178,14 @@ static void reorder(packing *p, uint32_t l) {
 
 static bool becomes_sparse(const ramify_mlp_layer *at, uint64_t steps, ramify_storage storage) {
     const double dense = (double)at->k * (double)ramify_pad(at->n);
-    const double step = at->k <= HELD_INPUTS ? HELD_STEP : GATHERED_STEP;
+    const double hot = at->k <= HELD_INPUTS ? HELD_STEP : GATHERED_STEP;
+    const double step = storage == RAMIFY_STORAGE_COLD ? COLD_STEP : hot;
     const double bytes = 4.0 + (double)ramify_sparse_input_bytes(at->k);
     if (at->narrow || at->k > RAMIFY_SPARSE_INPUTS_MAX || steps > UINT32_MAX)
         return false;
     if (storage == RAMIFY_STORAGE_SMALLEST)
         return (double)(steps * RAMIFY_SLICE) * bytes + (double)at->n / 4 < 4 * dense;
-    return storage == RAMIFY_STORAGE_FASTEST && (double)steps * step <= dense / RAMIFY_SLICE;
+    return storage != RAMIFY_STORAGE_DENSE && (double)steps * step <= dense / RAMIFY_SLICE;
 }
 
 static void plan_layer(packing *p, uint32_t l, ramify_storage storage) {
@@ -218,7 +217,7 @@ static void write_sparse(const packing *p, uint32_t l, const place *to, unsigned
         for (size_t j = first; j < at->n && j < first + RAMIFY_SLICE; j++) {
             uint32_t step = 0;
             for (size_t i = 0; i < at->k; i++) {
-                const float weight = p->record[weight_index(at, i, j)];
+                const float weight = p->record[ramify_mlp_weight_at(at, i, j)];
                 const size_t here = begin + step * (size_t)RAMIFY_SLICE + (j - first);
                 if (weight == 0.0F)
                     continue;
@@ -259,9 +258,10 @@ static ramify_status write_packed(ramify_context *context, packing *p, ramify_st
         plan_layer(p, l, storage);
     const uint64_t all = lay_out(p->mlp, p->header, places);
     if (all > RAMIFY_MLP_BYTES_MAX)
-        return ramify_fail(context, RAMIFY_ERROR_LIMIT,
-                           "a packed module of %llu bytes is larger than %zu, the most that is read",
-                           (unsigned long long)all, RAMIFY_MLP_BYTES_MAX);
+        return ramify_fail(
+            context, RAMIFY_ERROR_LIMIT,
+            "a packed module of %llu bytes is larger than %zu, the most that is read",
+            (unsigned long long)all, RAMIFY_MLP_BYTES_MAX);
     unsigned char *made = ramify_allocate_zeroed(context, (size_t)all, 1);
     if (!made)
         return RAMIFY_ERROR_MEMORY;
@@ -317,8 +317,8 @@ void ramify_packed_unpack(const ramify_packed_shape *shape, const void *packed, 
             size_t here = 0;
             for (size_t slice = 0; slice < n / RAMIFY_SLICE; slice++)
                 for (size_t i = 0; i < (size_t)w.steps[slice] * RAMIFY_SLICE; i++, here++)
-                    record[weight_index(at, input_of(&w, here),
-                                        slice * RAMIFY_SLICE + i % RAMIFY_SLICE)] +=
+                    record[ramify_mlp_weight_at(at, input_of(&w, here),
+                                                slice * RAMIFY_SLICE + i % RAMIFY_SLICE)] +=
                         ((const float *)w.weights)[here];
         } else {
             memcpy(record + at->weight, floats_at(packed, from->weights),

@@ -19,23 +19,24 @@
 typedef enum ramify_packed_form { RAMIFY_PACKED_DENSE, RAMIFY_PACKED_SPARSE } ramify_packed_form;
 
 typedef struct ramify_packed_header {
-    uint32_t form;   /* ramify_packed_form */
+    uint32_t form;    /* ramify_packed_form */
     uint32_t weights; /* ramify_weights: their type */
-    uint32_t steps;  /* of all slices; 0 if dense */
+    uint32_t steps;   /* of all slices; 0 if dense */
     uint32_t reserved;
 } ramify_packed_header;
 
 typedef struct ramify_packed_shape {
-    ramify_mlp_shape mlp;    /* what a record computes; first, so that it is found as an mlp's is */
-    uint32_t most_bytes;     /* of the largest record */
-    uint32_t most_numbers;   /* numbers learned that are not zero, of the module with most */
+    ramify_mlp_shape mlp;  /* what a record computes; first, so that it is found as an mlp's is */
+    uint32_t most_bytes;   /* of the largest record */
+    uint32_t most_numbers; /* numbers learned that are not zero, of the module with most */
 } ramify_packed_shape;
 
 /* Which layers become sparse. */
 typedef enum ramify_storage {
-    RAMIFY_STORAGE_FASTEST,  /* those of which a row's product is faster then */
+    RAMIFY_STORAGE_FASTEST,  /* those of which a row's product is faster then, weights in a cache */
     RAMIFY_STORAGE_SMALLEST, /* those that take fewer bytes then */
-    RAMIFY_STORAGE_DENSE     /* none */
+    RAMIFY_STORAGE_DENSE,    /* none */
+    RAMIFY_STORAGE_COLD      /* as the first, but weights come from memory */
 } ramify_storage;
 
 /* Packs a record of the shape mlp. *packed is from ramify_allocate, *bytes long; *numbers: those that

@@ -111,6 +111,9 @@ static void take_step(fit *f, const uint32_t *rows, const float *row_weight, siz
     memset(f->gradient, 0, (f->floats + f->theta) * sizeof *f->gradient);
     ramify_mlp_backward(problem->kernels, f->shape, f->record, count, f->x, f->stride, f->dy,
                         f->gradient, f->theta ? f->dx : NULL, f->stride, f->scratch);
+    if (f->plan->mask)
+        problem->kernels->scale_columns(1, f->floats, f->gradient, f->floats, f->plan->mask,
+                                        f->gradient, f->floats);
     if (f->theta)
         ramify_encoder_backward(problem, f->encoder, rows, count, f->x, f->dx, f->stride,
                                 f->gradient + f->floats);
@@ -272,7 +275,7 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
     uint64_t steps_per_epoch = (train.count + batch - 1) / batch;
     uint64_t steps = steps_per_epoch * plan->epochs, step = 0;
     uint32_t checks = 0;
-    bool late = false;
+    bool late = false, noted = !(plan->rewind_at > 0);
     if (keep_start)
         RAMIFY_TRY(check(f, select, false, best));
     for (uint32_t epoch = 0; epoch < plan->epochs && !late; epoch++) {
@@ -289,6 +292,10 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
                     weights[i] = row_weight[order[first + i]];
             }
             double done = ramify_schedule_done(step, steps, plan->started, plan->deadline);
+            if (!noted && done >= plan->rewind_at) {
+                memcpy(f->record + f->floats, f->record, f->floats * sizeof *f->record);
+                noted = true;
+            }
             take_step(
                 f, rows, row_weight ? weights : NULL, count,
                 ramify_schedule_rate(plan->rate, plan->warm_up, plan->cosine, done, step, steps));

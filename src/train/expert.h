@@ -29,6 +29,10 @@ typedef struct ramify_expert_plan {
         keep_last; /* the last weights are kept, and only they are scored; else the best snapshot */
     uint32_t checks;  /* how often in all the select rows are scored; at least 1 */
     bool train_slope; /* PReLU slopes are learned; false keeps them (ReLU) */
+    double
+        rewind_at; /* share of the fit after which its weights are noted: the record then has room for
+                          twice its floats, and the second half receives them; 0: they are not */
+    const float *mask; /* of the record, 1 and 0: weights of 0 are not learned; NULL: all are */
     uint64_t seed, node;
     /* ramify_seconds(). With a deadline the schedule follows steps or time, whichever is further
      * on, so that a fit that is short of time still ends annealed. deadline 0: none. */

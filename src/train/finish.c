@@ -132,6 +132,9 @@ ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
             used = !has_series(parts->series, 0);
         }
         list_series(parts->series, leaf, nodes, used, node, series, &series_shape, &series_count);
+        if (parts->rewound)
+            for (uint32_t m = 0; m < used; m++)
+                records[m] += ramify_mlp_record_bytes(&parts->root->shape) / sizeof(float);
         if (parts->temperature != 1)
             status = cool(context, &parts->root->shape, parts->temperature, used, records, &cooled);
     }
@@ -144,7 +147,7 @@ ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
             .head_scale = problem->head_scale,
             .shape = {.type = ramify_module_type_find("mlp"), .mlp = parts->root->shape},
             .module_count = used,
-            .modules = records,
+            .modules = (const void *const *)records,
             .series_shape = series_shape,
             .series_count = series_count,
             .series = series,

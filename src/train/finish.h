@@ -20,6 +20,7 @@ typedef struct ramify_parts {
     const ramify_leaf_series *series; /* in the place of networks at some leaves; NULL: none */
     const ramify_draft_notes *notes;  /* NULL: none */
     double temperature; /* of ramify_temperature_fit: every expert's outputs are divided by it */
+    bool rewound;       /* with the weights that were noted early in the training */
     json_t *config;     /* further keys of ramify.config, or NULL */
 } ramify_parts;
 

@@ -134,14 +134,15 @@ static ramify_status plant_root(growth *g, const float *root) {
         .select_count = problem->select.count,
         .report_count = problem->report.count,
     };
-    float *record = ramify_allocate(context, g->floats, sizeof *record);
+    const size_t copies = g->plan->expert.rewind_at > 0 ? 2 : 1;
+    float *record = ramify_allocate(context, copies * g->floats, sizeof *record);
     node.rows = ramify_allocate(context, problem->rows, sizeof *node.rows);
     if (!record || !node.rows) {
         ramify_release(context, record);
         ramify_release(context, node.rows);
         return RAMIFY_ERROR_MEMORY;
     }
-    memcpy(record, root, g->floats * sizeof *record);
+    memcpy(record, root, copies * g->floats * sizeof *record);
     uint32_t *to = node.rows;
     const ramify_rows parts[] = {problem->train, problem->select, problem->report};
     for (size_t p = 0; p < 3; p++) {
@@ -340,10 +341,11 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     const float *parent = g->grown->modules[c->parent_module];
     if (c->node.train_count < CHILD_ROWS)
         return RAMIFY_OK;
-    c->record = ramify_allocate(context, g->floats, sizeof *c->record);
+    const size_t copies = g->plan->expert.rewind_at > 0 ? 2 : 1;
+    c->record = ramify_allocate(context, copies * g->floats, sizeof *c->record);
     if (!c->record)
         return RAMIFY_ERROR_MEMORY;
-    memcpy(c->record, parent, g->floats * sizeof *c->record);
+    memcpy(c->record, parent, copies * g->floats * sizeof *c->record);
 
     ramify_rows own = {c->node.rows, c->node.train_count};
     ramify_rows select = {own.row + own.count, c->node.select_count};

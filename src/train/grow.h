@@ -42,7 +42,8 @@ typedef struct ramify_grown_node {
 typedef struct ramify_grown {
     uint32_t node_count, module_count;
     ramify_grown_node *nodes; /* children follow their parents */
-    float **modules;          /* module_count records; 0 is the root's */
+    float **modules; /* module_count records; 0 is the root's. With rewind_at in the experts'
+                                 plan each is followed by where it was early in its training */
     uint32_t leaf_count;
     uint32_t tested, accepted; /* splits */
     double row_visits;         /* training rows seen by all fits, borrowed ones included */

@@ -5,17 +5,15 @@
 #include "paraformer_file.h"
 #include "recipe.h"
 #include "residency.h"
+#include "save.h"
 #include "schema.h"
 #include "status.h"
 #include "temperature.h"
 #include "text.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Where the user says nothing: the released shape's depth, and sizes for small images and tables. */
 #define BRANCHES 4
@@ -261,21 +259,6 @@ typedef struct borrowed {
     char checkpoint[4096];
 } borrowed;
 
-/* Makes the folder of the checkpoint if it is not there, and tells now if none can be written to it. */
-static ramify_status make_folder(ramify_context *context, const char *folder) {
-    char reason[RAMIFY_REASON_BYTES], excerpt[RAMIFY_EXCERPT_BYTES];
-    struct stat about;
-    if ((mkdir(folder, 0777) == 0 || errno == EEXIST) && stat(folder, &about) == 0) {
-        errno = ENOTDIR;
-        if (S_ISDIR(about.st_mode) && access(folder, W_OK | X_OK) == 0)
-            return RAMIFY_OK;
-    }
-    return ramify_fail(context, RAMIFY_ERROR_IO,
-                       "%s: no checkpoint can be written there: %s (--resume names a folder)",
-                       ramify_text_excerpt(folder, strlen(folder), excerpt),
-                       ramify_system_reason(errno, reason));
-}
-
 static ramify_status make_plan(const ramify_problem *problem, const ramify_train_options *options,
                                double started, double deadline, ramify_paraformer_trained *t,
                                borrowed *b) {
@@ -313,7 +296,7 @@ static ramify_status make_plan(const ramify_problem *problem, const ramify_train
     if (error)
         return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "%s", error);
     if (options->resume) {
-        RAMIFY_TRY(make_folder(problem->context, options->resume));
+        RAMIFY_TRY(ramify_checkpoint_folder(problem->context, options->resume));
         int length = snprintf(b->checkpoint, sizeof b->checkpoint, "%s/paraformer.checkpoint",
                               options->resume);
         if (length < 0 || (size_t)length >= sizeof b->checkpoint)

@@ -2,6 +2,7 @@
  * rows only. */
 
 #include "problem.h"
+#include "crc32c.h"
 #include "memory.h"
 #include "status.h"
 #include "text.h"
@@ -101,6 +102,27 @@ static void plan_columns(const ramify_schema *schema, const bool *missing, ramif
         .scale = made->scale,
     };
     made->plain_stride = ramify_pad(plain);
+}
+
+/* Scales that are known. */
+typedef struct known_scales {
+    const ramify_stem *stem;
+    const double *head_center, *head_scale;
+} known_scales;
+
+static ramify_status take_columns(ramify_problem *made, const ramify_schema *schema,
+                                  const ramify_stem *stem) {
+    bool *missing = ramify_allocate_zeroed(made->context, schema->column_count, sizeof *missing);
+    if (!missing)
+        return RAMIFY_ERROR_MEMORY;
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        made->center[c] = stem->center[c];
+        made->scale[c] = stem->scale[c];
+        missing[c] = stem->column[c].codes == 0 && stem->column[c].missing > 0;
+    }
+    plan_columns(schema, missing, made);
+    ramify_release(made->context, missing);
+    return RAMIFY_OK;
 }
 
 static ramify_status measure_columns(ramify_problem *made, const ramify_match *match,
@@ -204,10 +226,10 @@ static void fill_weights(ramify_problem *made, const ramify_column *weight,
         made->weight[i] = (float)(ramify_column_value(weight, table_rows[i]) / mean);
 }
 
-ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,
-                                    ramify_rows train, ramify_rows select, ramify_rows report,
-                                    const ramify_column *weight, bool alike,
-                                    ramify_problem **problem) {
+/* known: NULL, or scales that need not be measured. */
+static ramify_status create(ramify_context *context, const ramify_match *match, ramify_rows train,
+                            ramify_rows select, ramify_rows report, const ramify_column *weight,
+                            bool alike, const known_scales *known, ramify_problem **problem) {
     const ramify_schema *schema = match->schema;
     ramify_problem *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (!made)
@@ -238,7 +260,8 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
     if (table_rows && block && made->column && made->center && made->scale && made->row_memory &&
         made->head_center && made->head_scale && (made->label || made->target) &&
         (made->weight || !weight))
-        status = measure_columns(made, match, train, alike, block);
+        status = known ? take_columns(made, schema, known->stem)
+                       : measure_columns(made, match, train, alike, block);
     if (status == RAMIFY_OK) {
         made->plain = ramify_allocate(context, made->rows * made->plain_stride, sizeof(float));
         if (!made->plain)
@@ -256,7 +279,12 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
         made->observed = made->train;
         made->select = (ramify_rows){made->row_memory + train.count, select.count};
         made->report = (ramify_rows){made->select.row + select.count, report.count};
-        measure_targets(made, match, train);
+        if (known && made->targets > 0) {
+            memcpy(made->head_center, known->head_center, made->targets * sizeof(double));
+            memcpy(made->head_scale, known->head_scale, made->targets * sizeof(double));
+        } else {
+            measure_targets(made, match, train);
+        }
         ramify_stem_classify(&made->stem);
         fill(made, match, table_rows, block);
         if (weight)
@@ -269,6 +297,31 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
     else
         *problem = made;
     return status;
+}
+
+ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,
+                                    ramify_rows train, ramify_rows select, ramify_rows report,
+                                    const ramify_column *weight, bool alike,
+                                    ramify_problem **problem) {
+    return create(context, match, train, select, report, weight, alike, NULL, problem);
+}
+
+ramify_status ramify_problem_create_for(ramify_context *context, const ramify_match *match,
+                                        ramify_rows train, ramify_rows select, ramify_rows report,
+                                        const ramify_column *weight, const ramify_stem *stem,
+                                        const double *head_center, const double *head_scale,
+                                        ramify_problem **problem) {
+    const known_scales known = {stem, head_center, head_scale};
+    return create(context, match, train, select, report, weight, false, &known, problem);
+}
+
+uint32_t ramify_problem_fingerprint(const ramify_problem *problem) {
+    uint32_t crc = ramify_crc32c(0, problem->center, problem->stem.columns * sizeof(double));
+    crc = ramify_crc32c(crc, problem->scale, problem->stem.columns * sizeof(double));
+    crc = ramify_crc32c(crc, problem->plain, problem->rows * problem->plain_stride * sizeof(float));
+    if (problem->label)
+        return ramify_crc32c(crc, problem->label, problem->rows * sizeof *problem->label);
+    return ramify_crc32c(crc, problem->target, problem->rows * problem->targets * sizeof(float));
 }
 
 /* A copy of count elements with room for more; NULL when there is nothing to copy. */

@@ -61,6 +61,17 @@ ramify_status ramify_problem_create(ramify_context *context, const ramify_match 
                                     const ramify_column *weight, bool alike,
                                     ramify_problem **problem);
 
+/* The same for rows that a model is to learn further: columns and targets are scaled as it scales them.
+ * stem: the model's; head_center and head_scale: of its targets, NULL in a classification. */
+ramify_status ramify_problem_create_for(ramify_context *context, const ramify_match *match,
+                                        ramify_rows train, ramify_rows select, ramify_rows report,
+                                        const ramify_column *weight, const ramify_stem *stem,
+                                        const double *head_center, const double *head_scale,
+                                        ramify_problem **problem);
+
+/* CRC-32C over the values that training sees, so that a model can say which data it is from. */
+uint32_t ramify_problem_fingerprint(const ramify_problem *problem);
+
 /* A warning of problem->far, where there is such a value. source: the table's, for the message. */
 void ramify_problem_warn_of_far(const ramify_problem *problem, const char *source);
 

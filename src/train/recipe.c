@@ -140,6 +140,7 @@ static void plan_distillation(const ramify_problem *problem, const ramify_train_
     memcpy(recipe->teacher, shapes, sizeof shapes);
     recipe->teacher_count = RAMIFY_TEACHERS_MAX;
     recipe->teaching = recipe->root;
+    recipe->teaching.rewind_at = 0;
     recipe->teaching.epochs = (uint32_t)ceil(recipe->root.epochs * TEACHER_EPOCHS_SHARE);
     double least = LEAST_MADE_ROWS / (double)problem->train.count;
     recipe->made_rows_share = least > MADE_ROWS_SHARE ? least : MADE_ROWS_SHARE;
@@ -209,6 +210,7 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
          * overconfident towards the end, and gain by it (study). */
         .keep_last = !classes && problem->select.count < RAMIFY_SELECT_ENOUGH,
         .train_slope = options->activation == RAMIFY_ACTIVATION_PRELU,
+        .rewind_at = options->rewind_at,
         .seed = options->seed,
     };
     ramify_grow_plan *grow = &recipe->grow;

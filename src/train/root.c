@@ -63,7 +63,8 @@ ramify_status ramify_root_create(const ramify_problem *problem, const ramify_rec
     ramify_status status = ramify_encoder_create(problem, &design->encoder, &made->encoder);
     if (status == RAMIFY_OK) {
         made->shape.width[0] = made->encoder->stem.features;
-        made->record = ramify_allocate(context, ramify_mlp_record_bytes(&made->shape), 1);
+        made->record = ramify_allocate(context, ramify_mlp_record_bytes(&made->shape),
+                                       plan->rewind_at > 0 ? 2 : 1);
         status = made->record ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     }
     if (status != RAMIFY_OK) {
@@ -71,6 +72,10 @@ ramify_status ramify_root_create(const ramify_problem *problem, const ramify_rec
         return status;
     }
     ramify_mlp_initialise(&made->shape, recipe->slope, plan->seed, 0, made->record);
+    if (plan->rewind_at > 0) {
+        const size_t bytes = ramify_mlp_record_bytes(&made->shape);
+        memcpy((char *)made->record + bytes, made->record, bytes);
+    }
     *root = made;
     return RAMIFY_OK;
 }

@@ -8,7 +8,7 @@
 typedef struct ramify_root {
     ramify_encoder *encoder;
     ramify_mlp_shape shape;
-    float *record;
+    float *record;          /* and, with plan.rewind_at, where it was early on (expert.h) */
     ramify_fit_score score; /* on select rows */
     double criterion;
     ramify_expert_plan plan; /* that trained it */

@@ -184,6 +184,21 @@ ramify_status ramify_score_rows(ramify_context *context, const ramify_match *mat
     return status;
 }
 
+json_t *ramify_score_json(const ramify_score *score) {
+    if (!isnan(score->accuracy))
+        return json_pack("{s:I, s:f, s:f, s:f, s:f}", "rows", (json_int_t)score->rows, "accuracy",
+                         score->accuracy, "log_loss", score->log_loss, "brier", score->brier,
+                         "calibration_error", score->calibration_error);
+    /* JSON has no infinities: such a number is left out. */
+    json_t *json = json_pack("{s:I}", "rows", (json_int_t)score->rows);
+    const char *const names[] = {"rmse", "mae", "r2"};
+    const double values[] = {score->rmse, score->mae, score->r2};
+    for (size_t i = 0; json && i < 3; i++)
+        if (isfinite(values[i]))
+            json_object_set_new(json, names[i], json_real(values[i]));
+    return json;
+}
+
 ramify_status ramify_score_model(ramify_context *context, ramify_model *model,
                                  const ramify_match *match, const uint32_t *rows, size_t count,
                                  ramify_score *score, ramify_score *targets) {

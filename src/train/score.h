@@ -5,6 +5,8 @@
 #include "ramify.h"
 #include "schema.h"
 
+#include <jansson.h>
+
 /* A score with every field NaN but rows = 0. */
 ramify_score ramify_score_none(void);
 
@@ -24,6 +26,9 @@ double ramify_score_class(const double *p, uint32_t classes, uint32_t label, uin
 ramify_status ramify_score_rows(ramify_context *context, const ramify_match *match,
                                 const uint32_t *rows, size_t count, const double *y, bool interval,
                                 ramify_score *score, ramify_score *targets);
+
+/* A score as the config of a model states it: a new reference, or NULL when out of memory. */
+json_t *ramify_score_json(const ramify_score *score);
 
 /* Predicts these rows of the matched table with a model and scores them. */
 ramify_status ramify_score_model(ramify_context *context, ramify_model *model,

@@ -252,7 +252,8 @@ static ramify_status ask_teachers(search *s, double seconds, double deadline) {
                    teachers->criterion);
         s->teachers = teachers->criterion;
         double left = deadline > 0 ? ANSWERS_SHARE * (deadline - ramify_seconds()) : 0;
-        status = ramify_teachers_enlarge(s->problem, teachers, s->recipe, left, &s->enlarged);
+        const ramify_answerer answerer = ramify_teachers_answerer(teachers);
+        status = ramify_teachers_enlarge(s->problem, &answerer, s->recipe, left, &s->enlarged);
     }
     ramify_teachers_destroy(context, &teachers);
     return status;

@@ -65,13 +65,22 @@ static ramify_status answer_rows(const ramify_problem *problem, const ramify_tea
     return status;
 }
 
-/* Answers of a block of rows of a problem; plain: BLOCK_ROWS x plain_stride of working memory. */
-static ramify_status answer_block(const ramify_problem *problem, const ramify_teachers *teachers,
+static ramify_status answer_of_teachers(const void *argument, const ramify_problem *problem,
+                                        const float *plain, size_t count, float *answer) {
+    return answer_rows(problem, argument, plain, count, answer);
+}
+
+ramify_answerer ramify_teachers_answerer(const ramify_teachers *teachers) {
+    return (ramify_answerer){answer_of_teachers, teachers};
+}
+
+/* Answers to a block of rows of a problem; plain: BLOCK_ROWS x plain_stride of working memory. */
+static ramify_status answer_block(const ramify_problem *problem, const ramify_answerer *answerer,
                                   const uint32_t *rows, size_t count, float *plain, float *answer) {
     size_t stride = problem->plain_stride;
     for (size_t i = 0; i < count; i++)
         memcpy(plain + i * stride, problem->plain + rows[i] * stride, stride * sizeof *plain);
-    return answer_rows(problem, teachers, plain, count, answer);
+    return answerer->answer(answerer->argument, problem, plain, count, answer);
 }
 
 static size_t block_length(size_t first, size_t rows) {
@@ -99,6 +108,7 @@ static void add_score(const ramify_problem *problem, const float *answer, uint32
 
 static ramify_status score_teachers(const ramify_problem *problem, ramify_teachers *teachers) {
     ramify_context *context = problem->context;
+    const ramify_answerer answerer = ramify_teachers_answerer(teachers);
     ramify_rows select = problem->select;
     ramify_fit_score sum = {0};
     double weights = 0;
@@ -107,7 +117,7 @@ static ramify_status score_teachers(const ramify_problem *problem, ramify_teache
     ramify_status status = plain && answer ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     for (size_t first = 0; status == RAMIFY_OK && first < select.count; first += BLOCK_ROWS) {
         size_t count = block_length(first, select.count);
-        status = answer_block(problem, teachers, select.row + first, count, plain, answer);
+        status = answer_block(problem, &answerer, select.row + first, count, plain, answer);
         for (size_t i = 0; status == RAMIFY_OK && i < count; i++) {
             uint32_t row = select.row[first + i];
             add_score(problem, answer + i * problem->outputs, row, &sum);
@@ -176,7 +186,7 @@ ramify_status ramify_teachers_fit(const ramify_problem *problem, const ramify_re
 
 typedef struct enlargement {
     const ramify_problem *problem;
-    const ramify_teachers *teachers;
+    ramify_answerer answerer;
     const ramify_recipe *recipe;
     ramify_problem *made;
     bool *discrete; /* columns */
@@ -196,7 +206,7 @@ static ramify_status find_missed(void *argument, size_t task, uint32_t worker) {
     ramify_status status = plain ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
         status =
-            answer_block(problem, e->teachers, problem->train.row + first, count, plain, missed);
+            answer_block(problem, &e->answerer, problem->train.row + first, count, plain, missed);
     for (size_t i = 0; status == RAMIFY_OK && i < count; i++) {
         uint32_t row = problem->train.row[first + i];
         for (size_t j = 0; j < outputs; j++) {
@@ -291,7 +301,7 @@ static ramify_status make_rows(void *argument, size_t task, uint32_t worker) {
             at[i] = make_row(e, index - own, made->plain + made->train.row[index] * stride);
     }
     if (status == RAMIFY_OK)
-        status = answer_block(made, e->teachers, made->train.row + first, count, plain, answer);
+        status = answer_block(made, &e->answerer, made->train.row + first, count, plain, answer);
     for (size_t i = 0; status == RAMIFY_OK && i < count; i++)
         set_target(e, answer + i * problem->outputs, at[i], made->train.row[first + i]);
     ramify_release(problem->context, answer);
@@ -355,7 +365,7 @@ static ramify_status time_rows(const enlargement *e, row_seconds *seconds) {
         for (size_t row = 0; row < TIMED_ROWS; row++)
             make_row(e, row, plain + row * stride);
         double made = ramify_seconds();
-        status = answer_rows(problem, e->teachers, plain, TIMED_ROWS, answer);
+        status = e->answerer.answer(e->answerer.argument, problem, plain, TIMED_ROWS, answer);
         seconds->making = fmin(seconds->making, (made - started) / TIMED_ROWS);
         seconds->answering = fmin(seconds->answering, (ramify_seconds() - made) / TIMED_ROWS);
     }
@@ -425,7 +435,7 @@ ramify_status ramify_teachers_estimate(const ramify_problem *problem, const rami
     ramify_teachers *untrained = ramify_allocate_zeroed(context, 1, sizeof *untrained);
     enlargement e = {
         .problem = problem,
-        .teachers = untrained,
+        .answerer = ramify_teachers_answerer(untrained),
         .recipe = recipe,
         .discrete = ramify_allocate_zeroed(context, problem->stem.columns, sizeof *e.discrete),
     };
@@ -441,7 +451,7 @@ ramify_status ramify_teachers_estimate(const ramify_problem *problem, const rami
 }
 
 ramify_status ramify_teachers_enlarge(const ramify_problem *problem,
-                                      const ramify_teachers *teachers, const ramify_recipe *recipe,
+                                      const ramify_answerer *answerer, const ramify_recipe *recipe,
                                       double seconds, ramify_problem **enlarged) {
     ramify_context *context = problem->context;
     size_t columns = problem->stem.columns, train = problem->train.count;
@@ -450,7 +460,7 @@ ramify_status ramify_teachers_enlarge(const ramify_problem *problem,
     RAMIFY_TRY(ramify_problem_widen(problem, made_rows(recipe, train), &made));
     enlargement e = {
         .problem = problem,
-        .teachers = teachers,
+        .answerer = *answerer,
         .recipe = recipe,
         .made = made,
         .discrete = ramify_allocate_zeroed(context, columns, sizeof *e.discrete),

@@ -29,6 +29,17 @@ ramify_status ramify_teachers_estimate(const ramify_problem *problem, const rami
                                        const ramify_root_request *root, double most,
                                        double *seconds);
 
+/* Who answers made-up rows: answer[count x outputs], standardised targets or class probabilities, to
+ * plain[count x plain_stride] rows of the problem. Any number of threads. */
+typedef struct ramify_answerer {
+    ramify_status (*answer)(const void *argument, const ramify_problem *problem, const float *plain,
+                            size_t count, float *answer);
+    const void *argument;
+} ramify_answerer;
+
+/* The mean answer of teachers. */
+ramify_answerer ramify_teachers_answerer(const ramify_teachers *teachers);
+
 /* The problem with made-up rows. Each lies between a training row a and a near one b, a share u of
  * the way (columns of few values, categories and gaps take either's value; after MUNGE in Bucila,
  * Caruana, Niculescu-Mizil 2006). Its target is
@@ -42,7 +53,7 @@ ramify_status ramify_teachers_estimate(const ramify_problem *problem, const rami
  * The problem's rows keep their numbers, and the select and report rows their targets. Borrows the
  * problem's schema; free with ramify_problem_destroy. */
 ramify_status ramify_teachers_enlarge(const ramify_problem *problem,
-                                      const ramify_teachers *teachers, const ramify_recipe *recipe,
+                                      const ramify_answerer *answerer, const ramify_recipe *recipe,
                                       double seconds, ramify_problem **enlarged);
 
 #endif

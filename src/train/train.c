@@ -3,7 +3,6 @@
 
 #include "annotate.h"
 #include "controls.h"
-#include "crc32c.h"
 #include "finish.h"
 #include "leaf_series.h"
 #include "memory.h"
@@ -194,16 +193,6 @@ static void plan_constant(session *s) {
                s->table->source);
 }
 
-/* CRC-32C over the values that training saw, so that a model can say which data it is from. */
-static uint32_t fingerprint(const ramify_problem *problem) {
-    uint32_t crc = ramify_crc32c(0, problem->center, problem->stem.columns * sizeof(double));
-    crc = ramify_crc32c(crc, problem->scale, problem->stem.columns * sizeof(double));
-    crc = ramify_crc32c(crc, problem->plain, problem->rows * problem->plain_stride * sizeof(float));
-    if (problem->label)
-        return ramify_crc32c(crc, problem->label, problem->rows * sizeof *problem->label);
-    return ramify_crc32c(crc, problem->target, problem->rows * problem->targets * sizeof(float));
-}
-
 static ramify_status prepare(session *s, const uint32_t *given, size_t given_count) {
     const ramify_train_options *options = s->options;
     ramify_schema_request request = {
@@ -226,7 +215,7 @@ static ramify_status prepare(session *s, const uint32_t *given, size_t given_cou
     bool alike = is_paraformer(s) && s->table->image[0] > 0;
     RAMIFY_TRY(ramify_problem_create(s->context, s->match, train, select, report, weight, alike,
                                      &s->problem));
-    s->fingerprint = fingerprint(s->problem);
+    s->fingerprint = ramify_problem_fingerprint(s->problem);
     if (is_nyquist(s))
         RAMIFY_TRY(ramify_nyquist_prepare(s->problem, options));
     ramify_recipe_make(s->problem, options, &s->recipe);
@@ -355,21 +344,6 @@ static ramify_status learn(session *s) {
     return status;
 }
 
-static json_t *score_json(const ramify_score *score) {
-    if (!isnan(score->accuracy))
-        return json_pack("{s:I, s:f, s:f, s:f, s:f}", "rows", (json_int_t)score->rows, "accuracy",
-                         score->accuracy, "log_loss", score->log_loss, "brier", score->brier,
-                         "calibration_error", score->calibration_error);
-    /* JSON has no infinities: such a number is left out. */
-    json_t *json = json_pack("{s:I}", "rows", (json_int_t)score->rows);
-    const char *const names[] = {"rmse", "mae", "r2"};
-    const double values[] = {score->rmse, score->mae, score->r2};
-    for (size_t i = 0; json && i < 3; i++)
-        if (isfinite(values[i]))
-            json_object_set_new(json, names[i], json_real(values[i]));
-    return json;
-}
-
 /* How root and tree were trained. */
 static json_t *recipe_json(const session *s) {
     const ramify_train_options *options = s->options;
@@ -408,27 +382,14 @@ static json_t *config_json(const session *s, double temperature, const ramify_sc
                             json_pack("{s:i, s:i}", "tested", (int)s->grown->tested, "accepted",
                                       (int)s->grown->accepted));
     if (score)
-        json_object_set_new(json, "report", score_json(score));
+        json_object_set_new(json, "report", ramify_score_json(score));
     return json;
 }
 
-static ramify_status finish_model(session *s, double temperature, const ramify_score *score,
-                                  const ramify_draft_notes *notes, ramify_model **model) {
-    json_t *config = config_json(s, temperature, score);
-    if (!config)
-        return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for the model's config");
-    if (s->paraformer) {
-        ramify_status written =
-            ramify_paraformer_finish(s->problem, s->paraformer, notes, config, model);
-        json_decref(config);
-        return written;
-    }
-    if (s->nyquist) {
-        ramify_status written = ramify_nyquist_finish(s->problem, s->nyquist, notes, config, model);
-        json_decref(config);
-        return written;
-    }
-    ramify_parts parts = {
+static ramify_status finish_networks(session *s, double temperature,
+                                     const ramify_draft_notes *notes, json_t *config, bool rewound,
+                                     ramify_model **model) {
+    const ramify_parts parts = {
         .kind = s->options->kind,
         .problem = s->problem,
         .root = s->root,
@@ -438,9 +399,35 @@ static ramify_status finish_model(session *s, double temperature, const ramify_s
         .series = s->series,
         .notes = notes,
         .temperature = temperature,
+        .rewound = rewound,
         .config = config,
     };
-    ramify_status status = ramify_finish(s->context, &parts, model);
+    return ramify_finish(s->context, &parts, model);
+}
+
+static ramify_status finish_model(session *s, double temperature, const ramify_score *score,
+                                  const ramify_draft_notes *notes, ramify_model **model) {
+    json_t *config = config_json(s, temperature, score);
+    if (!config)
+        return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for the model's config");
+    ramify_status status;
+    if (s->paraformer)
+        status = ramify_paraformer_finish(s->problem, s->paraformer, notes, config, model);
+    else if (s->nyquist)
+        status = ramify_nyquist_finish(s->problem, s->nyquist, notes, config, model);
+    else
+        status = finish_networks(s, temperature, notes, config, false, model);
+    json_decref(config);
+    return status;
+}
+
+/* The networks as they were early in their training. */
+static ramify_status finish_rewound(session *s, ramify_model **model) {
+    json_t *config = config_json(s, 1, NULL);
+    if (!config)
+        return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for the model's config");
+    json_object_set_new(config, "rewind_at", json_real(s->options->rewind_at));
+    ramify_status status = finish_networks(s, 1, NULL, config, true, model);
     json_decref(config);
     return status;
 }
@@ -610,6 +597,8 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
         status = learn(&s);
     if (status == RAMIFY_OK)
         status = make_model(&s, model, &training->score);
+    if (status == RAMIFY_OK && options->rewind_at > 0 && s.root && !s.nyquist)
+        status = finish_rewound(&s, &training->rewind);
     if (status == RAMIFY_OK) {
         training->rows = row_count;
         training->train_rows = s.split->train_count;
@@ -643,6 +632,7 @@ void ramify_training_destroy(ramify_training **training) {
         return;
     ramify_training *old = *training;
     *training = NULL;
+    ramify_close(&old->rewind);
     ramify_release(old->context, old->controls);
     ramify_release(old->context, old);
 }
@@ -718,6 +708,7 @@ ramify_status ramify_cross_validate(ramify_context *context, const ramify_table 
         ramify_training training = {0};
         ramify_train_options plain = *options;
         plain.controls = false;
+        plain.rewind_at = 0;
         status = train_rows(context, table, &plain, part, count, NULL, &model, &training);
         count = 0;
         for (size_t i = 0; i < split.count; i++)

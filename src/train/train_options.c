@@ -73,6 +73,10 @@ static ramify_status check_no_tree(ramify_context *context, const ramify_train_o
                strcmp(o->tree, usual.tree) != 0 || o->child_epochs > 0;
     for (size_t i = 0; i < CHOICES; i++)
         set = set || choices[i] != RAMIFY_CHOICE_AUTO;
+    if (o->rewind_at > 0)
+        return ramify_fail(
+            context, RAMIFY_ERROR_ARGUMENT,
+            "a rewind point is of networks, and the kind is paraformer: leave it out");
     if (set)
         return ramify_fail(
             context, RAMIFY_ERROR_ARGUMENT,
@@ -123,15 +127,16 @@ static ramify_status check_series(ramify_context *context, const ramify_train_op
     list_choices(o, choices);
     bool set = o->hidden || o->activation != usual.activation || o->members > 0 ||
                o->arity != usual.arity || strcmp(o->tree, usual.tree) != 0 || o->child_epochs > 0 ||
-               o->epochs > 0 || o->batch > 0 || o->rate > 0 || o->decay >= 0 || o->controls;
+               o->epochs > 0 || o->batch > 0 || o->rate > 0 || o->decay >= 0 || o->controls ||
+               o->rewind_at > 0;
     for (size_t i = 0; i < CHOICES; i++)
         set = set || choices[i] != RAMIFY_CHOICE_AUTO;
     if (set)
         return ramify_fail(
             context, RAMIFY_ERROR_ARGUMENT,
             "hidden, activation, members, arity, tree, epochs, child epochs, batch, rate, decay, "
-            "split test, periodic, bins, gradient routing, borrow, averaging, distillation and "
-            "controls are about networks, and the kind is nyquist: leave them out");
+            "split test, periodic, bins, gradient routing, borrow, averaging, distillation, rewind "
+            "and controls are about networks, and the kind is nyquist: leave them out");
     return ramify_nyquist_options_check(context, o);
 }
 
@@ -158,6 +163,9 @@ static ramify_status check_names(ramify_context *context, const ramify_train_opt
 static ramify_status check_numbers(ramify_context *context, const ramify_train_options *o) {
     ramify_status bad = RAMIFY_ERROR_ARGUMENT;
     uint32_t widths[RAMIFY_MLP_LAYERS_MAX], count;
+    if (!(o->rewind_at >= 0 && o->rewind_at < 1))
+        return ramify_fail(context, bad, "rewind at is %g: it must be a share from 0 to below 1",
+                           o->rewind_at);
     if (!(o->validation > 0 && o->validation < 1))
         return ramify_fail(context, bad, "validation is %g: it must be a share above 0 and below 1",
                            o->validation);

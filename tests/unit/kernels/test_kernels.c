@@ -19,7 +19,7 @@ static void test_selection(void **state) {
 int main(void) {
     const struct CMUnitTest selection_tests[] = {cmocka_unit_test(test_selection)};
     int failed = cmocka_run_group_tests_name("selection", selection_tests, NULL, NULL);
-    failed += run_product_tests() + run_sparse_tests() + run_elementwise_tests() + run_column_tests() +
-              run_double_tests() + run_crc32c_tests();
+    failed += run_product_tests() + run_sparse_tests() + run_elementwise_tests() +
+              run_column_tests() + run_double_tests() + run_crc32c_tests();
     return failed != 0;
 }

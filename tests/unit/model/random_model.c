@@ -255,7 +255,7 @@ static void make_modules(random_model *m, const random_model_options *options) {
         ramify_mlp_initialise(mlp, 0.25F, options->seed, i, m->modules[i]);
         stir_module(m, mlp, m->modules[i]);
     }
-    m->draft.modules = (const float *const *)m->modules;
+    m->draft.modules = (const void *const *)m->modules;
     m->draft.module_count = m->module_count;
 }
 

@@ -371,7 +371,7 @@ static void test_documented_example(void **state) {
                           .head_scale = &head_scale,
                           .shape = {.type = ramify_module_type_find("mlp")},
                           .module_count = 2,
-                          .modules = modules,
+                          .modules = (const void *const *)modules,
                           .node_count = 3,
                           .nodes = nodes};
     draft.shape.mlp = (ramify_mlp_shape){.layers = 1, .members = 1, .width = {1, 1}};

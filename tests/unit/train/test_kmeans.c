@@ -277,7 +277,7 @@ static void test_prediction_takes_the_same_child(void **state) {
         .head_scale = &scale,
         .shape = {.type = ramify_module_type_find("mlp"), .mlp = shape},
         .module_count = ARITY,
-        .modules = modules,
+        .modules = (const void *const *)modules,
         .node_count = ARITY + 1,
         .nodes = nodes,
     };

@@ -61,7 +61,8 @@ static ramify_problem *enlarge_within(school *s, double seconds) {
             ramify_teachers_fit(s->t.problem, &s->recipe, &s->recipe.stem[0], 0, &s->teachers),
             RAMIFY_OK);
     ramify_problem *made = NULL;
-    assert_int_equal(ramify_teachers_enlarge(s->t.problem, s->teachers, &s->recipe, seconds, &made),
+    const ramify_answerer answerer = ramify_teachers_answerer(s->teachers);
+    assert_int_equal(ramify_teachers_enlarge(s->t.problem, &answerer, &s->recipe, seconds, &made),
                      RAMIFY_OK);
     return made;
 }
