@@ -473,7 +473,7 @@ static void print_default(const argument_option *option, char *text, size_t room
     case ARGUMENT_INTEGER:
         integer = option->kind == ARGUMENT_COUNT ? *(const uint32_t *)option->value
                                                  : *(const uint64_t *)option->value;
-        if (integer == 0 && option->unset)
+        if ((integer == 0 || integer == UINT64_MAX) && option->unset)
             snprintf(text, room, "%s", unset);
         else
             snprintf(text, room, "%llu", (unsigned long long)integer);

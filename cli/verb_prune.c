@@ -428,7 +428,8 @@ static void list_rounds(arguments *list, prune_request *request) {
          .kind = ARGUMENT_INTEGER,
          .value = &request->seed,
          .placeholder = "N",
-         .help = "another one than the training's holds other rows out"},
+         .unset = "the training's",
+         .help = "another one holds other rows out"},
     };
     arguments_add_all(list, options, sizeof options / sizeof options[0]);
 }

@@ -1,7 +1,7 @@
 """Known functions without noise, learned from uniform rows: series beside networks and other peers.
 
     surrogates.py [--tool build/ramify] [--targets franke,branin,kink,park,hartmann] [--rows 1000,10000,100000]
-                  [--seeds 0] [--models nyquist,pathways,...] [--limit 120] [--table] --keep FOLDER
+                  [--seeds 0] [--models nyquist,pathways,...] [--limit 60] [--table] --keep FOLDER
 
 Prints Markdown tables: errors on 10,000 other rows (root mean square, in standard deviations of the target),
 then KiB of the model and seconds of training. In the box: over those test rows only that lie within the range

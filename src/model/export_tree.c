@@ -134,6 +134,11 @@ ramify_status ramify_export_check(ramify_context *context, const ramify_model *m
                                   const char *form, uint64_t bytes, uint64_t most,
                                   const char *limit) {
     const ramify_module_type *mlp = ramify_module_type_find("mlp");
+    if (ramify_model_is_packed(model))
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "%s: packed modules cannot be exported as %s: prune the model with "
+                           "--store dense, which keeps the zeros",
+                           model->source.name, form);
     if (model->shape.type != mlp || ramify_model_series(model))
         return ramify_fail(
             context, RAMIFY_ERROR_UNSUPPORTED,

@@ -21,8 +21,10 @@
 #define PREDICTION_ROUNDS 8
 /* Rounds in which measure and law may disagree before it ends: errors of validation rows are noisy. */
 #define DISAGREEMENTS 2
-/* The last round meets a request within this factor of the density. */
+/* A density within this factor of another is as good. */
 #define CLOSE 0.97
+/* Rounds between what was met and what was too far. */
+#define CLOSER_ROUNDS 3
 /* A density that is found by halving, in powers of 2 below 1. */
 #define HALVINGS      24
 #define DENSITY_LEAST 1e-6
@@ -167,7 +169,7 @@ static ramify_status write_round(const driver *d) {
     json_t *about = describe(d);
     if (!about)
         return RAMIFY_ERROR_MEMORY;
-    ramify_status status = ramify_pruning_model(d->pruning, RAMIFY_STORAGE_DENSE, about, &state);
+    ramify_status status = ramify_pruning_give(d->pruning, about, &state);
     json_decref(about);
     if (status == RAMIFY_OK)
         status = ramify_save(d->context, state, path);
@@ -405,43 +407,55 @@ static bool failed(const driver *d) {
     return now.error > d->limit && !(said <= d->limit);
 }
 
-/* Down until measure and law agree that it is too far, and then between that and the last density that
- * was not. */
-static ramify_status go_by_error(driver *d) {
+/* Rounds until measure and law agree that it is too far; *beyond is the largest density at which one of
+ * them found it so, 0: none. What was met last is kept. */
+static ramify_status go_too_far(driver *d, double *beyond) {
     uint32_t disagreed = 0;
-    double beyond = 0;
-    RAMIFY_TRY(ramify_pruning_keep(d->pruning));
-    d->kept = true;
+    *beyond = 0;
     while (!rounds_are_over(d) && !out_of_time(d)) {
+        const double before = ramify_pruning_state(d->pruning).density;
+        RAMIFY_TRY(make_round(d, before * (1 - d->options->step)));
         const double now = ramify_pruning_state(d->pruning).density;
-        RAMIFY_TRY(make_round(d, now * (1 - d->options->step)));
-        const double reached = ramify_pruning_state(d->pruning).density;
-        if (reached >= now)
-            break;
+        if (now >= before)
+            return RAMIFY_OK;
         if (met(d)) {
             RAMIFY_TRY(ramify_pruning_keep(d->pruning));
             disagreed = 0;
-            beyond = 0;
+            *beyond = 0;
             continue;
         }
-        if (beyond == 0)
-            beyond = reached;
-        if (failed(d) || ++disagreed >= DISAGREEMENTS)
-            break;
+        if (*beyond == 0)
+            *beyond = now;
+        const bool enough = d->result->round_count >= LAW_ROUNDS || !d->options->predict_only;
+        if (enough && (failed(d) || ++disagreed >= DISAGREEMENTS))
+            return RAMIFY_OK;
     }
+    return RAMIFY_OK;
+}
+
+/* Too far, and then between that and what was met, where the law says. */
+static ramify_status go_by_error(driver *d) {
+    double beyond;
+    RAMIFY_TRY(ramify_pruning_keep(d->pruning));
+    d->kept = true;
+    RAMIFY_TRY(go_too_far(d, &beyond));
     ramify_pruning_go_back(d->pruning);
-    const double best = ramify_pruning_state(d->pruning).density;
-    double between = law_density(d, d->limit);
-    if (d->options->predict_only || beyond == 0 || rounds_are_over(d) || out_of_time(d))
-        return RAMIFY_OK;
-    if (!(between > beyond && between < best))
-        between = sqrt(beyond * best);
-    if (between > best * CLOSE)
-        return RAMIFY_OK;
-    RAMIFY_TRY(make_round(d, between));
-    if (met(d))
-        return ramify_pruning_keep(d->pruning);
-    ramify_pruning_go_back(d->pruning);
+    for (uint32_t i = 0; i < CLOSER_ROUNDS && beyond > 0; i++) {
+        const double best = ramify_pruning_state(d->pruning).density;
+        double between = law_density(d, d->limit);
+        if (d->options->predict_only || beyond > best * CLOSE || rounds_are_over(d) ||
+            out_of_time(d))
+            return RAMIFY_OK;
+        if (!(between > beyond / CLOSE && between < best * CLOSE))
+            between = sqrt(beyond * best);
+        RAMIFY_TRY(make_round(d, between));
+        if (met(d)) {
+            RAMIFY_TRY(ramify_pruning_keep(d->pruning));
+        } else {
+            beyond = ramify_pruning_state(d->pruning).density;
+            ramify_pruning_go_back(d->pruning);
+        }
+    }
     return RAMIFY_OK;
 }
 
@@ -452,7 +466,7 @@ static ramify_status density_of_bytes(driver *d, double *density) {
     uint64_t bytes;
     RAMIFY_TRY(ramify_pruning_bytes(d->pruning, DENSITY_LEAST, d->storage, &bytes));
     if (bytes > most)
-        return ramify_fail(d->context, RAMIFY_ERROR_ARGUMENT,
+        return ramify_fail(d->context, RAMIFY_ERROR_LIMIT,
                            "%s: without any weights its file would still have some %llu bytes, and "
                            "%llu are allowed: allow more, or train a smaller model",
                            d->model->source.name, (unsigned long long)bytes,

@@ -386,7 +386,7 @@ static ramify_status open_all(ramify_pruning *p, ramify_model *rewind, const ram
     const trained_by training = read_training(p->model);
     RAMIFY_TRY(ramify_dismantle(context, p->model, &p->parts));
     if (p->parts->module_count == 0)
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "%s: its modules are series, which have no weights to prune: lower "
                            "their band instead",
                            p->model->source.name);
@@ -934,18 +934,16 @@ static ramify_status write_twice(ramify_pruning *p, const stored *s, json_t *con
     return status;
 }
 
-ramify_status ramify_pruning_model(ramify_pruning *p, ramify_storage storage, json_t *about,
-                                   ramify_model **model) {
-    float factor;
+/* factor: on outputs. */
+static ramify_status make_model(ramify_pruning *p, ramify_storage storage, float factor,
+                                json_t *about, ramify_model **model) {
     stored s = {0};
     *model = NULL;
     json_t *config = ramify_dismantled_config(p->model);
-    ramify_status status =
-        config && (!about || json_object_set(config, "pruning", about) == 0)
-            ? RAMIFY_OK
-            : ramify_fail(p->context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
-    if (status == RAMIFY_OK)
-        status = find_factor(p, &factor);
+    ramify_status status = config && (!about || json_object_set(config, "pruning", about) == 0)
+                               ? RAMIFY_OK
+                               : ramify_fail(p->context, RAMIFY_ERROR_MEMORY,
+                                             "out of memory for a model's config");
     if (status == RAMIFY_OK)
         status = store(p, storage, NULL, factor, &s);
     if (status == RAMIFY_OK)
@@ -953,4 +951,15 @@ ramify_status ramify_pruning_model(ramify_pruning *p, ramify_storage storage, js
     stored_clear(p, &s);
     json_decref(config);
     return status;
+}
+
+ramify_status ramify_pruning_model(ramify_pruning *p, ramify_storage storage, json_t *about,
+                                   ramify_model **model) {
+    float factor;
+    RAMIFY_TRY(find_factor(p, &factor));
+    return make_model(p, storage, factor, about, model);
+}
+
+ramify_status ramify_pruning_give(ramify_pruning *p, json_t *about, ramify_model **state) {
+    return make_model(p, RAMIFY_STORAGE_DENSE, 1, about, state);
 }

@@ -71,8 +71,10 @@ ramify_status ramify_pruning_round(ramify_pruning *pruning, double density);
 ramify_status ramify_pruning_keep(ramify_pruning *pruning);
 void ramify_pruning_go_back(ramify_pruning *pruning);
 
-/* Goes on from a model that ramify_pruning_model wrote with RAMIFY_STORAGE_DENSE: its zeros are the
- * weights that are gone. */
+/* How it stands, as a model that can be saved: its zeros are the weights that are gone. */
+ramify_status ramify_pruning_give(ramify_pruning *pruning, json_t *about, ramify_model **state);
+
+/* Goes on from such a model. */
 ramify_status ramify_pruning_take(ramify_pruning *pruning, ramify_model *state);
 
 /* Bytes of the file if it were pruned to this density now, before any training. */

@@ -1,0 +1,334 @@
+"""`ramify prune`: smaller models of networks, rounds as runs of a law, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, run_tool, write_wave
+
+TREE = "--hidden 24,24 --epochs 60 --child-epochs 10 --members 1 --leaves 4 --split-test off"
+QUICK = ["--epochs", "5"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> pathlib.Path:
+    """A tree of four experts, a classifier, and their rewind points."""
+    folder = tmp_path_factory.mktemp("prune")
+    write_wave(folder / "wave.csv", 1200, 1)
+    write_wave(folder / "side.csv", 1200, 2, classes=True)
+    for name in ("wave", "side"):
+        done = run_tool(
+            *("train", f"{name}.csv", "--target", "target", *TREE.split()),
+            *("--distillation", "off", "--seed", "3", "--validation", "25%"),
+            *("-o", f"{name}.ramify", "--rewind", f"{name}.rewind.ramify"),
+            cwd=folder,
+        )
+        assert done.status == 0, done.err
+    return folder
+
+
+def prune(made, *words: str | pathlib.Path, name: str = "wave", quick: bool = True):
+    more = QUICK if quick else []
+    return run_tool(
+        "prune", f"{name}.ramify", f"{name}.csv", *more, *map(str, words), cwd=made
+    )
+
+
+def good(done) -> dict:
+    assert done.status == 0, done.err
+    return json.loads(done.out)
+
+
+def info(made, model: pathlib.Path | str) -> dict:
+    return good(run_tool("info", str(model), "--json", "--check", cwd=made))
+
+
+def rmse(made, model: pathlib.Path | str) -> float:
+    return good(run_tool("evaluate", str(model), "wave.csv", "--json", cwd=made))[
+        "rmse"
+    ]
+
+
+def test_density_is_met_and_bytes_shrink(made, tmp_path):
+    out = tmp_path / "p.ramify"
+    found = good(
+        prune(
+            *(made, "--density", "10%", "-o", out, "--json", "--store", "smallest"),
+            *("--rewind", "wave.rewind.ramify"),
+            quick=False,
+        )
+    )
+    before, after = info(made, "wave.ramify"), info(made, out)
+    assert found["density"] == pytest.approx(0.1, abs=0.001)
+    assert found["rounds"][0] == {
+        "density": 1.0,
+        "error": found["dense_error"],
+        "predicted": None,
+        "seconds": 0.0,
+    }
+    densities = [one["density"] for one in found["rounds"]]
+    assert densities == sorted(densities, reverse=True)
+    assert densities[1] == pytest.approx(0.8, abs=0.001)
+    assert found["file_bytes"] == out.stat().st_size == after["file_bytes"]
+    assert after["config"]["groups"][0]["type"] == "packed"
+    module = [one["module_bytes"] for one in (before, after) if "module_bytes" in one]
+    assert not module or module[1] < module[0] / 2
+    assert after["resident_bytes"] < before["resident_bytes"]
+    assert after["leaves"] == before["leaves"] == 4
+    assert after["parameters"] < before["parameters"] / 3
+    assert after["config"]["pruning"]["density"] == found["density"]
+    assert found["error"] < 1  # of a target with deviation 1.2: it still knows most
+
+
+def test_error_is_what_it_says(made, tmp_path):
+    """The error of validation rows is that of the model on just those rows."""
+    out = tmp_path / "p.ramify"
+    found = good(prune(made, "--density", "0.5", "-o", out, "--json", quick=False))
+    assert found["validation_rows"] == 300
+    assert found["error"] == pytest.approx(rmse(made, out), rel=0.35)
+    assert found["error"] < 1.2 * found["dense_error"]
+
+
+def test_stores_agree(made, tmp_path):
+    """Dense, sparse and as fast as can be: the same predictions but for rounding."""
+    answers = {}
+    for store in ("dense", "smallest", "fastest"):
+        out = tmp_path / f"{store}.ramify"
+        found = prune(made, "--density", "8%", "-o", out, "--store", store)
+        assert found.status == 0, found.err
+        done = run_tool("predict", out, "wave.csv", cwd=made)
+        assert done.status == 0, done.err
+        answers[store] = [float(line) for line in done.out.split()[1:]]
+    assert answers["dense"] == pytest.approx(answers["smallest"], abs=1e-4)
+    assert answers["dense"] == pytest.approx(answers["fastest"], abs=1e-4)
+    kinds = {
+        store: info(made, tmp_path / f"{store}.ramify")["config"]["groups"][0]["type"]
+        for store in answers
+    }
+    assert kinds == {"dense": "mlp", "smallest": "packed", "fastest": "packed"}
+
+
+def test_single_rows_under_the_bound(made, tmp_path):
+    out, lines = tmp_path / "p.ramify", (made / "wave.csv").read_text().splitlines()
+    assert (
+        prune(made, "--density", "0.1", "-o", out, "--store", "smallest").status == 0
+    )
+    bound = info(made, out)["resident_bytes"]
+    every = run_tool("predict", out, "wave.csv", cwd=made).out.splitlines()
+    few = tmp_path / "few.csv"
+    for at in (1, 7, 40):
+        few.write_text("\n".join([lines[0], lines[at]]) + "\n")
+        one = run_tool("predict", out, few, "--resident", bound, cwd=made)
+        assert one.status == 0, one.err
+        assert one.out.splitlines()[1] == every[at]
+
+
+def test_runs_are_runs_of_a_law(made, tmp_path):
+    runs, law = tmp_path / "runs.csv", tmp_path / "law.json"
+    done = prune(made, "--density", "2%", "-o", tmp_path / "p.ramify", "--runs", runs)
+    assert done.status == 0, done.err
+    assert "predicted" in done.out
+    with runs.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [*rows[0]] == ["density", "error", "seconds"] and len(rows) > 15
+    fitted = run_tool(
+        *("law", "fit", runs, "--form", "pruning", "--x", "density", "--y", "error"),
+        *("-o", law),
+        cwd=made,
+    )
+    assert fitted.status == 0, fitted.err
+
+
+def test_error_increase(made, tmp_path):
+    out = tmp_path / "p.ramify"
+    found = good(
+        prune(
+            *(made, "--max-error-increase", "10%", "-o", out, "--json"),
+            *("--rewind", "wave.rewind.ramify"),
+            quick=False,
+        )
+    )
+    assert found["error"] <= 1.1 * found["dense_error"]
+    assert found["density"] < 0.9
+    assert found["predicted"]["value"] <= 1.1 * found["dense_error"] * (1 + 1e-9)
+    assert min(one["density"] for one in found["rounds"]) < found["density"]
+    assert 0 < found["predicted"]["density"] < 1
+    assert info(made, out)["config"]["pruning"]["density"] == found["density"]
+
+
+def test_bytes(made, tmp_path):
+    out = tmp_path / "p.ramify"
+    dense = (made / "wave.ramify").stat().st_size
+    done = prune(made, "--max-bytes", str(dense * 2 // 3), "-o", out)
+    assert done.status == 0, done.err
+    assert 0.8 * dense * 2 / 3 < out.stat().st_size <= dense * 2 // 3
+    done = prune(made, "--max-bytes", "2000", "-o", tmp_path / "q.ramify")
+    assert done.status == 1
+    assert "without any weights its file would still have some" in done.err
+    assert not (tmp_path / "q.ramify").exists()
+
+
+def test_dry_run(made, tmp_path):
+    found = good(
+        prune(made, "--max-error-increase", "50%", "--dry-run", "--rounds", 7, "--json")
+    )
+    assert len(found["rounds"]) <= 8
+    assert "file_bytes" not in found
+    assert found["predicted"]["value"] is not None
+    assert not list(tmp_path.iterdir())
+    done = prune(made, "--density", "20%", "--dry-run")
+    assert done.status == 0 and "predicted   rmse" in done.out
+    assert "written" not in done.out
+
+
+def test_goes_on_where_it_stopped(made, tmp_path):
+    """The same bytes as without a stop, and the rounds that were made are not made again."""
+    whole, parts = tmp_path / "whole.ramify", tmp_path / "parts.ramify"
+    for name in ("wave", "side"):
+        words = ["--density", "30%", "--rewind", f"{name}.rewind.ramify"]
+        state = tmp_path / name
+        assert prune(made, *words, "-o", whole, name=name).status == 0
+        done = prune(
+            made, *words, "-o", parts, "--rounds", "2", "--resume", state, name=name
+        )
+        assert done.status == 0, done.err
+        assert len((state / "runs.csv").read_text().splitlines()) == 4
+        done = prune(made, *words, "-o", parts, "--resume", state, name=name)
+        assert done.status == 0, done.err
+        assert len((state / "runs.csv").read_text().splitlines()) == 8
+        assert whole.read_bytes() == parts.read_bytes()
+    done = prune(made, "--density", "30%", "-o", parts, "--resume", tmp_path / "wave")
+    assert done.status == 1
+    assert "of another model, or pruned with other options" in done.err
+
+
+def test_threads_do_not_matter(made, tmp_path):
+    models = []
+    for threads in ("1", "2"):
+        out = tmp_path / f"{threads}.ramify"
+        done = prune(made, "--density", "0.4", "-o", out, "--threads", threads)
+        assert done.status == 0, done.err
+        models.append(out.read_bytes())
+    assert models[0] == models[1]
+
+
+def test_other_ways(made, tmp_path):
+    """Whole units, one density per network, in one go, tuned as they are, by chance."""
+    out = tmp_path / "p.ramify"
+    errors = {}
+    for words in (
+        ["--first", "neurons"],
+        ["--scope", "module"],
+        ["--one-shot"],
+        ["--fine-tune"],
+        ["--first", "random"],
+        [],
+    ):
+        found = good(prune(made, "--density", "0.3", "-o", out, "--json", *words))
+        assert found["density"] <= 0.3001
+        assert info(made, out)["leaves"] == 4
+        errors[" ".join(words)] = found["error"]
+        if "--one-shot" in words:
+            assert len(found["rounds"]) == 2
+    assert errors[""] < errors["--first random"]
+
+
+def test_classes(made, tmp_path):
+    out = tmp_path / "p.ramify"
+    found = good(
+        prune(made, "--density", "30%", "-o", out, "--json", name="side", quick=False)
+    )
+    assert found["error_name"] == "error"
+    score = good(run_tool("evaluate", out, "side.csv", "--json", cwd=made))
+    assert score["accuracy"] > 0.9 and score["log_loss"] < 0.3
+
+
+def test_a_stop_keeps_what_there_is(made, tmp_path):
+    out = tmp_path / "p.ramify"
+    words = [BUILD / "ramify", "prune", "wave.ramify", "wave.csv", "--density", "0.01"]
+    words += ["--epochs", "400", "-o", out, "--resume", tmp_path / "state"]
+    running = subprocess.Popen(
+        list(map(str, words)), cwd=made, stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(600):
+        time.sleep(0.05)
+        runs = tmp_path / "state" / "runs.csv"
+        if runs.exists() and len(runs.read_text().splitlines()) >= 3:
+            break
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "the best model so far (density" in err
+    assert info(made, out)["config"]["pruning"]["density"] < 0.9
+
+
+def test_what_is_refused(made, tmp_path):
+    out = tmp_path / "p.ramify"
+    cases = [
+        (["-o", out], 2, "how far to prune is missing"),
+        (["--density", "0.5"], 2, "-o OUT is missing"),
+        (["--density", "2", "-o", out], 2, "density is 2, expected a share"),
+        (["--density", "0.5", "--max-bytes", "9", "-o", out], 2, "and more are given"),
+        (["--density", "0.5", "--step", "1", "-o", out], 2, "step is 1, expected"),
+        (["--density", "0.5", "--dry-run", "-o", out], 2, "writes no model"),
+        (
+            ["--max-error-increase", "1%", "--one-shot", "-o", out],
+            2,
+            "is found by rounds",
+        ),
+        (
+            ["--density", "0.5", "--rewind", "side.rewind.ramify", "-o", out],
+            2,
+            "is no rewind point of wave.ramify",
+        ),
+        (
+            ["--density", "0.5", "--group", "nobody", "-o", out],
+            1,
+            "nobody names no column",
+        ),
+        (["--density", "0.5", "-o", "wave.csv"], 1, "wave.csv"),
+        (["--density", "0.5", "-o", tmp_path / "no" / "p.ramify"], 1, "No such file"),
+    ]
+    before = (made / "wave.csv").read_bytes()
+    for words, status, sentence in cases:
+        done = prune(made, *words)
+        assert (done.status, sentence in done.err) == (status, True), done.err
+        assert done.err.count("\n") <= 2
+    assert not out.exists()
+    assert (made / "wave.csv").read_bytes() == before
+    done = run_tool("prune", "wave.ramify", "--density", "0.5", "-o", out, cwd=made)
+    assert done.status == 2 and "DATA is missing" in done.err
+
+
+def test_series_have_no_weights(made, tmp_path):
+    lines = ["x,y"] + [f"{i / 100},{(i / 100) ** 2}" for i in range(100)]
+    (tmp_path / "s.csv").write_text("\n".join(lines) + "\n")
+    done = run_tool(
+        "train", "s.csv", "--target", "y", "--kind", "nyquist", "-o", "s.ramify",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    done = run_tool(
+        "prune", "s.ramify", "s.csv", "--density", "0.5", "-o", "p.ramify", cwd=tmp_path
+    )
+    assert done.status == 1
+    assert "its modules are series, which have no weights to prune" in done.err
+
+
+def test_exports_say_what_to_do(made, tmp_path):
+    sparse, dense = tmp_path / "s.ramify", tmp_path / "d.ramify"
+    assert (
+        prune(made, "--density", "0.05", "-o", sparse, "--store", "smallest").status
+        == 0
+    )
+    assert prune(made, "--density", "0.05", "-o", dense, "--store", "dense").status == 0
+    for words in (["--c", tmp_path / "m.c"], ["--onnx", tmp_path / "m.onnx"]):
+        done = run_tool("export", sparse, *words, cwd=made)
+        assert done.status == 1 and "--store dense" in done.err, done.err
+        assert run_tool("export", dense, *words, cwd=made).status == 0
