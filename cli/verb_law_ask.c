@@ -271,6 +271,7 @@ int law_frontier(int argc, char **argv) {
 
 typedef struct optimum_request {
     double error;
+    uint32_t ends;
     argument_texts network; /* "depth,width,error" */
     double networks[ARGUMENT_TEXTS_MAX * NETWORK_NUMBERS];
 } optimum_request;
@@ -303,7 +304,8 @@ static int optimum_group(session *run, const ramify_law *law, uint32_t group, co
     ramify_law_network network;
     ramify_status status =
         ramify_law_optimum(law, group, wanted->network.count > 0 ? wanted->networks : NULL,
-                           wanted->network.count, wanted->error, asked->level, &network);
+                           wanted->network.count, wanted->ends, wanted->error, asked->level,
+                           &network);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
     const char *depth = ramify_law_variable(law, 0), *width = ramify_law_variable(law, 1),
@@ -323,7 +325,10 @@ static int optimum_group(session *run, const ramify_law *law, uint32_t group, co
            ramify_law_error_name(law), wanted->error, depth, network.depth, width, network.width,
            network.dense_error, density);
     question_print_estimate(&network.density, asked->level);
-    printf(", %s x %s^2 x %s = %.6g\n", depth, width, density, network.weights);
+    if (wanted->ends > 0)
+        printf(", %.0f weights\n", network.weights);
+    else
+        printf(", %s x %s^2 x %s = %.6g\n", depth, width, density, network.weights);
     return EXIT_OK;
 }
 
@@ -337,7 +342,8 @@ int law_optimum(int argc, char **argv) {
         .positional_count = 1,
         .summary = "The smallest pruned network that reaches an error, by a law of the form\n"
                    "pruning-joint: among networks whose error without pruning is known, the\n"
-                   "one with the least depth x width^2 x density."};
+                   "one with the least depth x width^2 x density, or with --ends the\n"
+                   "fewest weights."};
     const argument_option own[] = {
         {.name = "error",
          .kind = ARGUMENT_NUMBER,
@@ -351,6 +357,12 @@ int law_optimum(int argc, char **argv) {
          .placeholder = "L,W,E",
          .unset = "those of the runs",
          .help = "a network's depth, width, error unpruned; repeat it"},
+        {.name = "ends",
+         .kind = ARGUMENT_COUNT,
+         .value = &request.ends,
+         .placeholder = "N",
+         .unset = "weights are depth x width^2",
+         .help = "inputs and outputs of plain networks: their real weights"},
     };
     arguments_add_all(&list, own, sizeof own / sizeof own[0]);
     question_list(&list, &asked);

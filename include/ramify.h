@@ -876,18 +876,20 @@ RAMIFY_API ramify_status ramify_law_frontier(const ramify_law *law, uint32_t gro
                                              double budget, double level, ramify_law_split *split);
 
 /* The smallest pruned network for an error, of a law of depth, width and density: among networks
- * whose error without pruning is known, the least depth x width^2 x density. networks: count x 3,
- * depth, width, error without pruning; NULL: those of the runs. Fails with RAMIFY_ERROR_DATA where
- * none reaches the error. */
+ * whose error without pruning is known, the one with the fewest weights. ends: 0: networks have
+ * depth x width^2 weights but for a factor; else they are plain, with so many inputs and outputs and
+ * depth hidden layers: ends x width + (depth - 1) x width^2. networks: count x 3, depth, width, error
+ * without pruning; NULL: those of the runs. Fails with RAMIFY_ERROR_DATA where none reaches the error. */
 typedef struct ramify_law_network {
     double depth, width, dense_error;
     ramify_law_estimate density;
-    double weights; /* depth x width^2 x density: the number of weights but for a factor */
+    double weights; /* that are left, in the unit that `ends` sets */
 } ramify_law_network;
 
 RAMIFY_API ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group,
-                                            const double *networks, size_t count, double error,
-                                            double level, ramify_law_network *network);
+                                            const double *networks, size_t count, double ends,
+                                            double error, double level,
+                                            ramify_law_network *network);
 
 /* ------------------------------------------------------------------------------------------------
  * 8. Where the error comes from

@@ -402,7 +402,7 @@ static ramify_status density_interval(const ramify_law *law, const ramify_fitted
 }
 
 ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group, const double *networks,
-                                 size_t count, double error, double level,
+                                 size_t count, double ends, double error, double level,
                                  ramify_law_network *network) {
     ramify_clear(law->context);
     const ramify_fitted *f = NULL;
@@ -415,6 +415,9 @@ ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group, const do
     if (!(error > 0) || isinf(error))
         return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
                            "the error asked for is %g, and laws are of numbers above 0", error);
+    if (!(ends >= 0) || isinf(ends))
+        return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
+                           "inputs and outputs are %g, expected how many there are, or 0", ends);
     if (!networks) {
         networks = f->dense;
         count = f->dense_count;
@@ -429,7 +432,8 @@ ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group, const do
                                "network %zu: depth %g, width %g and error %g have to be above 0",
                                i + 1, one[0], one[1], one[2]);
         double density = density_for(&f->mix, one, error);
-        double weights = one[0] * one[1] * one[1] * density;
+        double weights = density * (ends > 0 ? ends * one[1] + (one[0] - 1) * one[1] * one[1]
+                                             : one[0] * one[1] * one[1]);
         least = fmin(least, one[2]);
         if (weights < network->weights) {
             *network = (ramify_law_network){.depth = one[0],

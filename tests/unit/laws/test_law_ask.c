@@ -164,11 +164,22 @@ static void test_optimum(void **state) {
             }
         }
     ramify_law_network found;
-    assert_int_equal(ramify_law_optimum(law, 0, NULL, 0, 0.13, 0.9, &found), RAMIFY_OK);
+    assert_int_equal(ramify_law_optimum(law, 0, NULL, 0, 0, 0.13, 0.9, &found), RAMIFY_OK);
     near(found.weights, least, 2e-3);
     near(found.depth, depth, 0);
     near(found.weights, found.depth * found.width * found.width * found.density.value, 1e-12);
-    assert_int_equal(ramify_law_optimum(law, 0, networks[0], 1, 0.13, 0.9, &found),
+    /* Of plain networks with 20 inputs and outputs. */
+    assert_int_equal(ramify_law_optimum(law, 0, NULL, 0, 20, 0.13, 0.9, &found), RAMIFY_OK);
+    near(found.weights,
+         found.density.value *
+             (20 * found.width + (found.depth - 1) * found.width * found.width),
+         1e-12);
+    for (int i = 0; i < 4; i++) {
+        ramify_law_network one;
+        if (ramify_law_optimum(law, 0, networks[i], 1, 20, 0.13, 0.9, &one) == RAMIFY_OK)
+            assert_true(one.weights >= found.weights);
+    }
+    assert_int_equal(ramify_law_optimum(law, 0, networks[0], 1, 0, 0.13, 0.9, &found),
                      RAMIFY_ERROR_DATA);
     assert_non_null(strstr(ramify_message(context), "none of 1 networks"));
     ramify_law_destroy(&law);
