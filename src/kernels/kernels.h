@@ -16,6 +16,7 @@
  * their vectors split a sum differently. That is why a model's exact bits hold for one set. */
 
 #include "index_set.h"
+#include "masked.h"
 #include "sparse.h"
 
 #include <stdbool.h>
@@ -93,6 +94,15 @@ typedef struct ramify_kernels {
     void (*sparse_columns)(const ramify_sparse *w, size_t columns, const float *x, size_t ldx,
                            const float *gain, const float *bias, const float *slope, float *y,
                            size_t ldy);
+
+    /* y[n] = prelu(x[k] w + bias), one row by a masked matrix; to the bit what affine makes of it and the
+     * matrix spread out, for finite x. x needs no padding; bias (NULL: 0), slope (NULL: none) and y
+     * padded. */
+    void (*masked_row)(const ramify_masked *w, const float *x, const float *bias,
+                       const float *slope, float *y);
+
+    /* dense[k x n] = the masked matrix with its zeros. Padded. */
+    void (*unmask)(const ramify_masked *w, float *dense);
 
     /* b[n x m] = a[m x n]^T. No padding or alignment needed. */
     void (*transpose)(size_t m, size_t n, const float *a, size_t lda, float *b, size_t ldb);

@@ -155,6 +155,53 @@ static void sparse_row(const ramify_sparse *w, const float *x, const float *gain
     sparse_columns(w, 1, x, 1, gain, bias, slope, y, 1);
 }
 
+/* The weight from an input to an output, or 0; *next: number of the first weight of their line. */
+static float masked_weight(const ramify_masked *w, uint16_t mask, size_t bit, size_t next) {
+    for (size_t b = 0; b < bit; b++) {
+        next += mask >> b & 1;
+    }
+    return mask >> bit & 1 ? w->weights[next] : 0.0F;
+}
+
+static void unmask(const ramify_masked *w, float *dense) {
+    size_t place = 0, next = 0;
+    for (size_t first = 0; first < w->n; first += (size_t)16 * RAMIFY_PANEL_LINES) {
+        for (size_t input = 0; input < w->k; input++) {
+            for (size_t j = first; j < w->n && j < first + (size_t)16 * RAMIFY_PANEL_LINES;
+                 j += 16, place++) {
+                for (size_t bit = 0; bit < 16; bit++) {
+                    dense[input * w->n + j + bit] =
+                        masked_weight(w, w->masks[place], bit, next);
+                }
+                next += (size_t)__builtin_popcount(w->masks[place]);
+            }
+        }
+    }
+}
+
+static void masked_row(const ramify_masked *w, const float *x, const float *bias,
+                       const float *slope, float *y) {
+    for (size_t j = 0; j < w->n; j++) {
+        y[j] = bias ? bias[j] : 0.0F;
+    }
+    size_t place = 0, next = 0;
+    for (size_t first = 0; first < w->n; first += (size_t)16 * RAMIFY_PANEL_LINES) {
+        for (size_t input = 0; input < w->k; input++) {
+            for (size_t j = first; j < w->n && j < first + (size_t)16 * RAMIFY_PANEL_LINES;
+                 j += 16, place++) {
+                for (size_t bit = 0; bit < 16; bit++) {
+                    y[j + bit] =
+                        fmaf(x[input], masked_weight(w, w->masks[place], bit, next), y[j + bit]);
+                }
+                next += (size_t)__builtin_popcount(w->masks[place]);
+            }
+        }
+    }
+    for (size_t j = 0; slope && j < w->n; j++) {
+        y[j] = prelu(y[j], slope[j]);
+    }
+}
+
 static void transpose(size_t m, size_t n, const float *a, size_t lda, float *b, size_t ldb) {
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < n; j++) {
@@ -488,6 +535,8 @@ const ramify_kernels ramify_kernels_reference_set = {
     .dots = dots,
     .sparse_row = sparse_row,
     .sparse_columns = sparse_columns,
+    .masked_row = masked_row,
+    .unmask = unmask,
     .transpose = transpose,
     .scale_columns = scale_columns,
     .scale_columns_backward = scale_columns_backward,

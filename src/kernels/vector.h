@@ -33,6 +33,8 @@ RAMIFY_DECLARE(affine);
 RAMIFY_DECLARE(dots);
 RAMIFY_DECLARE(sparse_row);
 RAMIFY_DECLARE(sparse_columns);
+RAMIFY_DECLARE(masked_row);
+RAMIFY_DECLARE(unmask);
 RAMIFY_DECLARE(transpose);
 RAMIFY_DECLARE(scale_columns);
 RAMIFY_DECLARE(scale_columns_backward);

@@ -135,6 +135,57 @@ static void spread_out(const ramify_kernels *kernels, random_state *random) {
     matrix_free(&want);
 }
 
+/* A masked matrix against the matrix spread out, to the bit. */
+static void masked(const ramify_kernels *kernels, random_state *random) {
+    const size_t k = random_size(random), n = padded(random_size(random)), all = k * n;
+    const float share = random_float(random);
+    uint16_t *masks = aligned(all / 16 * sizeof *masks);
+    float *weights = aligned(all * sizeof *weights);
+    size_t there = 0;
+    for (size_t i = 0; i < all / 16; i++) {
+        masks[i] = 0;
+        for (size_t bit = 0; bit < 16; bit++)
+            if (random_float(random) < share) {
+                masks[i] |= (uint16_t)(1U << bit);
+                weights[there++] = random_float(random);
+            }
+    }
+    /* Nothing beyond the last weight may be needed. */
+    float *tight = malloc((there > 0 ? there : 1) * sizeof *tight);
+    memcpy(tight, weights, there * sizeof *tight);
+    const ramify_masked w = {.k = k, .n = n, .masks = masks, .weights = tight};
+    matrix x = matrix_loose(random, 1, k), bias = matrix_padded(random, 1, n);
+    matrix slope = matrix_padded(random, 1, n), got = matrix_padded(random, 1, n);
+    matrix want = matrix_copy(&got);
+    float *dense = aligned(all * sizeof *dense), *twin = aligned(all * sizeof *twin);
+    const float *b = random_below(random, 4) ? bias.at : NULL;
+    const float *s = random_below(random, 4) ? slope.at : NULL;
+    kernels->unmask(&w, dense);
+    ramify_kernels_reference()->unmask(&w, twin);
+    assert_memory_equal(dense, twin, all * sizeof *dense);
+    kernels->masked_row(&w, x.at, b, s, got.at);
+    kernels->affine(1, n, k, x.at, x.ld, dense, n, b, s, want.at, want.ld);
+    check_same("masked_row and affine", &got, &want, 0.0F);
+    ramify_kernels_reference()->masked_row(&w, x.at, b, s, want.at);
+    check_same("masked_row", &got, &want,
+               strcmp(kernels->name, "baseline") == 0 ? 100 * TOLERANCE : 0.0F);
+    free(masks);
+    free(weights);
+    free(tight);
+    free(dense);
+    free(twin);
+    matrix_free(&x);
+    matrix_free(&bias);
+    matrix_free(&slope);
+    matrix_free(&got);
+    matrix_free(&want);
+}
+
+static void test_masked(void **state) {
+    (void)state;
+    for_every_set(masked);
+}
+
 static void test_sparse(void **state) {
     (void)state;
     for_every_set(sparse);
@@ -147,6 +198,7 @@ static void test_spread_out(void **state) {
 
 int run_sparse_tests(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sparse),
-                                       cmocka_unit_test(test_spread_out)};
+                                       cmocka_unit_test(test_spread_out),
+                                       cmocka_unit_test(test_masked)};
     return cmocka_run_group_tests_name("sparse", tests, NULL, NULL);
 }
