@@ -220,9 +220,11 @@ static void find_rows(fit *f, const place *at, size_t *count) {
 static ramify_status measure(void *argument, size_t task, uint32_t worker) {
     (void)worker;
     const fit *f = argument;
-    size_t floats;
-    ramify_paraformer_part(&f->parts, (uint32_t)task, &floats);
+    size_t floats, begin = ramify_paraformer_part(&f->parts, (uint32_t)task, &floats);
     float *gradient = ramify_gradient_part(f->gradient, (uint32_t)task);
+    if (f->plan->mask)
+        f->problem->kernels->scale_columns(1, floats, gradient, floats, f->plan->mask + begin,
+                                           gradient, floats);
     /* Blocks keep float sums short. */
     double sum = 0;
     for (size_t at = 0; at < floats; at += 4096) {
