@@ -12,10 +12,14 @@
  * - No state, no allocation, no errors: callers check shapes. Safe from any thread.
  * - NaN and infinities go through as IEEE arithmetic lets them.
  *
+ * A set may come twice under its name, the second time with instructions that some of its processors
+ * lack and that give the same bits faster ("avx512", with VNNI for int8 weights).
+ *
  * Two sets round differently where one has fused multiply-adds and the other has not, or where
  * their vectors split a sum differently. That is why a model's exact bits hold for one set. */
 
 #include "index_set.h"
+#include "quantised.h"
 #include "sparse.h"
 
 #include <stdbool.h>
@@ -93,6 +97,28 @@ typedef struct ramify_kernels {
     void (*sparse_columns)(const ramify_sparse *w, size_t columns, const float *x, size_t ldx,
                            const float *gain, const float *bias, const float *slope, float *y,
                            size_t ldy);
+
+    /* to[count] from bfloat16 numbers, which are the upper halves of float32. All padded. */
+    void (*widen)(size_t count, const uint16_t *from, float *to);
+
+    /* Rows of whole numbers, to[rows x k] and their steps: x[rows x k] * gain[k] (NULL: 1) is about
+     * to * step, where the largest of a row becomes ramify_round_most(k), so that nothing is clipped. A
+     * row's step is NaN where a number of it is no number or infinite. All padded; padding of to is 0. */
+    void (*round_rows)(size_t rows, size_t k, const float *x, size_t ldx, const float *gain,
+                       int16_t *to, size_t ldto, float *step);
+
+    /* y[rows x n] of such rows and int8 weights (quantised.h): h = (sum * step) * gain[n] + bias[n],
+     * where the sums of whole numbers are exact, and y = prelu(h). gain NULL: h = sum * step. bias
+     * NULL: 0; slope NULL: y = h. All padded. */
+    void (*affine_int8)(size_t rows, size_t n, size_t k, const int16_t *x, size_t ldx,
+                        const float *step, const int8_t *w, const float *gain, const float *bias,
+                        const float *slope, float *y, size_t ldy);
+
+    /* affine, with bfloat16 weights (quantised.h): to the bit what affine makes of the same weights as
+     * float32. */
+    void (*affine_bfloat16)(size_t rows, size_t n, size_t k, const float *x, size_t ldx,
+                            const uint16_t *w, const float *bias, const float *slope, float *y,
+                            size_t ldy);
 
     /* b[n x m] = a[m x n]^T. No padding or alignment needed. */
     void (*transpose)(size_t m, size_t n, const float *a, size_t lda, float *b, size_t ldb);
