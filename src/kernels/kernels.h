@@ -107,12 +107,12 @@ typedef struct ramify_kernels {
     void (*round_rows)(size_t rows, size_t k, const float *x, size_t ldx, const float *gain,
                        int16_t *to, size_t ldto, float *step);
 
-    /* y[rows x n] of such rows and int8 weights (quantised.h): h = (sum * step) * gain[n] + bias[n],
-     * where the sums of whole numbers are exact, and y = prelu(h). gain NULL: h = sum * step. bias
-     * NULL: 0; slope NULL: y = h. All padded. */
-    void (*affine_int8)(size_t rows, size_t n, size_t k, const int16_t *x, size_t ldx,
-                        const float *step, const int8_t *w, const float *gain, const float *bias,
-                        const float *slope, float *y, size_t ldy);
+    /* y of such rows and int8 weights (quantised.h), `rows` of each of the members, one after the
+     * other: h = (sum * step) * gain[members x n] + bias[members x n], where the sums of whole numbers
+     * are exact, and y = prelu(h). bias NULL: 0; slope[n] NULL: y = h. All padded but step. */
+    void (*affine_int8)(size_t members, size_t rows, size_t n, size_t k, const int16_t *x,
+                        size_t ldx, const float *step, const int8_t *w, const float *gain,
+                        const float *bias, const float *slope, float *y, size_t ldy);
 
     /* affine, with bfloat16 weights (quantised.h): to the bit what affine makes of the same weights as
      * float32. */

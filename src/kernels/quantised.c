@@ -163,6 +163,7 @@ void RAMIFY_KERNEL(round_rows)(size_t rows, size_t k, const float *x, size_t ldx
 /* A layer: x is int16_t or float, w int8_t or uint16_t. */
 typedef struct layer {
     size_t k, n;
+    size_t each; /* rows of a member; int8 alone */
     const void *x;
     size_t ldx;
     const float *step;
@@ -246,15 +247,8 @@ RAMIFY_INLINE vec second_of(ivec both) {
     return (vec)(both & (int32_t)0xFFFF0000);
 }
 
-RAMIFY_INLINE void finish(const layer *q, size_t row, size_t output, vec h, bool scaled) {
-    if (scaled) {
-        const vec bias = q->bias ? load(q->bias + output) : splat(0.0F);
-        h = multiply_add(h, load(q->gain + output), bias);
-    }
-    if (q->slope) {
-        h = prelu(h, load(q->slope + output));
-    }
-    store(q->y + row * q->ldy + output, h);
+RAMIFY_INLINE void finish(const layer *q, size_t row, size_t output, vec h) {
+    store(q->y + row * q->ldy + output, q->slope ? prelu(h, load(q->slope + output)) : h);
 }
 
 /* The sums of a block. Those of a row with few vectors are two each. */
@@ -291,13 +285,18 @@ RAMIFY_INLINE void block_int8(const layer *q, size_t row, size_t output, size_t 
             }
         }
     }
+    size_t member = row / q->each;
     RAMIFY_UNROLL
     for (size_t i = 0; i < rows; i++) {
+        member += row + i == (member + 1) * q->each;
         const vec step = splat(q->step[row + i]);
         RAMIFY_UNROLL
         for (size_t j = 0; j < vectors; j++) {
             const ivec all = halves == 2 ? sum[i][j] + sum[i + 1][j] : sum[i][j];
-            finish(q, row + i, output + j * LANES, from_whole(all) * step, q->gain != NULL);
+            const size_t at = member * q->n + output + j * LANES;
+            const vec bias = q->bias ? load(q->bias + at) : splat(0.0F);
+            const vec h = multiply_add(from_whole(all) * step, load(q->gain + at), bias);
+            finish(q, row + i, output + j * LANES, h);
         }
     }
 }
@@ -346,7 +345,7 @@ RAMIFY_INLINE void block_bfloat16(const layer *q, size_t row, size_t output, siz
     for (size_t i = 0; i < rows; i++) {
         RAMIFY_UNROLL
         for (size_t j = 0; j < vectors; j++) {
-            finish(q, row + i, output + j * LANES, sum[i][j], false);
+            finish(q, row + i, output + j * LANES, sum[i][j]);
         }
     }
 }
@@ -440,13 +439,14 @@ static void all_stripes(stripe_function *const *of, size_t most, const layer *q,
     { stripe_1_##type, stripe_2_##type, }
 #endif
 
-void RAMIFY_KERNEL(affine_int8)(size_t rows, size_t n, size_t k, const int16_t *x, size_t ldx,
-                                const float *step, const int8_t *w, const float *gain,
+void RAMIFY_KERNEL(affine_int8)(size_t members, size_t rows, size_t n, size_t k, const int16_t *x,
+                                size_t ldx, const float *step, const int8_t *w, const float *gain,
                                 const float *bias, const float *slope, float *y, size_t ldy) {
     static stripe_function *const row[] = ROWS_OF(int8);
     static stripe_function *const stripes[] = STRIPES_OF(int8);
-    const layer q = {k, n, x, ldx, step, w, gain, bias, slope, y, ldy};
-    all_stripes(rows == 1 ? row : stripes, rows == 1 ? ROW_VECTORS : MOST_VECTORS, &q, rows);
+    const layer q = {k, n, rows, x, ldx, step, w, gain, bias, slope, y, ldy};
+    const size_t all = members * rows;
+    all_stripes(all == 1 ? row : stripes, all == 1 ? ROW_VECTORS : MOST_VECTORS, &q, all);
 }
 
 /* Widened weights of inputs [p, p + depth) and outputs [output, output + width). */
@@ -496,7 +496,7 @@ void RAMIFY_KERNEL(affine_bfloat16)(size_t rows, size_t n, size_t k, const float
                                     float *y, size_t ldy) {
     static stripe_function *const row[] = ROWS_OF(bfloat16);
     static stripe_function *const stripes[] = STRIPES_OF(bfloat16);
-    const layer q = {k, n, x, ldx, NULL, w, NULL, bias, slope, y, ldy};
+    const layer q = {k, n, rows, x, ldx, NULL, w, NULL, bias, slope, y, ldy};
     if (rows >= MANY_ROWS && k > 0) {
         many_rows(&q, rows);
         return;

@@ -186,17 +186,17 @@ static void round_rows(size_t rows, size_t k, const float *x, size_t ldx, const 
     }
 }
 
-static void affine_int8(size_t rows, size_t n, size_t k, const int16_t *x, size_t ldx,
-                        const float *step, const int8_t *w, const float *gain, const float *bias,
-                        const float *slope, float *y, size_t ldy) {
-    for (size_t i = 0; i < rows; i++) {
+static void affine_int8(size_t members, size_t rows, size_t n, size_t k, const int16_t *x,
+                        size_t ldx, const float *step, const int8_t *w, const float *gain,
+                        const float *bias, const float *slope, float *y, size_t ldy) {
+    for (size_t i = 0; i < members * rows; i++) {
+        const size_t of = i / rows * n; /* the member's */
         for (size_t j = 0; j < n; j++) {
             int32_t sum = 0;
             for (size_t p = 0; p < k; p++) {
                 sum += x[i * ldx + p] * w[ramify_pair_at(k, p, j)];
             }
-            float h = (float)sum * step[i];
-            h = gain ? fmaf(h, gain[j], bias ? bias[j] : 0.0F) : h;
+            const float h = fmaf((float)sum * step[i], gain[of + j], bias ? bias[of + j] : 0.0F);
             y[i * ldy + j] = slope ? prelu(h, slope[j]) : h;
         }
     }

@@ -833,7 +833,7 @@ static ramify_status store(const ramify_pruning *p, ramify_storage storage, cons
         s->owned[m] = copy;
         if (packed) {
             void *made = NULL;
-            ramify_status status = ramify_packed_make(context, shape, copy, storage, &made,
+            ramify_status status = ramify_packed_make(context, shape, copy, storage, NULL, &made,
                                                       &s->bytes[m], &s->numbers[m]);
             ramify_release(context, copy);
             s->owned[m] = made;

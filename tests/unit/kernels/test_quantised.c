@@ -104,37 +104,45 @@ static void rounds(const ramify_kernels *kernels, random_state *random) {
 static void int8_layer(const ramify_kernels *kernels, random_state *random) {
     const ramify_kernels *reference = ramify_kernels_reference();
     const size_t k = some_size(random), n = padded(some_size(random)), rows = random_size(random);
-    const size_t stride = padded(k);
-    matrix x = matrix_padded(random, rows, k);
-    matrix gain = matrix_padded(random, 1, n), bias = matrix_padded(random, 1, n);
-    matrix slope = matrix_padded(random, 1, n);
-    const float *g = random_below(random, 4) ? gain.at : NULL;
+    const size_t members = 1 + random_below(random, 3), all = members * rows, stride = padded(k);
+    matrix x = matrix_padded(random, all, k), slope = matrix_padded(random, 1, n);
+    numbers gain = numbers_of(random, members * n * sizeof(float));
+    numbers bias = numbers_of(random, members * n * sizeof(float));
+    for (size_t i = 0; i < members * n; i++) {
+        ((float *)gain.at)[i] = random_float(random);
+        ((float *)bias.at)[i] = random_float(random);
+    }
     const float *b = random_below(random, 4) ? bias.at : NULL;
     const float *s = random_below(random, 4) ? slope.at : NULL;
     numbers w = numbers_of(random, ramify_pairs(k) * 2 * n);
-    numbers whole = numbers_of(random, rows * stride * sizeof(int16_t));
-    numbers step = numbers_of(random, padded(rows) * sizeof(float));
-    matrix got = matrix_padded(random, rows, n), want = matrix_copy(&got);
+    numbers whole = numbers_of(random, all * stride * sizeof(int16_t));
+    numbers step = numbers_of(random, all * sizeof(float));
+    matrix got = matrix_padded(random, all, n), want = matrix_copy(&got);
     matrix one = matrix_padded(random, 1, n);
-    reference->round_rows(rows, k, x.at, x.ld, NULL, whole.at, stride, step.at);
-    kernels->affine_int8(rows, n, k, whole.at, stride, step.at, w.at, g, b, s, got.at, got.ld);
-    reference->affine_int8(rows, n, k, whole.at, stride, step.at, w.at, g, b, s, want.at, want.ld);
+    reference->round_rows(all, k, x.at, x.ld, NULL, whole.at, stride, step.at);
+    kernels->affine_int8(members, rows, n, k, whole.at, stride, step.at, w.at, gain.at, b, s,
+                         got.at, got.ld);
+    reference->affine_int8(members, rows, n, k, whole.at, stride, step.at, w.at, gain.at, b, s,
+                           want.at, want.ld);
     check_same("affine_int8", &got, &want, tolerance_of(kernels));
-    kernels->round_rows(rows, k, x.at, x.ld, NULL, whole.at, stride, step.at);
-    kernels->affine_int8(rows, n, k, whole.at, stride, step.at, w.at, g, b, s, got.at, got.ld);
+    kernels->round_rows(all, k, x.at, x.ld, NULL, whole.at, stride, step.at);
+    kernels->affine_int8(members, rows, n, k, whole.at, stride, step.at, w.at, gain.at, b, s,
+                         got.at, got.ld);
     /* Without fused multiply-adds inputs may be rounded the other way. */
     check_same("round_rows and affine_int8", &got, &want, 100 * tolerance_of(kernels));
-    for (size_t i = 0; i < rows; i++) {
-        kernels->affine_int8(1, n, k, (int16_t *)whole.at + i * stride, stride,
-                             (float *)step.at + i, w.at, g, b, s, one.at, one.ld);
+    for (size_t i = 0; i < all; i++) {
+        const size_t of = i / rows * n;
+        kernels->affine_int8(1, 1, n, k, (int16_t *)whole.at + i * stride, stride,
+                             (float *)step.at + i, w.at, (float *)gain.at + of, b ? b + of : NULL,
+                             s, one.at, one.ld);
         assert_memory_equal(one.at, got.at + i * got.ld, n * sizeof(float));
     }
-    numbers_free(&w);
-    numbers_free(&whole);
-    numbers_free(&step);
-    matrix *all[] = {&x, &gain, &bias, &slope, &got, &want, &one};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        matrix_free(all[i]);
+    numbers *lists[] = {&w, &whole, &step, &gain, &bias};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        numbers_free(lists[i]);
+    matrix *matrices[] = {&x, &slope, &got, &want, &one};
+    for (size_t i = 0; i < sizeof matrices / sizeof matrices[0]; i++)
+        matrix_free(matrices[i]);
 }
 
 /* The largest sums that there can be. */
@@ -143,14 +151,16 @@ static void does_not_overflow(const ramify_kernels *kernels, random_state *rando
     matrix x = matrix_padded(random, 2, k), y = matrix_padded(random, 2, n);
     numbers w = numbers_of(random, ramify_pairs(k) * 2 * n);
     numbers whole = numbers_of(random, 2 * k * sizeof(int16_t));
-    float step[16];
+    float step[2], gain[16] __attribute__((aligned(64)));
     memset(w.at, 0x80, w.bytes); /* -128 */
     for (size_t p = 0; p < k; p++) {
         x.at[p] = 1;
         x.at[x.ld + p] = -1;
     }
     kernels->round_rows(2, k, x.at, x.ld, NULL, whole.at, k, step);
-    kernels->affine_int8(2, n, k, whole.at, k, step, w.at, NULL, NULL, NULL, y.at, y.ld);
+    for (size_t j = 0; j < n; j++)
+        gain[j] = 1;
+    kernels->affine_int8(1, 2, n, k, whole.at, k, step, w.at, gain, NULL, NULL, y.at, y.ld);
     for (size_t j = 0; j < n; j++) {
         assert_true(fabsf(y.at[j] + 128.0F * (float)k) <= 1e-3F * (float)k);
         assert_true(fabsf(y.at[y.ld + j] - 128.0F * (float)k) <= 1e-3F * (float)k);
