@@ -155,7 +155,8 @@ float ramify_bfloat16_value(uint16_t half) {
 }
 
 float ramify_int8_step(float largest) {
-    return ramify_bfloat16_value(ramify_bfloat16(largest / INT8_MOST));
+    const float step = largest / INT8_MOST;
+    return step < FLT_MIN ? 0.0F : ramify_bfloat16_value(ramify_bfloat16(step));
 }
 
 /* Packing */

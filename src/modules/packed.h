@@ -56,7 +56,7 @@ typedef struct ramify_rounding {
 uint16_t ramify_bfloat16(float value);
 float ramify_bfloat16_value(uint16_t half);
 
-/* The step of int8 weights up to `largest` in size: a bfloat16 number, 0 only of 0. */
+/* The step of int8 weights up to `largest` in size: a bfloat16 number, 0 where it would be denormal. */
 float ramify_int8_step(float largest);
 
 /* Packs a record of the shape mlp. rounding: NULL for float32. *packed is from ramify_allocate, *bytes
