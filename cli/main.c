@@ -14,9 +14,10 @@ typedef struct verb {
 } verb;
 
 static const verb verbs[] = {
-    {"train", verb_train},   {"predict", verb_predict}, {"evaluate", verb_evaluate},
-    {"info", verb_info},     {"export", verb_export},   {"law", verb_law},
-    {"import", verb_import}, {"prune", verb_prune},     {"diagnose", verb_diagnose},
+    {"train", verb_train},       {"predict", verb_predict}, {"evaluate", verb_evaluate},
+    {"info", verb_info},         {"export", verb_export},   {"law", verb_law},
+    {"import", verb_import},     {"prune", verb_prune},     {"quantize", verb_quantize},
+    {"diagnose", verb_diagnose},
 };
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 

@@ -9,6 +9,7 @@ int verb_info(int argc, char **argv);
 int verb_export(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_prune(int argc, char **argv);
+int verb_quantize(int argc, char **argv);
 int verb_law(int argc, char **argv);
 int verb_diagnose(int argc, char **argv);
 

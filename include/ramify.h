@@ -1093,6 +1093,56 @@ RAMIFY_API ramify_status ramify_prune(ramify_context *context, ramify_model *mod
                                       const ramify_prune_options *options, ramify_model **pruned,
                                       ramify_prune_result **result);
 
+/* ------------------------------------------------------------------------------------------------
+ * 10. Quantising
+ *
+ * The weights of a model's networks are stored with fewer bits, and run as they are stored: as 8-bit whole
+ * numbers with a step per output, or as bfloat16 numbers, the upper halves of float32. int8 weights are
+ * rounded one after the other so that those to come make up for each one's error on rows of the table
+ * (Frantar, Ashkboos, Hoefler, Alistarh 2022). Inputs of such layers become 16-bit whole numbers, row by
+ * row, by the largest of them. A last layer of at most 8 outputs stays float32.
+ * --------------------------------------------------------------------------------------------- */
+
+/* Fill with ramify_quantize_options_init, then change what matters. Strings are borrowed during the call. */
+typedef struct ramify_quantize_options {
+    const char *type; /* "int8" (default) or "bf16" */
+    const char
+        *store; /* how layers of a pruned model are stored: "fastest" (default), sparse where a
+                            row is answered faster then; "smallest", where they take fewer bytes;
+                            "dense" */
+    uint32_t
+        calibration_rows; /* most rows by which a network is rounded, of those that train, default
+                                  2048; with fewer than 32, weights become the nearest numbers */
+    const char
+        *weight; /* columns of row weights (of the errors that are told), groups and times, as in
+                            the training */
+    const char *group;
+    const char *time;
+    double validation; /* share of rows held out; 0: as in the training */
+    bool own_seed;     /* false: the training's seed, so that the same rows are held out */
+    uint64_t seed;
+} ramify_quantize_options;
+
+RAMIFY_API void ramify_quantize_options_init(ramify_quantize_options *options);
+
+typedef struct ramify_quantize_result {
+    double error,
+        error_before;       /* on validation rows: root mean square error in the target's units (of
+                                   several targets, in standard deviations), or the share of wrong
+                                   classes */
+    const char *error_name; /* "rmse" or "error"; lives as long as the library */
+    uint64_t validation_rows;
+} ramify_quantize_result;
+
+/* Quantises a model, pruned or not, with the rows of a table, as a rule those that it was trained on.
+ * *quantized is in memory: save it with ramify_save, close it with ramify_close. `result` may be NULL.
+ * Errors: RAMIFY_ERROR_ARGUMENT (options; no networks in the model), RAMIFY_ERROR_DATA (rows),
+ * RAMIFY_ERROR_UNSUPPORTED (a model of kind paraformer). */
+RAMIFY_API ramify_status ramify_quantize(ramify_context *context, ramify_model *model,
+                                         const ramify_table *table,
+                                         const ramify_quantize_options *options,
+                                         ramify_model **quantized, ramify_quantize_result *result);
+
 #ifdef __cplusplus
 }
 #endif

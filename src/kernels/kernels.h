@@ -12,11 +12,15 @@
  * - No state, no allocation, no errors: callers check shapes. Safe from any thread.
  * - NaN and infinities go through as IEEE arithmetic lets them.
  *
+ * A set may come twice under its name, the second time with instructions that some of its processors
+ * lack and that give the same bits faster ("avx512", with VNNI for int8 weights).
+ *
  * Two sets round differently where one has fused multiply-adds and the other has not, or where
  * their vectors split a sum differently. That is why a model's exact bits hold for one set. */
 
 #include "index_set.h"
 #include "masked.h"
+#include "quantised.h"
 #include "sparse.h"
 
 #include <stdbool.h>
@@ -94,6 +98,28 @@ typedef struct ramify_kernels {
     void (*sparse_columns)(const ramify_sparse *w, size_t columns, const float *x, size_t ldx,
                            const float *gain, const float *bias, const float *slope, float *y,
                            size_t ldy);
+
+    /* to[count] from bfloat16 numbers, which are the upper halves of float32. All padded. */
+    void (*widen)(size_t count, const uint16_t *from, float *to);
+
+    /* Rows of whole numbers, to[rows x k] and their steps: x[rows x k] * gain[k] (NULL: 1) is about
+     * to * step, where the largest of a row becomes ramify_round_most(k), so that nothing is clipped. A
+     * row's step is NaN where a number of it is no number or infinite. All padded; padding of to is 0. */
+    void (*round_rows)(size_t rows, size_t k, const float *x, size_t ldx, const float *gain,
+                       int16_t *to, size_t ldto, float *step);
+
+    /* y of such rows and int8 weights (quantised.h), `rows` of each of the members, one after the
+     * other: h = (sum * step) * gain[members x n] + bias[members x n], where the sums of whole numbers
+     * are exact, and y = prelu(h). bias NULL: 0; slope[n] NULL: y = h. All padded but step. */
+    void (*affine_int8)(size_t members, size_t rows, size_t n, size_t k, const int16_t *x,
+                        size_t ldx, const float *step, const int8_t *w, const float *gain,
+                        const float *bias, const float *slope, float *y, size_t ldy);
+
+    /* affine, with bfloat16 weights (quantised.h): to the bit what affine makes of the same weights as
+     * float32. */
+    void (*affine_bfloat16)(size_t rows, size_t n, size_t k, const float *x, size_t ldx,
+                            const uint16_t *w, const float *bias, const float *slope, float *y,
+                            size_t ldy);
 
     /* y[n] = prelu(x[k] w + bias), one row by a masked matrix; to the bit what affine makes of it and the
      * matrix spread out, for finite x. x needs no padding; bias (NULL: 0), slope (NULL: none) and y

@@ -113,18 +113,21 @@ static void dots(size_t rows, size_t n, size_t k, const float *x, size_t ldx, co
     }
 }
 
-static float sparse_weight(const ramify_sparse *w, size_t at) {
-    uint32_t bits;
+static float from_bfloat16(uint16_t half) {
+    const uint32_t bits = (uint32_t)half << 16;
     float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float sparse_weight(const ramify_sparse *w, size_t at) {
     if (w->type == RAMIFY_WEIGHTS_INT8) {
         return ((const int8_t *)w->weights)[at];
     }
     if (w->type == RAMIFY_WEIGHTS_FLOAT32) {
         return ((const float *)w->weights)[at];
     }
-    bits = (uint32_t)((const uint16_t *)w->weights)[at] << 16;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    return from_bfloat16(((const uint16_t *)w->weights)[at]);
 }
 
 static void sparse_columns(const ramify_sparse *w, size_t columns, const float *x, size_t ldx,
@@ -153,6 +156,64 @@ static void sparse_columns(const ramify_sparse *w, size_t columns, const float *
 static void sparse_row(const ramify_sparse *w, const float *x, const float *gain, const float *bias,
                        const float *slope, float *y) {
     sparse_columns(w, 1, x, 1, gain, bias, slope, y, 1);
+}
+
+static void widen(size_t count, const uint16_t *from, float *to) {
+    for (size_t i = 0; i < count; i++) {
+        to[i] = from_bfloat16(from[i]);
+    }
+}
+
+static void round_rows(size_t rows, size_t k, const float *x, size_t ldx, const float *gain,
+                       int16_t *to, size_t ldto, float *step) {
+    const float limit = (float)ramify_round_most(k);
+    for (size_t i = 0; i < rows; i++) {
+        float most = 0.0F;
+        bool good = true;
+        for (size_t p = 0; p < k; p++) {
+            const float value = fabsf(x[i * ldx + p] * (gain ? gain[p] : 1.0F));
+            good = good && isfinite(value);
+            most = value > most ? value : most;
+        }
+        const bool some = good && most > RAMIFY_ROUND_LEAST;
+        const float inverse = some ? limit / most : 0.0F;
+        for (size_t p = 0; p < ldto; p++) {
+            const float value = some && p < k ? x[i * ldx + p] * (gain ? gain[p] : 1.0F) : 0.0F;
+            /* Adding 1.5 * 2^23 rounds to a whole number. */
+            to[i * ldto + p] = (int16_t)(fmaf(value, inverse, 12582912.0F) - 12582912.0F);
+        }
+        step[i] = some ? most / limit : good ? 0.0F : NAN;
+    }
+}
+
+static void affine_int8(size_t members, size_t rows, size_t n, size_t k, const int16_t *x,
+                        size_t ldx, const float *step, const int8_t *w, const float *gain,
+                        const float *bias, const float *slope, float *y, size_t ldy) {
+    for (size_t i = 0; i < members * rows; i++) {
+        const size_t of = i / rows * n; /* the member's */
+        for (size_t j = 0; j < n; j++) {
+            int32_t sum = 0;
+            for (size_t p = 0; p < k; p++) {
+                sum += x[i * ldx + p] * w[ramify_pair_at(k, p, j)];
+            }
+            const float h = fmaf((float)sum * step[i], gain[of + j], bias ? bias[of + j] : 0.0F);
+            y[i * ldy + j] = slope ? prelu(h, slope[j]) : h;
+        }
+    }
+}
+
+static void affine_bfloat16(size_t rows, size_t n, size_t k, const float *x, size_t ldx,
+                            const uint16_t *w, const float *bias, const float *slope, float *y,
+                            size_t ldy) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float h = bias ? bias[j] : 0.0F;
+            for (size_t p = 0; p < k; p++) {
+                h = fmaf(x[i * ldx + p], from_bfloat16(w[ramify_pair_at(k, p, j)]), h);
+            }
+            y[i * ldy + j] = slope ? prelu(h, slope[j]) : h;
+        }
+    }
 }
 
 /* The weight from an input to an output, or 0; *next: number of the first weight of their line. */
@@ -537,6 +598,10 @@ const ramify_kernels ramify_kernels_reference_set = {
     .sparse_columns = sparse_columns,
     .masked_row = masked_row,
     .unmask = unmask,
+    .widen = widen,
+    .round_rows = round_rows,
+    .affine_int8 = affine_int8,
+    .affine_bfloat16 = affine_bfloat16,
     .transpose = transpose,
     .scale_columns = scale_columns,
     .scale_columns_backward = scale_columns_backward,

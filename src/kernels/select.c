@@ -12,16 +12,15 @@ size_t ramify_kernels_list(const ramify_kernels *const **list) {
     /* From slow to fast; a processor that runs one of them runs all before it. */
 #if defined(__x86_64__)
     static const ramify_kernels *const sets[] = {
-        &ramify_kernels_reference_set,
-        &ramify_kernels_set_baseline,
-        &ramify_kernels_set_avx2,
-        &ramify_kernels_set_avx512,
+        &ramify_kernels_reference_set, &ramify_kernels_set_baseline,   &ramify_kernels_set_avx2,
+        &ramify_kernels_set_avx512,    &ramify_kernels_set_avx512vnni,
     };
     /* cpu_supports also asks whether the system saves the wide registers. */
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    size_t count = 2 + (size_t)avx2 + (size_t)avx512;
+    bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+    size_t count = 2 + (size_t)avx2 + (size_t)avx512 + (size_t)vnni;
 #elif defined(__aarch64__)
     static const ramify_kernels *const sets[] = {
         &ramify_kernels_reference_set,
@@ -45,7 +44,8 @@ const ramify_kernels *ramify_kernels_select(const char *isa) {
     if (!isa || !*isa) {
         return sets[count - 1];
     }
-    for (size_t i = 0; i < count; i++) {
+    /* Of two with one name, which give the same bits, the later one is faster. */
+    for (size_t i = count; i-- > 0;) {
         if (strcmp(sets[i]->name, isa) == 0) {
             return sets[i];
         }

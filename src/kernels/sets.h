@@ -8,6 +8,7 @@ extern const ramify_kernels ramify_kernels_reference_set;
 extern const ramify_kernels ramify_kernels_set_baseline;
 extern const ramify_kernels ramify_kernels_set_avx2;
 extern const ramify_kernels ramify_kernels_set_avx512;
+extern const ramify_kernels ramify_kernels_set_avx512vnni;
 extern const ramify_kernels ramify_kernels_set_neon;
 
 #endif

@@ -6,6 +6,8 @@
  * writes for each pair defines, before it includes the operation,
  *   RAMIFY_ISA           avx512, avx2, baseline or neon: the suffix of the symbols
  *   RAMIFY_VECTOR_BYTES  64, 32 or 16
+ *   RAMIFY_BASE          the same; or, in a variant of a set (avx512vnni) which computes the same bits
+ *                        faster, the set: operations not compiled for the variant are the set's
  * The code uses the compilers' vector types; intrinsics only for
  * multiply_add and lane masks. */
 
@@ -16,15 +18,20 @@
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 #define RAMIFY_PASTE(name, isa)  ramify_##name##_##isa
 #define RAMIFY_EXPAND(name, isa) RAMIFY_PASTE(name, isa)
 /* The symbol of an operation in this instruction set: RAMIFY_KERNEL(dots) is ramify_dots_avx2. */
 #define RAMIFY_KERNEL(name) RAMIFY_EXPAND(name, RAMIFY_ISA)
+/* The symbol of an operation that variants of a set share. */
+#define RAMIFY_SHARED(name) RAMIFY_EXPAND(name, RAMIFY_BASE)
 
 /* Declares an operation with the type that its entry in the table has. */
-#define RAMIFY_DECLARE(name) __typeof__(*((ramify_kernels *)NULL)->name) RAMIFY_KERNEL(name)
+#define RAMIFY_DECLARE(name)                                                                       \
+    __typeof__(*((ramify_kernels *)NULL)->name) RAMIFY_KERNEL(name), RAMIFY_SHARED(name)
 RAMIFY_DECLARE(matmul);
 RAMIFY_DECLARE(matmul_double);
 RAMIFY_DECLARE(eliminate);
@@ -35,6 +42,10 @@ RAMIFY_DECLARE(sparse_row);
 RAMIFY_DECLARE(sparse_columns);
 RAMIFY_DECLARE(masked_row);
 RAMIFY_DECLARE(unmask);
+RAMIFY_DECLARE(widen);
+RAMIFY_DECLARE(round_rows);
+RAMIFY_DECLARE(affine_int8);
+RAMIFY_DECLARE(affine_bfloat16);
 RAMIFY_DECLARE(transpose);
 RAMIFY_DECLARE(scale_columns);
 RAMIFY_DECLARE(scale_columns_backward);

@@ -1,16 +1,21 @@
 #ifndef RAMIFY_MODULES_PACKED_H
 #define RAMIFY_MODULES_PACKED_H
 /* A multilayer perceptron (mlp.h) in fewer bytes: a layer's matrix is dense, or sparse where most of its
- * weights are zero. It is made of a trained record and only runs.
+ * weights are zero, and its weights are float32, bfloat16 or int8. It is made of a trained record and only
+ * runs.
  *
  * The record, every part of which is padded with zeros to a multiple of 64 bytes:
  *     ramify_packed_header x layers
  *     for every layer:
- *         dense   W, as in mlp.h
+ *         dense   W: float32 as in mlp.h; bfloat16 and int8 by pairs of inputs (kernels/quantised.h)
  *         sparse  u32 steps x pad(n) / 16, the weights and the inputs of all steps (kernels/sparse.h)
- *         b, r, s and slope, as in mlp.h
- * The units of hidden layers stand in another order than in the record that was packed: those with
- * most weights come first, so that outputs of a slice have as many weights as each other. */
+ *         b, r, s and slope, as in mlp.h; beside bfloat16 and int8 weights they are bfloat16, one after
+ *         the other, and padded together
+ * Beside int8 weights s is always there: what their sums are multiplied by, the step between two
+ * weights of an output times what the member has. A last layer of at most RAMIFY_MLP_NARROW outputs is
+ * dense and float32. The units of hidden layers may stand in another order than in the record that was
+ * packed: those with most weights come first, so that outputs of a slice have as many weights as each
+ * other. */
 
 #include "mlp.h"
 
@@ -39,11 +44,27 @@ typedef enum ramify_storage {
     RAMIFY_STORAGE_COLD      /* as the first, but weights come from memory */
 } ramify_storage;
 
-/* Packs a record of the shape mlp. *packed is from ramify_allocate, *bytes long; *numbers: those that
- * are not zero. */
+/* How weights are rounded. */
+typedef struct ramify_rounding {
+    ramify_weights type;
+    const float
+        *scale; /* of int8 weights the step of each output of each layer, pad(width[1]), then
+                           pad(width[2]) and so on; where it is 0, and if NULL, by the largest weight */
+} ramify_rounding;
+
+/* The nearest bfloat16 number (of two the even one), as its 16 bits; value is not NaN. */
+uint16_t ramify_bfloat16(float value);
+float ramify_bfloat16_value(uint16_t half);
+
+/* The step of int8 weights up to `largest` in size: a bfloat16 number, 0 where it would be denormal. */
+float ramify_int8_step(float largest);
+
+/* Packs a record of the shape mlp. rounding: NULL for float32. *packed is from ramify_allocate, *bytes
+ * long; *numbers: those that are not zero. */
 ramify_status ramify_packed_make(ramify_context *context, const ramify_mlp_shape *mlp,
-                                 const float *record, ramify_storage storage, void **packed,
-                                 uint32_t *bytes, uint32_t *numbers);
+                                 const float *record, ramify_storage storage,
+                                 const ramify_rounding *rounding, void **packed, uint32_t *bytes,
+                                 uint32_t *numbers);
 
 /* The mlp record that computes the same, floats of ramify_mlp_record_bytes(&shape->mlp); the packed
  * record has been checked. */

@@ -53,6 +53,7 @@ void for_every_set(set_check *check);
 /* The groups of tests; each returns how many failed. */
 int run_product_tests(void);
 int run_sparse_tests(void);
+int run_quantised_tests(void);
 int run_elementwise_tests(void);
 int run_column_tests(void);
 int run_double_tests(void);
