@@ -302,10 +302,9 @@ static int optimum_group(session *run, const ramify_law *law, uint32_t group, co
                          const question *asked, json_t *answers) {
     const optimum_request *wanted = request;
     ramify_law_network network;
-    ramify_status status =
-        ramify_law_optimum(law, group, wanted->network.count > 0 ? wanted->networks : NULL,
-                           wanted->network.count, wanted->ends, wanted->error, asked->level,
-                           &network);
+    ramify_status status = ramify_law_optimum(
+        law, group, wanted->network.count > 0 ? wanted->networks : NULL, wanted->network.count,
+        wanted->ends, wanted->error, asked->level, &network);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
     const char *depth = ramify_law_variable(law, 0), *width = ramify_law_variable(law, 1),

@@ -15,7 +15,7 @@
 /* A file of this share of the dense one's bytes has hardly a sparse layer. */
 #define DENSE_SHARE 0.9
 
-static const char *const first_names[] = {"magnitude", "random", "neurons", NULL};
+static const char *const first_names[] = {"magnitude", "random", "neurons", "branches", NULL};
 static const char *const scope_names[] = {"global", "module", NULL};
 static const char *const store_names[] = {"fastest", "smallest", "dense", NULL};
 static const char *const choice_names[] = {"auto", "on", "off", NULL};
@@ -152,7 +152,11 @@ static void print_result(const prune_request *request, const ramify_prune_result
            format_size(b, before->resident_bytes));
     printf("written     %s, %s of %s\n", request->output, format_size(c, after->file_bytes),
            format_size(d, before->file_bytes));
-    if (request->store == 0 && (double)after->file_bytes > DENSE_SHARE * (double)before->file_bytes)
+    const bool hardly = (double)after->file_bytes > DENSE_SHARE * (double)before->file_bytes;
+    if (hardly && after->branches > 0)
+        printf("            a Para-Former's zeros are stored: --first neurons or branches make it "
+               "smaller\n");
+    else if (hardly && request->store == 0)
         printf("            most layers are stored with their zeros, as single rows are answered "
                "faster so at this\n            density; --store smallest stores fewer bytes\n");
 }
@@ -350,7 +354,7 @@ static void list_rounds(arguments *list, prune_request *request) {
          .kind = ARGUMENT_NAME,
          .value = &request->first,
          .names = first_names,
-         .help = "what goes first: small weights, any, small hidden units"},
+         .help = "what goes first: small weights, any, small hidden units, branches"},
         {.name = "scope",
          .kind = ARGUMENT_NAME,
          .value = &request->scope,

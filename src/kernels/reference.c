@@ -231,8 +231,7 @@ static void unmask(const ramify_masked *w, float *dense) {
             for (size_t j = first; j < w->n && j < first + (size_t)16 * RAMIFY_PANEL_LINES;
                  j += 16, place++) {
                 for (size_t bit = 0; bit < 16; bit++) {
-                    dense[input * w->n + j + bit] =
-                        masked_weight(w, w->masks[place], bit, next);
+                    dense[input * w->n + j + bit] = masked_weight(w, w->masks[place], bit, next);
                 }
                 next += (size_t)__builtin_popcount(w->masks[place]);
             }

@@ -71,7 +71,7 @@ static uint32_t place_of(const char *word, const char *const *words) {
     return UINT32_MAX;
 }
 
-static const char *const scores[] = {"magnitude", "random", "neurons", NULL};
+static const char *const scores[] = {"magnitude", "random", "neurons", "branches", NULL};
 static const char *const scopes[] = {"global", "module", NULL};
 static const char *const stores[] = {"fastest", "smallest", "dense", NULL};
 
@@ -97,7 +97,8 @@ static ramify_status check_options(ramify_context *context, const ramify_prune_o
                            o->step);
     if (place_of(o->first, scores) == UINT32_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                           "first is \"%s\", expected magnitude, random or neurons", o->first);
+                           "first is \"%s\", expected magnitude, random, neurons or branches",
+                           o->first);
     if (place_of(o->scope, scopes) == UINT32_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "scope is \"%s\", expected global or module", o->scope);
@@ -439,7 +440,7 @@ static ramify_status go_by_error(driver *d) {
     RAMIFY_TRY(ramify_pruning_keep(d->pruning));
     d->kept = true;
     RAMIFY_TRY(go_too_far(d, &beyond));
-    ramify_pruning_go_back(d->pruning);
+    RAMIFY_TRY(ramify_pruning_go_back(d->pruning));
     for (uint32_t i = 0; i < CLOSER_ROUNDS && beyond > 0; i++) {
         const double best = ramify_pruning_state(d->pruning).density;
         double between = law_density(d, d->limit);
@@ -449,12 +450,16 @@ static ramify_status go_by_error(driver *d) {
         if (!(between > beyond / CLOSE && between < best * CLOSE))
             between = sqrt(beyond * best);
         RAMIFY_TRY(make_round(d, between));
+        const double now = ramify_pruning_state(d->pruning).density;
+        const bool coarse = now <= beyond; /* units and branches go as wholes */
         if (met(d)) {
             RAMIFY_TRY(ramify_pruning_keep(d->pruning));
         } else {
-            beyond = ramify_pruning_state(d->pruning).density;
-            ramify_pruning_go_back(d->pruning);
+            beyond = now;
+            RAMIFY_TRY(ramify_pruning_go_back(d->pruning));
         }
+        if (coarse)
+            return RAMIFY_OK;
     }
     return RAMIFY_OK;
 }
@@ -576,7 +581,7 @@ static ramify_status run(driver *d, const ramify_table *table, ramify_model **pr
     if (went != RAMIFY_OK && went != RAMIFY_STOPPED)
         return went;
     if (went == RAMIFY_STOPPED && d->kept)
-        ramify_pruning_go_back(d->pruning);
+        RAMIFY_TRY(ramify_pruning_go_back(d->pruning));
     conclude(d);
     if (d->options->predict_only)
         return went;

@@ -41,7 +41,8 @@ typedef struct ramify_paraformer_plan {
     bool freeze;           /* pass A: step k changes branch k, embedding and head only */
     uint32_t checks;       /* how often in all the select rows are scored; at least 1 */
     bool keep_last;        /* the last weights are kept, and only they are scored; else the best */
-    const float *mask; /* of all weights as one vector (ramify_paraformer_parts), 1 and 0: those of 0 are
+    const float
+        *mask; /* of all weights as one vector (ramify_paraformer_parts), 1 and 0: those of 0 are
                           not learned; NULL: all are */
     uint64_t seed;
     /* ramify_seconds(). With a deadline the schedule follows steps or time, whichever is further

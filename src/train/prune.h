@@ -17,7 +17,8 @@
 typedef enum ramify_prune_score {
     RAMIFY_PRUNE_MAGNITUDE,
     RAMIFY_PRUNE_RANDOM,
-    RAMIFY_PRUNE_NEURONS /* whole hidden units, those with the smallest weights */
+    RAMIFY_PRUNE_NEURONS, /* whole hidden units, those with the smallest weights */
+    RAMIFY_PRUNE_BRANCHES /* whole branches, those without which errors are least */
 } ramify_prune_score;
 
 /* Where the weights that are left begin. */
@@ -69,7 +70,7 @@ ramify_status ramify_pruning_round(ramify_pruning *pruning, double density);
 
 /* Remembers how it stands, in the place of what was remembered, and goes back to that. */
 ramify_status ramify_pruning_keep(ramify_pruning *pruning);
-void ramify_pruning_go_back(ramify_pruning *pruning);
+ramify_status ramify_pruning_go_back(ramify_pruning *pruning);
 
 /* How it stands, as a model that can be saved: its zeros are the weights that are gone. */
 ramify_status ramify_pruning_give(ramify_pruning *pruning, json_t *about, ramify_model **state);

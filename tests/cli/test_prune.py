@@ -116,9 +116,7 @@ def test_stores_agree(made, tmp_path):
 
 def test_single_rows_under_the_bound(made, tmp_path):
     out, lines = tmp_path / "p.ramify", (made / "wave.csv").read_text().splitlines()
-    assert (
-        prune(made, "--density", "0.1", "-o", out, "--store", "smallest").status == 0
-    )
+    assert prune(made, "--density", "0.1", "-o", out, "--store", "smallest").status == 0
     bound = info(made, out)["resident_bytes"]
     every = run_tool("predict", out, "wave.csv", cwd=made).out.splitlines()
     few = tmp_path / "few.csv"
@@ -249,6 +247,55 @@ def test_classes(made, tmp_path):
     assert score["accuracy"] > 0.9 and score["log_loss"] < 0.3
 
 
+@pytest.fixture(scope="module")
+def branches(tmp_path_factory) -> pathlib.Path:
+    """A Para-Former of three branches."""
+    folder = tmp_path_factory.mktemp("branches")
+    write_wave(folder / "wave.csv", 900, 1)
+    done = run_tool(
+        *("train", "wave.csv", "--target", "target", "--kind", "paraformer"),
+        *("--branches", "3", "--depth", "1", "--width", "32", "--heads", "2"),
+        *("--epochs", "12", "--validation", "25%", "-o", "wave.ramify"),
+        cwd=folder,
+    )
+    assert done.status == 0, done.err
+    return folder
+
+
+@pytest.mark.parametrize("first", ["magnitude", "neurons", "branches"])
+def test_para_formers(branches, tmp_path, first):
+    out = tmp_path / "p.ramify"
+    words = ["--density", "0.67", "--first", first, "-o", out]
+    found = good(prune(branches, *words, "--json"))
+    before, after = info(branches, "wave.ramify"), info(branches, out)
+    assert found["density"] <= 0.6701
+    assert found["error"] < 1.3 * found["dense_error"]
+    shape = before["config"]["branches"], after["config"]["branches"]
+    assert (shape[1]["count"] < 3) == (first == "branches")
+    assert (shape[1]["hidden"] < shape[0]["hidden"]) == (first == "neurons")
+    smaller = found["file_bytes"] < 0.9 * found["dense_file_bytes"]
+    assert smaller == (first != "magnitude")
+    assert len(after["config"]["prefixes"]) == shape[1]["count"]
+    assert rmse(branches, out) == pytest.approx(found["error"], rel=0.3)
+    # Two rounds, and then the rest: the same bytes.
+    parts, state = tmp_path / "q.ramify", tmp_path / "state"
+    for more in (["--rounds", "1"], []):
+        done = prune(branches, *words[:-1], parts, *more, "--resume", state)
+        assert done.status == 0, done.err
+    assert parts.read_bytes() == out.read_bytes()
+
+
+def test_para_formers_by_error(branches, tmp_path):
+    out = tmp_path / "p.ramify"
+    words = ["--max-error-increase", "50%", "--first", "branches", "-o", out]
+    found = good(prune(branches, *words, "--json", quick=False))
+    assert found["error"] <= 1.5 * found["dense_error"]
+    done = prune(branches, "--density", "0.5", "--rewind", "wave.ramify", "-o", out)
+    assert done.status == 1 and "have no rewind point" in done.err
+    done = prune(branches, "--density", "0.1", "--first", "branches", "-o", out)
+    assert done.status == 1 and "no more can be pruned" in done.err
+
+
 def test_a_stop_keeps_what_there_is(made, tmp_path):
     out = tmp_path / "p.ramify"
     words = [BUILD / "ramify", "prune", "wave.ramify", "wave.csv", "--density", "0.01"]
@@ -292,6 +339,7 @@ def test_what_is_refused(made, tmp_path):
             1,
             "nobody names no column",
         ),
+        (["--density", "0.5", "--first", "branches", "-o", out], 2, "no branches"),
         (["--density", "0.5", "-o", "wave.csv"], 1, "wave.csv"),
         (["--density", "0.5", "-o", tmp_path / "no" / "p.ramify"], 1, "No such file"),
     ]

@@ -171,8 +171,7 @@ static void test_optimum(void **state) {
     /* Of plain networks with 20 inputs and outputs. */
     assert_int_equal(ramify_law_optimum(law, 0, NULL, 0, 20, 0.13, 0.9, &found), RAMIFY_OK);
     near(found.weights,
-         found.density.value *
-             (20 * found.width + (found.depth - 1) * found.width * found.width),
+         found.density.value * (20 * found.width + (found.depth - 1) * found.width * found.width),
          1e-12);
     for (int i = 0; i < 4; i++) {
         ramify_law_network one;
