@@ -8,7 +8,8 @@ Trains a model of kind pathways with default options (kin40k, letter; of Fashion
 and 5 percent larger, and quantises what comes out. Errors are those of the test rows: the root mean square
 in standard deviations of the training targets, or the share of wrong classes; then KiB of the file, KiB that a row
 needs, nanoseconds of a row alone, of one that nothing of the model is in a core's caches for, and rows per second
-of batches, on one thread. FOLDER keeps models; what is there is not made again.
+of batches, on one thread. FOLDER keeps models; what is there is not made again, and a model that is put there
+without a rewind point is pruned without.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Bench:
         early = self.keep / f"{of.name}.rewind.ramify"
         self.made(place["dense"], "train", *of.train, *of.words, "--rewind", str(early))
         dense = str(place["dense"])
-        rewind = ["--rewind", str(early)]
+        rewind = ["--rewind", str(early)] if early.exists() else []
         for percent in (1, 5):
             limit = ["--max-error-increase", f"{percent}%"]
             for store in ("smallest", "fastest"):
