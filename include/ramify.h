@@ -1100,7 +1100,7 @@ RAMIFY_API ramify_status ramify_prune(ramify_context *context, ramify_model *mod
  * numbers with a step per output, or as bfloat16 numbers, the upper halves of float32. int8 weights are
  * rounded one after the other so that those to come make up for each one's error on rows of the table
  * (Frantar, Ashkboos, Hoefler, Alistarh 2022). Inputs of such layers become 16-bit whole numbers, row by
- * row, by the largest of them. A last layer of at most 8 outputs stays float32.
+ * row, by the largest of them. A last layer of at most 8 outputs is bfloat16 at the least.
  * --------------------------------------------------------------------------------------------- */
 
 /* Fill with ramify_quantize_options_init, then change what matters. Strings are borrowed during the call. */

@@ -63,10 +63,12 @@ static size_t widest_of(const ramify_mlp_shape *mlp) {
 
 /* Bytes of a layer's dense matrix. */
 static uint64_t dense_bytes(const place *at) {
-    const uint64_t n = ramify_pad(at->n);
-    if (at->type != RAMIFY_WEIGHTS_FLOAT32)
-        return align64(ramify_pairs(at->k) * 2 * n * ramify_weight_bytes(at->type));
-    return (at->narrow ? at->n * (uint64_t)ramify_pad(at->k) : at->k * n) * sizeof(float);
+    const uint64_t k = ramify_pad(at->k), n = ramify_pad(at->n);
+    if (at->narrow)
+        return align64(at->n * k * ramify_weight_bytes(at->type));
+    if (at->type == RAMIFY_WEIGHTS_FLOAT32)
+        return at->k * n * sizeof(float);
+    return align64(ramify_pairs(at->k) * 2 * n * ramify_weight_bytes(at->type));
 }
 
 /* b, r, s and slope after `at` bytes. */
@@ -206,7 +208,8 @@ static void round_layers(packing *p, const ramify_rounding *rounding) {
     p->type = rounding ? rounding->type : RAMIFY_WEIGHTS_FLOAT32;
     for (uint32_t l = 0; l < p->mlp->layers; l++) {
         const ramify_mlp_layer *at = &p->layer[l];
-        p->header[l].weights = at->narrow ? RAMIFY_WEIGHTS_FLOAT32 : p->type;
+        p->header[l].weights =
+            at->narrow && p->type == RAMIFY_WEIGHTS_INT8 ? RAMIFY_WEIGHTS_BFLOAT16 : p->type;
         if (p->header[l].weights == RAMIFY_WEIGHTS_BFLOAT16)
             round_bfloat16(p, l);
         for (size_t j = 0; j < at->n && p->header[l].weights == RAMIFY_WEIGHTS_INT8; j++)
@@ -354,6 +357,12 @@ static void write_sparse(const packing *p, uint32_t l, const place *to, unsigned
     }
 }
 
+/* Where a weight lies in a dense matrix that is not float32. */
+static size_t dense_at(const place *to, const ramify_mlp_layer *at, size_t input, size_t output) {
+    return to->narrow ? ramify_mlp_weight_at(at, input, output) - at->weight
+                      : ramify_pair_at(at->k, input, output);
+}
+
 static void write_dense(const packing *p, uint32_t l, const place *to, unsigned char *record) {
     const ramify_mlp_layer *at = &p->layer[l];
     if (to->type == RAMIFY_WEIGHTS_FLOAT32) {
@@ -362,7 +371,7 @@ static void write_dense(const packing *p, uint32_t l, const place *to, unsigned 
     }
     for (size_t i = 0; i < at->k; i++)
         for (size_t j = 0; j < at->n; j++)
-            put_weight(record + to->weights, ramify_pair_at(at->k, i, j), to->type,
+            put_weight(record + to->weights, dense_at(to, at, i, j), to->type,
                        p->record[ramify_mlp_weight_at(at, i, j)]);
 }
 
@@ -474,7 +483,7 @@ static void unpack_weights(const place *from, const ramify_mlp_layer *at, const 
         for (size_t i = 0; i < at->k; i++)
             for (size_t j = 0; j < at->n; j++)
                 record[ramify_mlp_weight_at(at, i, j)] =
-                    weight_of(weights, ramify_pair_at(at->k, i, j), from->type);
+                    weight_of(weights, dense_at(from, at, i, j), from->type);
     }
 }
 
@@ -589,8 +598,8 @@ static const char *check_header(const ramify_mlp_shape *mlp, uint32_t l,
         return "a layer is stored in a way that this version does not know";
     if (sparse && (narrow || mlp->width[l] > RAMIFY_SPARSE_INPUTS_MAX))
         return "a layer is sparse that cannot be";
-    if (narrow && header->weights != RAMIFY_WEIGHTS_FLOAT32)
-        return "a last layer of few outputs is not float32";
+    if (narrow && header->weights == RAMIFY_WEIGHTS_INT8)
+        return "a last layer of few outputs has int8 weights";
     return NULL;
 }
 
@@ -639,8 +648,9 @@ typedef struct run {
     float *widened; /* vectors of a layer */
 } run;
 
-/* What a layer has beside its matrix. */
+/* What a layer has beside its matrix, or of few outputs with it, as float32. */
 typedef struct vectors {
+    const float *weights;  /* if they are float32, or of few outputs */
     const float *bias, *r; /* r: of members */
     const float *s;        /* NULL: 1 */
     const float *slope;    /* NULL: no activation */
@@ -648,11 +658,18 @@ typedef struct vectors {
 
 static vectors vectors_of(const run *r, const place *at) {
     const float *all = floats_at(r->record, at->vectors);
+    const float *weights = floats_at(r->record, at->weights);
     if (at->type != RAMIFY_WEIGHTS_FLOAT32) {
         r->kernels->widen(at->vector_count, halves_at(r->record, at->vectors), r->widened);
         all = r->widened;
     }
-    return (vectors){.bias = all + at->bias,
+    if (at->type != RAMIFY_WEIGHTS_FLOAT32 && at->narrow) {
+        r->kernels->widen(at->n * ramify_pad(at->k), halves_at(r->record, at->weights),
+                          r->widened + at->vector_count);
+        weights = r->widened + at->vector_count;
+    }
+    return (vectors){.weights = weights,
+                     .bias = all + at->bias,
                      .r = all + at->r,
                      .s = at->scaled ? all + at->s : NULL,
                      .slope = at->last ? NULL : all + at->slope};
@@ -736,15 +753,15 @@ static void dense_layer(const run *r, const place *at, const vectors *v, activat
                         float *to) {
     const ramify_kernels *kernels = r->kernels;
     const size_t k = ramify_pad(at->k), n = ramify_pad(at->n), count = r->members * r->rows;
-    const float *weights = floats_at(r->record, at->weights);
+    const float *weights = v->weights;
     const float *start = r->members > 1 ? NULL : v->bias; /* members' come after the gain */
     const float *slope = r->members > 1 ? NULL : v->slope;
-    if (at->type == RAMIFY_WEIGHTS_BFLOAT16) {
-        kernels->affine_bfloat16(count, n, at->k, from.at, from.stride,
-                                 halves_at(r->record, at->weights), start, slope, to, n);
-    } else if (at->narrow) {
+    if (at->narrow) {
         memset(to, 0, count * n * sizeof *to);
         kernels->dots(count, at->n, at->k, from.at, from.stride, weights, k, start, to, n);
+    } else if (at->type == RAMIFY_WEIGHTS_BFLOAT16) {
+        kernels->affine_bfloat16(count, n, at->k, from.at, from.stride,
+                                 halves_at(r->record, at->weights), start, slope, to, n);
     } else if (start) {
         kernels->affine(count, n, at->k, from.at, from.stride, weights, n, start, slope, to, n);
     } else {
@@ -819,12 +836,14 @@ static size_t buffer_floats(const ramify_mlp_shape *mlp, size_t rows) {
     return mlp->members * (rows < COLUMN_ROWS ? rows : ramify_pad(rows)) * widest_of(mlp);
 }
 
-/* Of b, r, s and slope. */
+/* Of b, r, s and slope, and weights of few outputs. */
 static size_t vector_floats(const ramify_mlp_shape *mlp) {
     size_t most = 0;
     for (uint32_t l = 0; l < mlp->layers; l++) {
         const size_t k = ramify_pad(mlp->width[l]), n = ramify_pad(mlp->width[l + 1]);
-        const size_t floats = mlp->members * (2 * n + (mlp->members > 1 ? k : 0)) + n;
+        const bool narrow = l + 1 == mlp->layers && mlp->width[l + 1] <= RAMIFY_MLP_NARROW;
+        const size_t floats = mlp->members * (2 * n + (mlp->members > 1 ? k : 0)) + n +
+                              (narrow ? mlp->width[l + 1] * k : 0);
         most = floats > most ? floats : most;
     }
     return most;

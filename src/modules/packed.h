@@ -7,13 +7,13 @@
  * The record, every part of which is padded with zeros to a multiple of 64 bytes:
  *     ramify_packed_header x layers
  *     for every layer:
- *         dense   W: float32 as in mlp.h; bfloat16 and int8 by pairs of inputs (kernels/quantised.h)
+ *         dense   W: as in mlp.h, or bfloat16 and int8 weights by pairs of inputs (kernels/quantised.h)
  *         sparse  u32 steps x pad(n) / 16, the weights and the inputs of all steps (kernels/sparse.h)
  *         b, r, s and slope, as in mlp.h; beside bfloat16 and int8 weights they are bfloat16, one after
  *         the other, and padded together
  * Beside int8 weights s is always there: what their sums are multiplied by, the step between two
  * weights of an output times what the member has. A last layer of at most RAMIFY_MLP_NARROW outputs is
- * dense and float32. The units of hidden layers may stand in another order than in the record that was
+ * dense, as in mlp.h, and float32 or bfloat16. The units of hidden layers may stand in another order than in the record that was
  * packed: those with most weights come first, so that outputs of a slice have as many weights as each
  * other. */
 

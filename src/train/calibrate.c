@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Beyond these, time and memory would run away: rows of all members together, of which four matrices of
+/* Beyond these, time and memory would run away: rows of all members together, of which five matrices of
  * activations are held, and inputs of a layer, whose square is held twice in float64. Layers of more
  * inputs are rounded to the nearest. */
 #define MOST_ROWS   8192
@@ -22,6 +22,7 @@ typedef struct calibration {
     float *record;       /* and rounded */
     float *exact, *now;  /* count x widest: inputs of the layer at hand, in the one and the other */
     float *scaled;       /* count x widest: times the members' r */
+    float *target;       /* count x widest: outputs of the network as it was, before s and b */
     float *outputs;      /* count x widest */
     float *column;       /* widest: weights of an output */
     double *mean;        /* members x widest */
@@ -83,24 +84,58 @@ static void activate(const calibration *c, const ramify_mlp_layer *at, const flo
     }
 }
 
-/* Weights of all outputs by the layer's inputs. */
-static ramify_status round_weights(const calibration *c, const ramify_mlp_layer *at, const float *x,
-                                   float *scale) {
-    ramify_feedback feedback = {0};
-    if (c->type == RAMIFY_WEIGHTS_BFLOAT16)
-        round_to_nearest(c->record + at->weight, at->weight_floats);
-    if (c->type == RAMIFY_WEIGHTS_BFLOAT16 || at->k > MOST_INPUTS)
-        return RAMIFY_OK;
-    ramify_status status = ramify_feedback_make(c->context, c->kernels, at->k, c->shape->members,
-                                                c->rows, x, ramify_pad(at->k), &feedback);
-    for (size_t j = 0; j < at->n && status == RAMIFY_OK; j++) {
+/* z less what the layer puts out so far, each member's less its mean: c->outputs. */
+static void find_differences(const calibration *c, const ramify_mlp_layer *at, const float *x) {
+    const size_t n = ramify_pad(at->n);
+    multiply(c, at, c->record, x, c->outputs);
+    for (size_t m = 0; m < c->shape->members; m++)
+        for (size_t j = 0; j < n; j++) {
+            float *d = c->outputs + m * c->rows * n + j;
+            const float *z = c->target + m * c->rows * n + j;
+            double mean = 0;
+            for (size_t i = 0; i < c->rows; i++) {
+                d[i * n] = z[i * n] - d[i * n];
+                mean += (double)d[i * n] / (double)c->rows;
+            }
+            for (size_t i = 0; i < c->rows; i++)
+                d[i * n] -= (float)mean;
+        }
+}
+
+/* Weights of all outputs, corrected and rounded. product: k x pad(n), the inputs times the differences. */
+static void round_outputs(const calibration *c, const ramify_mlp_layer *at,
+                          const ramify_feedback *feedback, const float *product, float *scale) {
+    for (size_t j = 0; j < at->n; j++) {
         for (size_t i = 0; i < at->k; i++)
             c->column[i] = c->record[ramify_mlp_weight_at(at, i, j)];
-        scale[j] = ramify_feedback_round(&feedback, c->column, c->spare);
+        ramify_feedback_correct(feedback, product + j, ramify_pad(at->n), c->column, c->spare);
+        if (at->narrow || c->type == RAMIFY_WEIGHTS_BFLOAT16)
+            round_to_nearest(c->column, at->k);
+        else
+            scale[j] = ramify_feedback_round(feedback, c->column, c->spare);
         for (size_t i = 0; i < at->k; i++)
             c->record[ramify_mlp_weight_at(at, i, j)] = c->column[i];
     }
+}
+
+static ramify_status round_weights(const calibration *c, const ramify_mlp_layer *at, const float *x,
+                                   float *scale) {
+    const size_t k = ramify_pad(at->k), n = ramify_pad(at->n);
+    if (at->k > MOST_INPUTS)
+        return RAMIFY_OK; /* packing takes the nearest */
+    ramify_feedback feedback = {0};
+    float *product = ramify_allocate(c->context, at->k * n, sizeof *product);
+    ramify_status status = product
+                               ? ramify_feedback_make(c->context, c->kernels, at->k,
+                                                      c->shape->members, c->rows, x, k, &feedback)
+                               : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK) {
+        find_differences(c, at, x);
+        c->kernels->matmul(at->k, n, c->count, x, 1, k, c->outputs, n, product, n, false);
+        round_outputs(c, at, &feedback, product, scale);
+    }
     ramify_feedback_destroy(c->context, &feedback);
+    ramify_release(c->context, product);
     return status;
 }
 
@@ -117,29 +152,23 @@ static void round_gains(const calibration *c, const ramify_mlp_layer *at, const 
 static ramify_status round_layer(calibration *c, const ramify_mlp_layer *at, float *scale) {
     const size_t n = ramify_pad(at->n), members = c->shape->members;
     memset(c->mean, 0, members * n * sizeof *c->mean);
-    multiply(c, at, c->before, scale_inputs(c, at, c->before, c->exact), c->outputs);
-    add_means(c, at, c->before, c->outputs, 1.0);
-    activate(c, at, c->before, c->outputs);
-    float *swap = c->exact;
-    c->exact = c->outputs;
-    c->outputs = swap;
-    if (!at->narrow && members > 1)
+    multiply(c, at, c->before, scale_inputs(c, at, c->before, c->exact), c->target);
+    add_means(c, at, c->before, c->target, 1.0);
+    memcpy(c->exact, c->target, c->count * n * sizeof *c->exact);
+    activate(c, at, c->before, c->exact);
+    if (members > 1)
         round_to_nearest(c->record + at->r, members * ramify_pad(at->k));
     const float *x = scale_inputs(c, at, c->record, c->now);
-    if (!at->narrow)
-        RAMIFY_TRY(round_weights(c, at, x, scale));
-    if (!at->narrow)
-        round_gains(c, at, scale);
+    RAMIFY_TRY(round_weights(c, at, x, scale));
+    round_gains(c, at, scale);
     multiply(c, at, c->record, x, c->outputs);
     add_means(c, at, c->record, c->outputs, -1.0);
     for (size_t i = 0; i < members * n; i++)
         c->record[at->bias + i] += (float)c->mean[i];
-    if (!at->narrow) {
-        round_to_nearest(c->record + at->bias, members * n);
-        round_to_nearest(c->record + at->slope, at->last ? 0 : n);
-    }
+    round_to_nearest(c->record + at->bias, members * n);
+    round_to_nearest(c->record + at->slope, at->last ? 0 : n);
     activate(c, at, c->record, c->outputs);
-    swap = c->now;
+    float *swap = c->now;
     c->now = c->outputs;
     c->outputs = swap;
     return RAMIFY_OK;
@@ -181,7 +210,7 @@ ramify_status ramify_calibrate(ramify_context *context, const ramify_kernels *ke
     c.count = c.rows * shape->members;
     const size_t numbers = c.count * widest;
     float *before = ramify_allocate(context, bytes, 1);
-    float *activations = ramify_allocate(context, 4 * numbers + widest, sizeof *activations);
+    float *activations = ramify_allocate(context, 5 * numbers + widest, sizeof *activations);
     c.mean = ramify_allocate(context, shape->members * widest, sizeof *c.mean);
     c.spare = ramify_allocate(context, 3 * widest, sizeof *c.spare);
     ramify_status status = RAMIFY_ERROR_MEMORY;
@@ -192,7 +221,8 @@ ramify_status ramify_calibrate(ramify_context *context, const ramify_kernels *ke
         c.now = activations + numbers;
         c.scaled = activations + 2 * numbers;
         c.outputs = activations + 3 * numbers;
-        c.column = activations + 4 * numbers;
+        c.target = activations + 4 * numbers;
+        c.column = activations + 5 * numbers;
         status = round_layers(&c, x, scale);
     }
     ramify_release(context, before);

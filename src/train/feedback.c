@@ -137,6 +137,23 @@ ramify_status ramify_feedback_make(ramify_context *context, const ramify_kernels
     return status;
 }
 
+void ramify_feedback_correct(const ramify_feedback *f, const float *product, size_t stride,
+                             float *weight, double *spare) {
+    const size_t k = f->k;
+    double *of = spare, *change = spare + k;
+    memset(spare, 0, 2 * k * sizeof *spare);
+    for (size_t i = 0; i < k; i++) {
+        const double *row = f->factor + i * k;
+        for (size_t q = i; q < k; q++)
+            of[i] += row[q] * (double)product[f->order[q] * stride];
+        for (size_t q = i; q < k; q++)
+            change[q] += row[q] * of[i];
+    }
+    for (size_t i = 0; i < k; i++)
+        if (weight[f->order[i]] != 0.0F)
+            weight[f->order[i]] += (float)change[i];
+}
+
 /* Whole numbers of the step for weights in the order of inputs: whole[k]. Returns the error. left is
  * what the weights had best be now, and what is rounded, or else the weights as they were. */
 static double round_with(const ramify_feedback *f, const float *weight, float step, bool compensate,

@@ -21,6 +21,12 @@ ramify_status ramify_feedback_make(ramify_context *context, const ramify_kernels
                                    ramify_feedback *feedback);
 void ramify_feedback_destroy(ramify_context *context, ramify_feedback *feedback);
 
+/* Adds to the weights of an output, weight[k], what makes up for differences d of its outputs, by least
+ * squares: weight += H^-1 x^T d. product[k] is x^T d, `stride` apart. Weights of 0 stay 0. `spare` has room
+ * for 2 k numbers. */
+void ramify_feedback_correct(const ramify_feedback *feedback, const float *product, size_t stride,
+                             float *weight, double *spare);
+
 /* Rounds the weights of an output, weight[k], to whole numbers of at most 127 in size of a step that is
  * chosen by the error, and returns the step. Weights of 0 stay 0. `spare` has room for 3 k numbers. */
 float ramify_feedback_round(const ramify_feedback *feedback, float *weight, double *spare);
