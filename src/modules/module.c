@@ -133,6 +133,8 @@ static ramify_status packed_from_json(ramify_context *context, const char *where
                           (uint32_t)RAMIFY_MLP_BYTES_MAX, &packed.most_bytes));
     RAMIFY_TRY(read_count(context, where, "a packed", json, "numbers", 0,
                           (uint32_t)(RAMIFY_MLP_BYTES_MAX / sizeof(float)), &packed.most_numbers));
+    RAMIFY_TRY(read_count(context, where, "a packed", json, "spread", 0,
+                          (uint32_t)(RAMIFY_MLP_BYTES_MAX / sizeof(float)), &packed.most_spread));
     shape->packed = packed;
     if (packed.most_bytes % 64 == 0)
         return RAMIFY_OK;
@@ -146,7 +148,8 @@ static json_t *packed_to_json(const ramify_module_shape *shape) {
     json_t *json = mlp_to_json(shape);
     if (json &&
         (json_object_set_new(json, "bytes", json_integer(shape->packed.most_bytes)) != 0 ||
-         json_object_set_new(json, "numbers", json_integer(shape->packed.most_numbers)) != 0)) {
+         json_object_set_new(json, "numbers", json_integer(shape->packed.most_numbers)) != 0 ||
+         json_object_set_new(json, "spread", json_integer(shape->packed.most_spread)) != 0)) {
         json_decref(json);
         return NULL;
     }

@@ -51,6 +51,7 @@ uint64_t ramify_packed_lay_out_layer(const ramify_mlp_shape *mlp, uint32_t l,
         .k = mlp->width[l], .n = mlp->width[l + 1], .last = l + 1 == mlp->layers};
     to->type = (ramify_weights)header->weights;
     to->sparse = header->form == RAMIFY_PACKED_SPARSE;
+    to->masked = header->form == RAMIFY_PACKED_MASKED;
     to->narrow = to->last && to->n <= RAMIFY_MLP_NARROW;
     to->step_count = header->steps;
     if (to->sparse) {
@@ -61,6 +62,11 @@ uint64_t ramify_packed_lay_out_layer(const ramify_mlp_shape *mlp, uint32_t l,
         at += ramify_packed_align(places * ramify_weight_bytes(to->type));
         to->inputs = (size_t)at;
         at += ramify_packed_align(places * ramify_sparse_input_bytes(to->k));
+    } else if (to->masked) {
+        to->steps = (size_t)at;
+        at += ramify_packed_align(to->k * (uint64_t)ramify_pad(to->n) / 16 * sizeof(uint16_t));
+        to->weights = (size_t)at;
+        at += ramify_packed_align((uint64_t)to->step_count * sizeof(float));
     } else {
         to->weights = (size_t)at;
         at += dense_bytes(to);
@@ -107,6 +113,9 @@ static void unpack_weights(const ramify_packed_place *from, const ramify_mlp_lay
                 record[ramify_mlp_weight_at(at, ramify_packed_input(&w, here),
                                             slice * RAMIFY_SLICE + i % RAMIFY_SLICE)] +=
                     ramify_packed_weight(weights, here, from->type);
+    } else if (from->masked) {
+        const ramify_masked w = ramify_packed_masked(from, packed);
+        ramify_kernels_reference()->unmask(&w, record + at->weight);
     } else if (from->type == RAMIFY_WEIGHTS_FLOAT32) {
         memcpy(record + at->weight, weights, at->weight_floats * sizeof(float));
     } else {
@@ -182,6 +191,18 @@ static const char *check_sparse(const ramify_packed_place *at, const void *packe
     return NULL;
 }
 
+static const char *check_masked(const ramify_packed_shape *shape, const ramify_packed_place *at,
+                                const void *packed) {
+    const ramify_masked w = ramify_packed_masked(at, packed);
+    uint64_t there = 0;
+    for (size_t i = 0; i < w.k * w.n / 16; i++)
+        there += (uint64_t)__builtin_popcount(w.masks[i]);
+    if (there != at->step_count)
+        return "its masks do not add up to its weights";
+    return w.k * w.n <= shape->most_spread ? NULL
+                                           : "a masked matrix is larger than the config says";
+}
+
 static bool finite_floats(const void *packed, size_t begin, size_t count) {
     const float *value = ramify_packed_floats(packed, begin);
     uint32_t wrong = 0;
@@ -222,12 +243,15 @@ static bool positive_steps(const ramify_packed_place *at, const void *packed) {
 static const char *check_header(const ramify_mlp_shape *mlp, uint32_t l,
                                 const ramify_packed_header *header) {
     const bool sparse = header->form == RAMIFY_PACKED_SPARSE;
+    const bool masked = header->form == RAMIFY_PACKED_MASKED;
     const bool narrow = l + 1 == mlp->layers && mlp->width[l + 1] <= RAMIFY_MLP_NARROW;
-    if (header->form > RAMIFY_PACKED_SPARSE || header->weights > RAMIFY_WEIGHTS_INT8 ||
-        header->reserved != 0 || (!sparse && header->steps > 0))
+    if (header->form > RAMIFY_PACKED_MASKED || header->weights > RAMIFY_WEIGHTS_INT8 ||
+        header->reserved != 0 || (!sparse && !masked && header->steps > 0))
         return "a layer is stored in a way that this version does not know";
     if (sparse && (narrow || mlp->width[l] > RAMIFY_SPARSE_INPUTS_MAX))
         return "a layer is sparse that cannot be";
+    if (masked && (narrow || header->weights != RAMIFY_WEIGHTS_FLOAT32))
+        return "a layer is masked that cannot be";
     if (narrow && header->weights == RAMIFY_WEIGHTS_INT8)
         return "a last layer of few outputs has int8 weights";
     return NULL;
@@ -249,7 +273,9 @@ const char *ramify_packed_check(const ramify_packed_shape *shape, const void *pa
         if (at > bytes)
             return "its layers are longer than the record";
         const ramify_packed_place *to = &places[l];
-        fault = to->sparse ? check_sparse(to, packed) : NULL;
+        fault = to->sparse   ? check_sparse(to, packed)
+                : to->masked ? check_masked(shape, to, packed)
+                             : NULL;
         if (fault)
             return fault;
         if (!finite_layer(to, packed, (size_t)at))

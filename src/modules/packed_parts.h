@@ -10,13 +10,13 @@
 typedef struct ramify_packed_place {
     uint32_t k, n;
     ramify_weights type;
-    bool sparse, narrow, last;
-    size_t steps, weights, inputs; /* steps and inputs of a sparse layer */
+    bool sparse, masked, narrow, last;
+    size_t steps, weights, inputs; /* steps, or masks; inputs of a sparse layer */
     size_t vectors;                /* b, r, s and slope: float32 if type is, else bfloat16 */
     size_t bias, r, s, slope;      /* in numbers from there */
     size_t vector_count;           /* numbers of all of them */
     bool scaled;                   /* s is there */
-    uint32_t step_count;
+    uint32_t step_count;           /* of a masked layer, weights */
 } ramify_packed_place;
 
 static inline uint64_t ramify_packed_align(uint64_t bytes) {
@@ -45,6 +45,14 @@ static inline const float *ramify_packed_floats(const void *record, size_t at) {
 
 static inline const uint16_t *ramify_packed_halves(const void *record, size_t at) {
     return (const uint16_t *)(const void *)((const char *)record + at);
+}
+
+static inline ramify_masked ramify_packed_masked(const ramify_packed_place *at,
+                                                 const void *record) {
+    return (ramify_masked){.k = at->k,
+                           .n = ramify_pad(at->n),
+                           .masks = ramify_packed_halves(record, at->steps),
+                           .weights = ramify_packed_floats(record, at->weights)};
 }
 
 static inline ramify_sparse ramify_packed_sparse(const ramify_packed_place *at,

@@ -23,6 +23,7 @@ typedef struct run {
     size_t members, rows;
     float *buffer[3];
     float *widened; /* vectors of a layer */
+    float *spread;  /* a masked matrix with its zeros; for many rows */
 } run;
 
 /* What a layer has beside its matrix, or of few outputs with it, as float32. */
@@ -127,14 +128,32 @@ static void sparse_layer(const run *r, const ramify_packed_place *at, const vect
     }
 }
 
+/* Few rows one after the other, as the weights are spread out while they are read. */
+static void masked_rows(const run *r, const ramify_masked *w, const vectors *v, activations from,
+                        float *to) {
+    const float *start = r->members > 1 ? NULL : v->bias;
+    const float *slope = r->members > 1 ? NULL : v->slope;
+    const size_t stride = from.stride;
+    for (size_t row = 0; row < r->members * r->rows; row++)
+        r->kernels->masked_row(w, from.at + row * stride, start, slope, to + row * w->n);
+}
+
 static void dense_layer(const run *r, const ramify_packed_place *at, const vectors *v,
                         activations from, float *to) {
     const ramify_kernels *kernels = r->kernels;
     const size_t k = ramify_pad(at->k), n = ramify_pad(at->n), count = r->members * r->rows;
     const float *weights = v->weights;
+    if (at->masked && r->rows >= COLUMN_ROWS) {
+        const ramify_masked w = ramify_packed_masked(at, r->record);
+        kernels->unmask(&w, r->spread);
+        weights = r->spread;
+    }
     const float *start = r->members > 1 ? NULL : v->bias; /* members' come after the gain */
     const float *slope = r->members > 1 ? NULL : v->slope;
-    if (at->narrow) {
+    if (at->masked && r->rows < COLUMN_ROWS) {
+        const ramify_masked w = ramify_packed_masked(at, r->record);
+        masked_rows(r, &w, v, from, to);
+    } else if (at->narrow) {
         memset(to, 0, count * n * sizeof *to);
         kernels->dots(count, at->n, at->k, from.at, from.stride, weights, k, start, to, n);
     } else if (at->type == RAMIFY_WEIGHTS_BFLOAT16) {
@@ -229,7 +248,9 @@ static size_t vector_floats(const ramify_mlp_shape *mlp) {
 }
 
 size_t ramify_packed_scratch(const ramify_packed_shape *shape, size_t rows) {
-    return (3 * buffer_floats(&shape->mlp, rows) + vector_floats(&shape->mlp)) * sizeof(float);
+    const size_t spread = rows < COLUMN_ROWS ? 0 : shape->most_spread;
+    return (3 * buffer_floats(&shape->mlp, rows) + vector_floats(&shape->mlp) + spread) *
+           sizeof(float);
 }
 
 void ramify_packed_run(const ramify_kernels *kernels, const ramify_packed_shape *shape,
@@ -244,7 +265,8 @@ void ramify_packed_run(const ramify_kernels *kernels, const ramify_packed_shape 
                        .members = shape->mlp.members,
                        .rows = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS,
                        .buffer = {scratch, scratch + floats, scratch + 2 * floats},
-                       .widened = scratch + 3 * floats};
+                       .widened = scratch + 3 * floats,
+                       .spread = scratch + 3 * floats + vector_floats(&shape->mlp)};
         run_block(&r, &shape->mlp, places, x + first * ldx, ldx, y + first * ldy, ldy);
     }
 }

@@ -325,6 +325,7 @@ void ramify_stored_clear(const ramify_repack *r, ramify_stored *s) {
     ramify_release(r->context, (void *)s->record);
     ramify_release(r->context, s->bytes);
     ramify_release(r->context, s->numbers);
+    ramify_release(r->context, s->spreads);
     *s = (ramify_stored){0};
 }
 
@@ -341,14 +342,15 @@ ramify_status ramify_stored_begin(const ramify_repack *r, ramify_storage storage
     s->record = ramify_allocate_zeroed(r->context, modules, sizeof(void *));
     s->bytes = ramify_allocate_zeroed(r->context, modules, sizeof *s->bytes);
     s->numbers = ramify_allocate_zeroed(r->context, modules, sizeof *s->numbers);
-    return s->record && s->bytes && s->numbers ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    s->spreads = ramify_allocate_zeroed(r->context, modules, sizeof *s->spreads);
+    return s->record && s->bytes && s->numbers && s->spreads ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
 }
 
 ramify_status ramify_stored_add(const ramify_repack *r, ramify_stored *s, uint32_t m,
                                 const float *record, const ramify_rounding *rounding) {
     if (s->shape.type->varies)
         return ramify_packed_make(r->context, &r->parts->shape, record, s->storage, rounding,
-                                  &s->record[m], &s->bytes[m], &s->numbers[m]);
+                                  &s->record[m], &s->bytes[m], &s->numbers[m], &s->spreads[m]);
     s->bytes[m] = (uint32_t)(r->floats * sizeof *record);
     s->record[m] = ramify_allocate(r->context, r->floats, sizeof *record);
     if (!s->record[m])
@@ -365,6 +367,8 @@ void ramify_stored_end(const ramify_repack *r, ramify_stored *s) {
             packed->most_bytes = s->bytes[m];
         if (s->shape.type->varies && s->numbers[m] > packed->most_numbers)
             packed->most_numbers = s->numbers[m];
+        if (s->shape.type->varies && s->spreads[m] > packed->most_spread)
+            packed->most_spread = s->spreads[m];
     }
 }
 

@@ -70,7 +70,7 @@ uint64_t ramify_repack_validation_rows(const ramify_repack *repack);
 /* Records as the file will hold them; packed, or the networks' own. */
 typedef struct ramify_stored {
     void **record; /* modules; owned */
-    uint32_t *bytes, *numbers;
+    uint32_t *bytes, *numbers, *spreads;
     ramify_module_shape shape;
     ramify_storage storage;
     uint64_t all; /* bytes */
