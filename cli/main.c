@@ -33,6 +33,7 @@ static const char explanation[] =
     "  ramify export cars.ramify --c cars.c                  the model as plain C, or as --onnx\n"
     "  ramify import vit.safetensors --image 224x224x3 ...   a model of other tools' weights\n"
     "  ramify prune vit.ramify --branches 4 -o small.ramify   fewer branches of a Para-Former\n"
+    "  ramify quantize cars.ramify cars.csv -o small.ramify   the same with 8-bit weights\n"
     "  ramify law fit runs.csv --form m4 --x rows --y error  what larger runs will give\n"
     "  ramify diagnose cars.csv --target price               where the error comes from\n"
     "\n"

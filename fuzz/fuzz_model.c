@@ -1,7 +1,7 @@
 /* Fuzzes opening, checking and predicting from a model in memory.
  *
- * The first byte says what the rest is. Odd: a file, as it is. Even: damages to a good file, four
- * bytes each, after which all checksums are made to fit, so that what lies behind them is reached.
+ * The first byte says what the rest is. Odd: a file, as it is. Even: damages to a good file (half of
+ * the byte says how its networks are packed), four bytes each, after which all checksums are made to fit, so that what lies behind them is reached.
  *
  * What must hold: failures have a status for strangers' files and a sentence; predicting twice gives
  * the same bits; a model that the check of the whole file accepts predicts every row. */
@@ -36,6 +36,10 @@ static const char *const numbers[] = {
     "groups/0/shape/members",
     "groups/0/shape/widths/0",
     "groups/0/shape/widths/1",
+    "groups/0/bytes",
+    "groups/0/numbers",
+    "groups/0/shape/bytes",
+    "groups/0/shape/numbers",
 };
 static const char *const values[] = {
     "0",   "1",     "2",     "3",      "4",          "5",          "7",
@@ -116,24 +120,26 @@ static void try_bytes(ramify_context *context, const unsigned char *bytes, size_
     demand(ramify_message(context)[0] != '\0');
 }
 
-/* The good file; made once, and kept. */
-static const void *good_file(size_t *size) {
+/* The good files, of every packing; made once, and kept. */
+static const void *good_file(uint32_t packed, size_t *size) {
     static ramify_context *context;
-    static random_model *subject;
-    static void *bytes;
-    static size_t bytes_size;
-    if (!bytes) {
+    static void *bytes[RANDOM_MODEL_PACKINGS + 1];
+    static size_t bytes_size[RANDOM_MODEL_PACKINGS + 1];
+    if (!context)
         demand(ramify_context_create(NULL, &context) == RAMIFY_OK);
-        subject = model_file_subject(context, true);
-        bytes = random_model_bytes(subject, &bytes_size);
+    if (!bytes[packed]) {
+        random_model *subject = model_file_subject(context, true, packed);
+        bytes[packed] = random_model_bytes(subject, &bytes_size[packed]);
+        random_model_destroy(subject);
     }
-    *size = bytes_size;
-    return bytes;
+    *size = bytes_size[packed];
+    return bytes[packed];
 }
 
-static void try_damages(ramify_context *context, const uint8_t *input, size_t size) {
+static void try_damages(ramify_context *context, uint32_t packed, const uint8_t *input,
+                        size_t size) {
     size_t good_size;
-    const void *good = good_file(&good_size);
+    const void *good = good_file(packed, &good_size);
     model_file *file = model_file_take(good, good_size);
     for (size_t i = 0; i + 4 <= size; i += 4) {
         size_t at = input[i + 1] | (size_t)input[i + 2] << 8;
@@ -159,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     if (input[0] & 1)
         try_bytes(context, input + 1, size - 1);
     else
-        try_damages(context, input + 1, size - 1);
+        try_damages(context, input[0] / 2 % (RANDOM_MODEL_PACKINGS + 1), input + 1, size - 1);
     ramify_context_destroy(&context);
     return 0;
 }

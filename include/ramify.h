@@ -1136,8 +1136,8 @@ typedef struct ramify_quantize_result {
 
 /* Quantises a model, pruned or not, with the rows of a table, as a rule those that it was trained on.
  * *quantized is in memory: save it with ramify_save, close it with ramify_close. `result` may be NULL.
- * Errors: RAMIFY_ERROR_ARGUMENT (options; no networks in the model), RAMIFY_ERROR_DATA (rows),
- * RAMIFY_ERROR_UNSUPPORTED (a model of kind paraformer). */
+ * Errors: RAMIFY_ERROR_ARGUMENT (options), RAMIFY_ERROR_DATA (rows), RAMIFY_ERROR_UNSUPPORTED (no networks
+ * in the model, as in those of kinds nyquist and paraformer). */
 RAMIFY_API ramify_status ramify_quantize(ramify_context *context, ramify_model *model,
                                          const ramify_table *table,
                                          const ramify_quantize_options *options,

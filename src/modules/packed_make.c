@@ -17,8 +17,8 @@ typedef struct step_cost {
 
 static const step_cost step_costs[] = {
     [RAMIFY_WEIGHTS_FLOAT32] = {4.5, 8.0, 2.0},
-    [RAMIFY_WEIGHTS_BFLOAT16] = {4.5, 9.0, 2.4},
-    [RAMIFY_WEIGHTS_INT8] = {7.0, 14.0, 3.2},
+    [RAMIFY_WEIGHTS_BFLOAT16] = {5.0, 9.5, 2.7},
+    [RAMIFY_WEIGHTS_INT8] = {6.2, 13.5, 4.5},
 };
 #define HELD_INPUTS 64
 

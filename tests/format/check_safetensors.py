@@ -42,6 +42,11 @@ def pad(count):
     return (count + 15) // 16 * 16
 
 
+def widen(halves):
+    """bfloat16 numbers: the upper halves of float32."""
+    return (halves.astype("<u4") << 16).view("<f4").astype(float)
+
+
 class Model:
     def __init__(self, path):
         self.bytes = path.read_bytes()
@@ -231,11 +236,91 @@ class Model:
         assert at == len(record)
         return x.mean(axis=0)
 
+    def run_packed(self, record, features):
+        shape = self.config["groups"][0]["shape"]
+        members, widths = shape["members"], shape["widths"]
+        layers = len(widths) - 1
+        headers = struct.unpack(f"<{4 * layers}I", record[: 16 * layers])
+        at = 0
+
+        def take(count, numbers):
+            """The next part, which ends at a multiple of 64 bytes."""
+            nonlocal at
+            size = np.dtype(numbers).itemsize
+            part = np.frombuffer(record, numbers, count, at)
+            at += (count * size + 63) // 64 * 64
+            return widen(part) if numbers == "<u2" else part.astype(float)
+
+        take(4 * layers, "<u4")
+        x = np.tile(features, (members, 1))
+        for layer, (k, n) in enumerate(zip(widths, widths[1:], strict=False)):
+            form, kind, steps, reserved = headers[4 * layer : 4 * layer + 4]
+            assert reserved == 0 and form in (0, 1, 2)
+            numbers = ["<f4", "<u2", "<i1"][kind]
+            last = layer == layers - 1
+            weight = np.zeros((k, pad(n)))
+            if form == 1:
+                counts = take(pad(n) // 16, "<u4").astype(int)
+                assert counts.sum() == steps
+                values = take(16 * steps, numbers).reshape(steps, 16)
+                index = np.frombuffer(
+                    record, "<u1" if k <= 256 else "<u2", 16 * steps, at
+                )
+                at += (index.nbytes + 63) // 64 * 64
+                index = index.reshape(steps, 16)
+                outputs = np.repeat(np.arange(len(counts)) * 16, counts)
+                for lane in range(16):
+                    np.add.at(weight, (index[:, lane], outputs + lane), values[:, lane])
+            elif form == 2:
+                lines = pad(n) // 16
+                masks = np.frombuffer(record, "<u2", k * lines, at)
+                at += (masks.nbytes + 63) // 64 * 64
+                values = iter(take(steps, "<f4"))
+                left = iter(masks)
+                for first in range(0, lines, 8):
+                    for i in range(k):
+                        for line in range(first, min(lines, first + 8)):
+                            mask = int(next(left))
+                            for bit in range(16):
+                                if mask >> bit & 1:
+                                    weight[i, 16 * line + bit] = next(values)
+                assert next(values, None) is None
+            elif last and n <= 8:
+                weight[:, :n] = take(n * pad(k), numbers).reshape(n, pad(k))[:, :k].T
+            elif kind == 0:
+                weight = take(k * pad(n), numbers).reshape(k, pad(n))
+            else:
+                pairs = (k + 3) // 4 * 2
+                blocks = take(2 * pairs * pad(n), numbers)
+                blocks = blocks.reshape(pad(n) // 16, pairs, 16, 2)
+                weight = blocks.transpose(1, 3, 0, 2).reshape(2 * pairs, pad(n))[:k]
+            scaled = members > 1 or kind == 2
+            sizes = [members * pad(n), members * pad(k) * (members > 1)]
+            sizes += [members * pad(n) * scaled, pad(n) * (not last)]
+            vectors = take(sum(sizes), "<u2" if kind else "<f4")
+            bias, r, s, slope = np.split(vectors, np.cumsum(sizes)[:-1])
+            if members > 1:
+                x = x * r.reshape(members, pad(k))[:, :k]
+            if kind == 2 and form == 0:
+                most = min(32767, (2**31 - 1) // (128 * k))
+                step = np.abs(x).max(axis=1, keepdims=True) / most
+                x = np.rint(x / np.where(step > 0, step, 1)) * step
+            h = x @ weight[:, :n]
+            if scaled:
+                h = h * s.reshape(members, pad(n))[:, :n]
+            h = h + bias.reshape(members, pad(n))[:, :n]
+            x = h if last else np.where(h > 0, h, slope[:n] * h)
+        assert at == len(record)
+        return x.mean(axis=0)
+
     def predict(self, x):
         plain = self.plain(x)
         record = self.descend(plain)
-        if self.config["groups"][self.group]["type"] == "bandlimited":
+        kind = self.config["groups"][self.group]["type"]
+        if kind == "bandlimited":
             outputs = self.run_series(record, x)
+        elif kind == "packed":
+            outputs = self.run_packed(record, self.features(plain))
         else:
             outputs = self.run_module(record, self.features(plain))
         if self.config["schema"]["task"] == "classification":

@@ -165,13 +165,15 @@ unsigned char *model_file_join(const model_file *file, size_t *size) {
     return bytes;
 }
 
-random_model *model_file_subject(ramify_context *context, bool notes) {
+random_model *model_file_subject(ramify_context *context, bool notes, uint32_t packed) {
     random_model_options options = random_model_defaults();
     options.missing = options.bins = options.route = true;
     options.frequencies = 1;
     options.outputs = 2;
     options.arity = 2;
     options.notes = notes;
+    options.packed = packed;
+    options.hidden[1] = packed > 0 ? 18 : 0;
     for (;; options.seed++) {
         random_model *model = random_model_create(context, &options);
         if (model->leaves == 4 && model->stem.knot_count < 40)

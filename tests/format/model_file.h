@@ -41,7 +41,7 @@ unsigned char *model_file_join_text(const char *header, size_t length, bool padd
                                     const unsigned char *data, size_t data_size, size_t *size);
 
 /* A small model with one of everything: bins, periodic features, a route, two targets, a tree of
- * three nodes with two children each, and four modules; with or without notes. */
-random_model *model_file_subject(ramify_context *context, bool notes);
+ * three nodes with two children each, and four modules; with or without notes, and with networks packed as random_model.h says. */
+random_model *model_file_subject(ramify_context *context, bool notes, uint32_t packed);
 
 #endif

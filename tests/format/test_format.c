@@ -236,7 +236,7 @@ static void damage_subject(ramify_context *context, random_model *subject, const
 static void test_damages(void **state) {
     (void)state;
     ramify_context *context = new_context();
-    damage_subject(context, model_file_subject(context, false), damages,
+    damage_subject(context, model_file_subject(context, false, 0), damages,
                    sizeof damages / sizeof damages[0]);
     ramify_context_destroy(&context);
 }
@@ -244,7 +244,7 @@ static void test_damages(void **state) {
 static void test_damaged_notes(void **state) {
     (void)state;
     ramify_context *context = new_context();
-    damage_subject(context, model_file_subject(context, true), note_damages,
+    damage_subject(context, model_file_subject(context, true, 0), note_damages,
                    sizeof note_damages / sizeof note_damages[0]);
     random_model_options options = random_model_defaults();
     options.levels = 0;
@@ -325,7 +325,7 @@ static void test_overflow(void **state) {
 static void test_misplaced_notes(void **state) {
     (void)state;
     ramify_context *context = new_context();
-    random_model *subject = model_file_subject(context, true);
+    random_model *subject = model_file_subject(context, true, 0);
     size_t size;
     unsigned char *bytes = random_model_bytes(subject, &size), record[16];
     unsigned char *records = bytes + size - 64;
@@ -442,7 +442,7 @@ static void test_lengths(void **state) {
 static void test_whole_sentence(void **state) {
     (void)state;
     ramify_context *context = new_context();
-    random_model *subject = model_file_subject(context, false);
+    random_model *subject = model_file_subject(context, false, 0);
     size_t size;
     unsigned char *bytes = random_model_bytes(subject, &size);
     bytes[size - 1] ^= 1;

@@ -11,6 +11,7 @@
 
 #define MODELS        12
 #define SERIES_MODELS 8
+#define PACKED_MODELS 28
 #define ROWS          40
 #define TIED          11 /* seed of a model of binary nodes that is written once more, with ties */
 #define LEVEL         0.7
@@ -100,7 +101,7 @@ static bool write_model(ramify_context *context, const random_model_options *opt
     return good;
 }
 
-/* Networks first, numbered; then models with series. */
+/* Networks first, numbered; then models with series, and with packed networks. */
 int main(int count, char **arguments) {
     ramify_context *context = NULL;
     if (count != 2 || ramify_context_create(NULL, &context) != RAMIFY_OK)
@@ -118,6 +119,13 @@ int main(int count, char **arguments) {
         options.task = RAMIFY_TASK_REGRESSION;
         options.series = 1 + (uint32_t)(seed % 3);
         snprintf(name, sizeof name, "series-%d", (int)seed);
+        good = write_model(context, &options, false, arguments[1], name);
+    }
+    for (uint32_t way = 0; way < PACKED_MODELS && good; way++) {
+        random_model_options options = random_model_any(way / RANDOM_MODEL_PACKINGS);
+        options.series = 0;
+        options.packed = 1 + way % RANDOM_MODEL_PACKINGS;
+        snprintf(name, sizeof name, "packed-%u", way);
         good = write_model(context, &options, false, arguments[1], name);
     }
     ramify_context_destroy(&context);

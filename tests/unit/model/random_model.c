@@ -259,6 +259,50 @@ static void make_modules(random_model *m, const random_model_options *options) {
     m->draft.module_count = m->module_count;
 }
 
+/* Packs all modules, of which those that are to be sparse lose four weights in five, or 19 in 20; what they are
+ * unpacked is what the model computes. */
+static void pack_modules(random_model *m, const random_model_options *options) {
+    const bool sparse = options->packed > 3;
+    const uint64_t one_in = options->packed == RANDOM_MODEL_PACKINGS ? 20 : 5;
+    const ramify_rounding rounding = {.type = (ramify_weights)((options->packed - 1) % 3)};
+    const ramify_mlp_shape mlp = m->draft.shape.mlp;
+    ramify_packed_shape *shape = &m->draft.shape.packed;
+    ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
+    ramify_random random = ramify_random_stream(options->seed, RAMIFY_PURPOSE_SPLIT, 81, 0);
+    ramify_mlp_layout(&mlp, layer);
+    m->draft.shape.type = ramify_module_type_find("packed");
+    m->packed = get(m->module_count, sizeof *m->packed);
+    m->packed_bytes = get(m->module_count, sizeof *m->packed_bytes);
+    m->packed_numbers = get(m->module_count, sizeof *m->packed_numbers);
+    for (uint32_t i = 0; i < m->module_count; i++) {
+        for (uint32_t l = 0; l < mlp.layers && sparse; l++)
+            for (size_t w = 0; w < layer[l].weight_floats; w++)
+                if (ramify_random_below(&random, one_in) > 0)
+                    m->modules[i][layer[l].weight + w] = 0.0F;
+        uint32_t spread;
+        if (ramify_packed_make(m->context, &mlp, m->modules[i],
+                               sparse ? RAMIFY_STORAGE_SMALLEST : RAMIFY_STORAGE_DENSE, &rounding,
+                               &m->packed[i], &m->packed_bytes[i],
+                               &m->packed_numbers[i], &spread) != RAMIFY_OK)
+            abort();
+        shape->most_spread = spread > shape->most_spread ? spread : shape->most_spread;
+        ramify_packed_unpack(shape, m->packed[i], m->modules[i]);
+    }
+    /* Of those that a leaf leads to, as no others are in the file. */
+    for (uint32_t node = 0; node < m->draft.node_count; node++) {
+        const uint32_t i = m->nodes[node].module;
+        if (m->nodes[node].children > 0)
+            continue;
+        if (m->packed_bytes[i] > shape->most_bytes)
+            shape->most_bytes = m->packed_bytes[i];
+        if (m->packed_numbers[i] > shape->most_numbers)
+            shape->most_numbers = m->packed_numbers[i];
+    }
+    m->draft.modules = (const void *const *)m->packed;
+    m->draft.module_bytes = m->packed_bytes;
+    m->draft.module_numbers = m->packed_numbers;
+}
+
 /* Some leaves get series of up to three of the numeric columns. */
 static void make_series(random_model *m, const random_model_options *options) {
     ramify_random random = ramify_random_stream(options->seed, RAMIFY_PURPOSE_SPLIT, 79, 0);
@@ -367,6 +411,8 @@ random_model *random_model_create(ramify_context *context, const random_model_op
     make_stem(m, options);
     make_tree(m, options);
     make_modules(m, options);
+    if (options->packed > 0)
+        pack_modules(m, options);
     make_series(m, options);
     m->head_center = get(options->outputs, sizeof *m->head_center);
     m->head_scale = get(options->outputs, sizeof *m->head_scale);
@@ -395,8 +441,10 @@ void random_model_destroy(random_model *m) {
         free(m->schema.targets[i]);
     for (uint32_t i = 0; i < m->schema.class_count; i++)
         free(m->schema.classes[i]);
-    for (uint32_t i = 0; i < m->module_count; i++)
+    for (uint32_t i = 0; i < m->module_count; i++) {
         free(m->modules[i]);
+        ramify_release(m->context, m->packed ? m->packed[i] : NULL);
+    }
     for (uint32_t i = 0; i < m->draft.series_count; i++)
         free(m->series[i]);
     void *parts[] = {m->schema.columns, m->schema.targets, m->schema.classes, m->columns,
@@ -404,7 +452,8 @@ void random_model_destroy(random_model *m) {
                      m->knots,          m->table,          m->frequency,      m->route,
                      m->prototypes,     m->modules,        m->nodes,          m->leaf,
                      m->residuals,      m->distances,      m->note_center,    m->reach,
-                     m->spread,         m->series};
+                     m->spread,         m->series,         m->packed,         m->packed_bytes,
+                     m->packed_numbers};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         free(parts[i]);
     json_decref(m->draft.config);

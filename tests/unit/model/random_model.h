@@ -16,6 +16,9 @@ typedef struct random_model_options {
     uint32_t arity, levels; /* most children, most nodes on a path; levels 0: one module */
     uint32_t hidden[3];     /* widths; 0: no such layer */
     uint32_t members;
+    uint32_t
+        packed; /* 0: networks as they are; 1 to 3: packed with weights of type packed - 1; 4 to 6:
+                           sparse (float32: masked), of type packed - 4; 7: sparse, of float32 */
     uint32_t modules; /* shared by the leaves at random; 0: one per leaf */
     uint32_t series;  /* of a regression: one leaf in so many has a series; 1: all; 0: none */
     bool notes;
@@ -24,6 +27,8 @@ typedef struct random_model_options {
 
 /* Two numeric columns, one category, a tree of two levels, everything small. */
 random_model_options random_model_defaults(void);
+
+#define RANDOM_MODEL_PACKINGS 7
 
 /* Random options: every feature on or off, all sizes small. */
 random_model_options random_model_any(uint64_t seed);
@@ -36,7 +41,9 @@ typedef struct random_model {
     ramify_stem_column *columns;
     double *center, *scale, *head_center, *head_scale;
     float *knots, *table, *frequency, *route, *prototypes;
-    float **modules;
+    float **modules; /* packed ones as they are unpacked */
+    void **packed;   /* their records; NULL: none */
+    uint32_t *packed_bytes, *packed_numbers;
     uint32_t module_count;
     ramify_series_header **series; /* draft.series_count */
     ramify_draft_node *nodes;
