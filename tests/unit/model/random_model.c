@@ -282,8 +282,8 @@ static void pack_modules(random_model *m, const random_model_options *options) {
         uint32_t spread;
         if (ramify_packed_make(m->context, &mlp, m->modules[i],
                                sparse ? RAMIFY_STORAGE_SMALLEST : RAMIFY_STORAGE_DENSE, &rounding,
-                               &m->packed[i], &m->packed_bytes[i],
-                               &m->packed_numbers[i], &spread) != RAMIFY_OK)
+                               &m->packed[i], &m->packed_bytes[i], &m->packed_numbers[i],
+                               &spread) != RAMIFY_OK)
             abort();
         shape->most_spread = spread > shape->most_spread ? spread : shape->most_spread;
         ramify_packed_unpack(shape, m->packed[i], m->modules[i]);
