@@ -134,7 +134,7 @@ static void print_law(const ramify_prune_result *result, double increase) {
         printf("predicted   %s %.6g (90 %%: %.6g to %.6g) at density %.4g\n", result->error_name,
                result->predicted, result->low, result->high, result->density);
     else
-        printf("predicted   nothing: a law needs five rounds that it can be fitted to\n");
+        printf("predicted   nothing: a law needs five rounds before\n");
 }
 
 static void print_result(const prune_request *request, const ramify_prune_result *result,

@@ -1061,8 +1061,9 @@ typedef struct ramify_prune_round {
     double density;
     double error; /* on validation rows: root mean square error in the target's units (of several
                            targets, in standard deviations), or the share of wrong classes */
-    double
-        predicted; /* what the law of the rounds before said of this density; NaN: there was none */
+    double predicted, low,
+        high; /* what the law of the rounds before said of this density, with a 90 %
+                                    interval; NaN: there was none yet */
     double seconds;
 } ramify_prune_round;
 
@@ -1074,9 +1075,11 @@ typedef struct ramify_prune_result {
     double density, error;      /* of the model that was made; of a prediction those predicted */
     double dense_error;
     /* What the law says, or NaN where there were too few rounds for one. */
-    double law_density;          /* at which max_error_increase is reached */
-    double predicted, low, high; /* the error at the density of the model, with a 90 % interval */
-    const char *error_name;      /* "rmse" or "error"; lives as long as the library */
+    double law_density; /* at which max_error_increase is reached */
+    double predicted, low,
+        high;               /* of the error at the density of the model, before that was measured;
+                                    of a prediction, by all rounds */
+    const char *error_name; /* "rmse" or "error"; lives as long as the library */
     uint64_t validation_rows;
     bool time_limit_struck;
 } ramify_prune_result;

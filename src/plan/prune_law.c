@@ -221,6 +221,8 @@ static ramify_status read_runs(driver *d, const char *path) {
                                   .density = ramify_column_value(&table->columns[column[0]], row),
                                   .error = ramify_column_value(&table->columns[column[1]], row),
                                   .predicted = NAN,
+                                  .low = NAN,
+                                  .high = NAN,
                                   .seconds = ramify_column_value(&table->columns[column[2]], row)});
     ramify_table_destroy(&table);
     return status;
@@ -360,12 +362,14 @@ static bool rounds_are_over(const driver *d) {
 }
 
 static ramify_status make_round(driver *d, double density) {
-    const double predicted = law_error(d, density).value, began = ramify_seconds();
+    const ramify_law_estimate said = law_error(d, density);
+    const double began = ramify_seconds();
     RAMIFY_TRY(ramify_pruning_round(d->pruning, density));
     const ramify_pruned now = ramify_pruning_state(d->pruning);
     const double seconds = ramify_seconds() - began;
     d->longest = seconds > d->longest ? seconds : d->longest;
-    RAMIFY_TRY(add_round(d, (ramify_prune_round){now.density, now.error, predicted, seconds}));
+    RAMIFY_TRY(add_round(
+        d, (ramify_prune_round){now.density, now.error, said.value, said.low, said.high, seconds}));
     ramify_log(d->context, RAMIFY_LOG_INFO, "round %u: density %.4g, %s %.6g (%+.2f %%)",
                d->result->round_count - 1, now.density, d->result->error_name, now.error,
                100 * (now.error / d->result->dense_error - 1));
@@ -547,12 +551,34 @@ static void conclude(driver *d) {
     result->law_density = isnan(d->limit) ? NAN : law_density(d, d->limit);
     if (d->options->predict_only)
         result->density = isnan(d->limit) ? d->wanted : result->law_density;
-    const ramify_law_estimate said = law_error(d, result->density);
+    ramify_law_estimate said = law_error(d, result->density);
+    if (d->options->predict_only)
+        result->error = said.value;
+    else
+        said = none;
+    for (uint32_t i = 0; i < result->round_count && !d->options->predict_only; i++) {
+        const ramify_prune_round *round = &result->rounds[i];
+        if (round->density == now.density && round->error == now.error)
+            said = (ramify_law_estimate){round->predicted, round->low, round->high};
+    }
     result->predicted = said.value;
     result->low = said.low;
     result->high = said.high;
-    if (d->options->predict_only)
-        result->error = said.value;
+}
+
+/* What the law said before each round that was made before. */
+static void predict_again(driver *d) {
+    const uint32_t all = d->result->round_count;
+    for (uint32_t i = 1; i < all; i++) {
+        ramify_prune_round *round = &d->result->rounds[i];
+        d->result->round_count = i;
+        fit_law(d);
+        const ramify_law_estimate said = law_error(d, round->density);
+        round->predicted = said.value;
+        round->low = said.low;
+        round->high = said.high;
+    }
+    d->result->round_count = all;
 }
 
 static ramify_status run(driver *d, const ramify_table *table, ramify_model **pruned) {
@@ -570,11 +596,13 @@ static ramify_status run(driver *d, const ramify_table *table, ramify_model **pr
                            "errors above 0, so hold more rows out (--validation)",
                            table->source, (unsigned long long)d->result->validation_rows);
     RAMIFY_TRY(read_round(d, &resumed));
-    if (resumed)
+    if (resumed) {
         d->result->dense_error = d->result->rounds[0].error;
-    else {
+        predict_again(d);
+    } else {
         const ramify_pruned dense = ramify_pruning_state(d->pruning);
-        RAMIFY_TRY(add_round(d, (ramify_prune_round){dense.density, dense.error, NAN, 0}));
+        RAMIFY_TRY(
+            add_round(d, (ramify_prune_round){dense.density, dense.error, NAN, NAN, NAN, 0}));
     }
     fit_law(d);
     const ramify_status went = go(d);
