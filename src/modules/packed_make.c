@@ -27,6 +27,10 @@ static const step_cost step_costs[] = {
 #define MASKED_LINE 3.5
 #define MASKED_COLD 0.46
 
+/* Forms that take less than so much more than the smallest are as small. */
+#define SMALL 1.3
+#define FORMS (RAMIFY_PACKED_MASKED + 1)
+
 /* The largest int8 weight; -128 is not used, so that the sign of a weight does not matter. */
 #define INT8_MOST 127
 
@@ -179,21 +183,29 @@ static bool can_be(const packing *p, uint32_t l, ramify_packed_form form, uint64
     return !at->narrow && at->k <= RAMIFY_SPARSE_INPUTS_MAX && steps <= UINT32_MAX;
 }
 
-/* The form with the fewest bytes, or the fastest. */
+/* The fastest form; or the one with the fewest bytes, of those that are nearly as small the fastest. */
 static ramify_packed_form choose_form(const packing *p, uint32_t l, uint64_t steps,
                                       uint64_t weights, ramify_storage storage) {
+    form_cost cost[FORMS];
     ramify_packed_form best = RAMIFY_PACKED_DENSE;
     double least = INFINITY;
-    for (int f = RAMIFY_PACKED_DENSE; f <= RAMIFY_PACKED_MASKED; f++) {
+    if (storage == RAMIFY_STORAGE_DENSE)
+        return best;
+    for (int f = 0; f < FORMS; f++) {
         const ramify_packed_form form = (ramify_packed_form)f;
-        const form_cost cost = cost_of(p, l, form, steps, weights, storage == RAMIFY_STORAGE_COLD);
-        const double value = storage == RAMIFY_STORAGE_SMALLEST ? cost.bytes : cost.time;
-        if (can_be(p, l, form, steps) && value < least) {
-            best = form;
-            least = value;
-        }
+        cost[f] = can_be(p, l, form, steps)
+                      ? cost_of(p, l, form, steps, weights, storage == RAMIFY_STORAGE_COLD)
+                      : (form_cost){INFINITY, INFINITY};
+        least = fmin(least, cost[f].bytes);
     }
-    return storage == RAMIFY_STORAGE_DENSE ? RAMIFY_PACKED_DENSE : best;
+    for (int f = 0; f < FORMS; f++) {
+        const bool small = storage != RAMIFY_STORAGE_SMALLEST || cost[f].bytes < SMALL * least;
+        const bool best_is_small =
+            storage != RAMIFY_STORAGE_SMALLEST || cost[best].bytes < SMALL * least;
+        if (small && (!best_is_small || cost[f].time < cost[best].time))
+            best = (ramify_packed_form)f;
+    }
+    return best;
 }
 
 static void plan_layer(packing *p, uint32_t l, ramify_storage storage) {
