@@ -471,8 +471,13 @@ static ramify_status go_by_error(driver *d) {
 /* The largest density at which the file is small enough, as weights are now. */
 static ramify_status density_of_bytes(driver *d, double *density) {
     const uint64_t most = d->options->max_bytes;
-    double low = 0, high = 1;
+    const double now = ramify_pruning_state(d->pruning).density;
+    double low = 0, high = now;
     uint64_t bytes;
+    RAMIFY_TRY(ramify_pruning_bytes(d->pruning, now, d->storage, &bytes));
+    *density = now;
+    if (bytes <= most)
+        return RAMIFY_OK;
     RAMIFY_TRY(ramify_pruning_bytes(d->pruning, DENSITY_LEAST, d->storage, &bytes));
     if (bytes > most)
         return ramify_fail(d->context, RAMIFY_ERROR_LIMIT,
