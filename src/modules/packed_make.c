@@ -28,7 +28,7 @@ static const step_cost step_costs[] = {
 #define MASKED_COLD 0.46
 
 /* Forms that take less than so much more than the smallest are as small. */
-#define SMALL 1.3
+#define SMALL 1.15
 #define FORMS (RAMIFY_PACKED_MASKED + 1)
 
 /* The largest int8 weight; -128 is not used, so that the sign of a weight does not matter. */

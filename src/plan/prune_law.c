@@ -517,7 +517,14 @@ static ramify_status go_by_bytes(driver *d) {
 static ramify_status go(driver *d) {
     const ramify_prune_options *o = d->options;
     if (!(o->max_error_increase < 0)) {
+        const double errors = d->result->dense_error * (double)d->result->validation_rows;
         d->limit = d->result->dense_error * (1 + o->max_error_increase);
+        if (d->model->targets == 0 && o->max_error_increase * errors < 1)
+            ramify_log(d->context, RAMIFY_LOG_WARNING,
+                       "%s: of %llu validation rows %.0f are wrong: an increase of %g %% is less than "
+                       "one row, so allow more, or hold more rows out (--validation)",
+                       d->model->source.name, (unsigned long long)d->result->validation_rows,
+                       errors, 100 * o->max_error_increase);
         return go_by_error(d);
     }
     if (o->max_bytes > 0)
