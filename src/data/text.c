@@ -22,6 +22,13 @@ static size_t character_length(const unsigned char *text, size_t length) {
     return bytes;
 }
 
+uint32_t ramify_word_find(const char *word, const char *const *words) {
+    for (uint32_t i = 0; words[i]; i++)
+        if (word && strcmp(word, words[i]) == 0)
+            return i;
+    return UINT32_MAX;
+}
+
 bool ramify_image_read(const char *text, uint32_t most, uint32_t image[3]) {
     image[2] = 1;
     for (size_t i = 0; i < 3; i++) {

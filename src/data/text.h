@@ -18,6 +18,9 @@ bool ramify_text_valid(const char *text, size_t length);
 const char *ramify_text_excerpt(const char *text, size_t length,
                                 char excerpt[RAMIFY_EXCERPT_BYTES]);
 
+/* Place of a word in a list that ends with NULL; UINT32_MAX: it is not there, or NULL. */
+uint32_t ramify_word_find(const char *word, const char *const *words);
+
 /* Reads the size of images, "HxW" or "HxWxC" with numbers of 1 to `most`; without C it is 1. False if
  * the text is not of this form. */
 bool ramify_image_read(const char *text, uint32_t most, uint32_t image[3]);

@@ -51,6 +51,9 @@ typedef enum ramify_storage {
     RAMIFY_STORAGE_COLD      /* as the first, but weights come from memory */
 } ramify_storage;
 
+/* "fastest", "smallest", "dense", in the order above; ends with NULL. */
+extern const char *const ramify_storage_words[];
+
 /* How weights are rounded. */
 typedef struct ramify_rounding {
     ramify_weights type;

@@ -34,6 +34,8 @@ static const step_cost step_costs[] = {
 /* The largest int8 weight; -128 is not used, so that the sign of a weight does not matter. */
 #define INT8_MOST 127
 
+const char *const ramify_storage_words[] = {"fastest", "smallest", "dense", NULL};
+
 /* A record in another order of units, and what its layers become. Weights that are rounded are those that
  * will be stored: whole numbers of their step, which is a factor of s. */
 typedef struct packing {

@@ -63,17 +63,8 @@ void ramify_prune_result_destroy(ramify_prune_result **result) {
     ramify_release(old->context, old);
 }
 
-/* Place of a word in a list that ends with NULL; UINT32_MAX: it is not there. */
-static uint32_t place_of(const char *word, const char *const *words) {
-    for (uint32_t i = 0; words[i]; i++)
-        if (word && strcmp(word, words[i]) == 0)
-            return i;
-    return UINT32_MAX;
-}
-
 static const char *const scores[] = {"magnitude", "random", "neurons", "branches", NULL};
 static const char *const scopes[] = {"global", "module", NULL};
-static const char *const stores[] = {"fastest", "smallest", "dense", NULL};
 
 static ramify_status check_options(ramify_context *context, const ramify_prune_options *o) {
     const int asked = (o->density != 0) + !(o->max_error_increase < 0) + (o->max_bytes > 0);
@@ -95,14 +86,14 @@ static ramify_status check_options(ramify_context *context, const ramify_prune_o
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "step is %g, expected a share of the weights above 0 and below 1",
                            o->step);
-    if (place_of(o->first, scores) == UINT32_MAX)
+    if (ramify_word_find(o->first, scores) == UINT32_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "first is \"%s\", expected magnitude, random, neurons or branches",
                            o->first);
-    if (place_of(o->scope, scopes) == UINT32_MAX)
+    if (ramify_word_find(o->scope, scopes) == UINT32_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "scope is \"%s\", expected global or module", o->scope);
-    if (place_of(o->store, stores) == UINT32_MAX)
+    if (ramify_word_find(o->store, ramify_storage_words) == UINT32_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "store is \"%s\", expected fastest, smallest or dense", o->store);
     if (o->one_shot && !(o->max_error_increase < 0))
@@ -520,11 +511,12 @@ static ramify_status go(driver *d) {
         const double errors = d->result->dense_error * (double)d->result->validation_rows;
         d->limit = d->result->dense_error * (1 + o->max_error_increase);
         if (d->model->targets == 0 && o->max_error_increase * errors < 1)
-            ramify_log(d->context, RAMIFY_LOG_WARNING,
-                       "%s: of %llu validation rows %.0f are wrong: an increase of %g %% is less than "
-                       "one row, so allow more, or hold more rows out (--validation)",
-                       d->model->source.name, (unsigned long long)d->result->validation_rows,
-                       errors, 100 * o->max_error_increase);
+            ramify_log(
+                d->context, RAMIFY_LOG_WARNING,
+                "%s: of %llu validation rows %.0f are wrong: an increase of %g %% is less than "
+                "one row, so allow more, or hold more rows out (--validation)",
+                d->model->source.name, (unsigned long long)d->result->validation_rows, errors,
+                100 * o->max_error_increase);
         return go_by_error(d);
     }
     if (o->max_bytes > 0)
@@ -550,7 +542,7 @@ static ramify_prune_plan make_plan(const ramify_prune_options *o) {
         .rate = o->rate,
         .per_module = strcmp(o->scope, "module") == 0,
         .teach = o->distillation != RAMIFY_CHOICE_OFF,
-        .score = (ramify_prune_score)place_of(o->first, scores),
+        .score = (ramify_prune_score)ramify_word_find(o->first, scores),
         .restart = o->fine_tune ? RAMIFY_PRUNE_FINE_TUNE : RAMIFY_PRUNE_REWIND,
     };
 }
@@ -649,7 +641,7 @@ ramify_status ramify_prune(ramify_context *context, ramify_model *model, const r
                 .model = model,
                 .limit = NAN,
                 .started = ramify_seconds(),
-                .storage = (ramify_storage)place_of(options->store, stores)};
+                .storage = (ramify_storage)ramify_word_find(options->store, ramify_storage_words)};
     if (options->max_bytes > 0 && d.storage == RAMIFY_STORAGE_FASTEST)
         d.storage = RAMIFY_STORAGE_SMALLEST;
     d.result = ramify_allocate_zeroed(context, 1, sizeof *d.result);

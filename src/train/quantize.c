@@ -6,6 +6,7 @@
 #include "progress.h"
 #include "repack.h"
 #include "status.h"
+#include "text.h"
 #include "threads.h"
 
 #include <math.h>
@@ -16,9 +17,6 @@
 
 static const char *const types[] = {"int8", "bf16", NULL};
 static const ramify_weights type_weights[] = {RAMIFY_WEIGHTS_INT8, RAMIFY_WEIGHTS_BFLOAT16};
-static const char *const stores[] = {"fastest", "smallest", "dense", NULL};
-static const ramify_storage store_storages[] = {RAMIFY_STORAGE_FASTEST, RAMIFY_STORAGE_SMALLEST,
-                                                RAMIFY_STORAGE_DENSE};
 
 typedef struct quantizing {
     ramify_repack base;
@@ -34,20 +32,12 @@ void ramify_quantize_options_init(ramify_quantize_options *options) {
         .type = "int8", .store = "fastest", .calibration_rows = CALIBRATION_ROWS};
 }
 
-/* Place of a word in a list that ends with NULL; UINT32_MAX: it is not there. */
-static uint32_t place_of(const char *word, const char *const *words) {
-    for (uint32_t i = 0; words[i]; i++)
-        if (word && strcmp(word, words[i]) == 0)
-            return i;
-    return UINT32_MAX;
-}
-
 static ramify_status check_options(ramify_context *context, const ramify_model *model,
                                    const ramify_quantize_options *o) {
-    if (place_of(o->type, types) == UINT32_MAX)
+    if (ramify_word_find(o->type, types) == UINT32_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "type is \"%s\", expected int8 or bf16",
                            o->type ? o->type : "");
-    if (place_of(o->store, stores) == UINT32_MAX)
+    if (ramify_word_find(o->store, ramify_storage_words) == UINT32_MAX)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "store is \"%s\", expected fastest, smallest or dense",
                            o->store ? o->store : "");
@@ -111,8 +101,9 @@ static ramify_status quantize_module(void *argument, size_t m, uint32_t worker) 
 
 static ramify_status quantize_all(quantizing *q) {
     const ramify_repack *base = &q->base;
-    const ramify_storage storage = store_storages[place_of(q->options->store, stores)];
-    q->type = type_weights[place_of(q->options->type, types)];
+    const ramify_storage storage =
+        (ramify_storage)ramify_word_find(q->options->store, ramify_storage_words);
+    q->type = type_weights[ramify_word_find(q->options->type, types)];
     for (uint32_t l = 1; l <= base->parts->shape.layers; l++)
         q->scales += ramify_pad(base->parts->shape.width[l]);
     RAMIFY_TRY(ramify_stored_begin(base, storage, q->type, &q->stored));

@@ -4,6 +4,7 @@
 #include "nyquist_options.h"
 #include "recipe.h"
 #include "status.h"
+#include "text.h"
 #include "tree.h"
 
 #include <math.h>
@@ -36,10 +37,7 @@ bool ramify_train_augments(const ramify_train_options *options) {
 }
 
 static bool one_of(const char *text, const char *const *names) {
-    for (; *names; names++)
-        if (strcmp(text, *names) == 0)
-            return true;
-    return false;
+    return ramify_word_find(text, names) != UINT32_MAX;
 }
 
 static bool in_range(double value, double low, double high) {
