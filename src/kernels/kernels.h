@@ -121,11 +121,11 @@ typedef struct ramify_kernels {
                             const uint16_t *w, const float *bias, const float *slope, float *y,
                             size_t ldy);
 
-    /* y[n] = prelu(x[k] w + bias), one row by a masked matrix; to the bit what affine makes of it and the
-     * matrix spread out, for finite x. x needs no padding; bias (NULL: 0), slope (NULL: none) and y
-     * padded. */
-    void (*masked_row)(const ramify_masked *w, const float *x, const float *bias,
-                       const float *slope, float *y);
+    /* y[rows x n] = prelu(x[rows x k] w + bias), a few rows by a masked matrix; to the bit what affine
+     * makes of them and the matrix spread out, for finite x. x needs no padding; bias (NULL: 0), slope
+     * (NULL: none) and y padded. */
+    void (*masked_rows)(const ramify_masked *w, size_t rows, const float *x, size_t ldx,
+                        const float *bias, const float *slope, float *y, size_t ldy);
 
     /* dense[k x n] = the masked matrix with its zeros. Padded. */
     void (*unmask)(const ramify_masked *w, float *dense);

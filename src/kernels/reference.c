@@ -239,10 +239,12 @@ static void unmask(const ramify_masked *w, float *dense) {
     }
 }
 
-static void masked_row(const ramify_masked *w, const float *x, const float *bias,
-                       const float *slope, float *y) {
-    for (size_t j = 0; j < w->n; j++) {
-        y[j] = bias ? bias[j] : 0.0F;
+static void masked_rows(const ramify_masked *w, size_t rows, const float *x, size_t ldx,
+                        const float *bias, const float *slope, float *y, size_t ldy) {
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t j = 0; j < w->n; j++) {
+            y[row * ldy + j] = bias ? bias[j] : 0.0F;
+        }
     }
     size_t place = 0, next = 0;
     for (size_t first = 0; first < w->n; first += (size_t)16 * RAMIFY_PANEL_LINES) {
@@ -250,15 +252,20 @@ static void masked_row(const ramify_masked *w, const float *x, const float *bias
             for (size_t j = first; j < w->n && j < first + (size_t)16 * RAMIFY_PANEL_LINES;
                  j += 16, place++) {
                 for (size_t bit = 0; bit < 16; bit++) {
-                    y[j + bit] =
-                        fmaf(x[input], masked_weight(w, w->masks[place], bit, next), y[j + bit]);
+                    const float weight = masked_weight(w, w->masks[place], bit, next);
+                    for (size_t row = 0; row < rows; row++) {
+                        float *to = &y[row * ldy + j + bit];
+                        *to = fmaf(x[row * ldx + input], weight, *to);
+                    }
                 }
                 next += (size_t)__builtin_popcount(w->masks[place]);
             }
         }
     }
-    for (size_t j = 0; slope && j < w->n; j++) {
-        y[j] = prelu(y[j], slope[j]);
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t j = 0; slope && j < w->n; j++) {
+            y[row * ldy + j] = prelu(y[row * ldy + j], slope[j]);
+        }
     }
 }
 
@@ -595,7 +602,7 @@ const ramify_kernels ramify_kernels_reference_set = {
     .dots = dots,
     .sparse_row = sparse_row,
     .sparse_columns = sparse_columns,
-    .masked_row = masked_row,
+    .masked_rows = masked_rows,
     .unmask = unmask,
     .widen = widen,
     .round_rows = round_rows,

@@ -40,7 +40,7 @@ RAMIFY_DECLARE(affine);
 RAMIFY_DECLARE(dots);
 RAMIFY_DECLARE(sparse_row);
 RAMIFY_DECLARE(sparse_columns);
-RAMIFY_DECLARE(masked_row);
+RAMIFY_DECLARE(masked_rows);
 RAMIFY_DECLARE(unmask);
 RAMIFY_DECLARE(widen);
 RAMIFY_DECLARE(round_rows);

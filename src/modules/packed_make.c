@@ -24,8 +24,9 @@ static const step_cost step_costs[] = {
 
 /* The same of a line of 16 outputs of a masked layer; and where weights come from memory, of a line and of
  * 16 weights that are there (measured likewise: 64 to 784 inputs, 10 to 80 % of the weights). */
-#define MASKED_LINE 3.5
-#define MASKED_COLD 0.46
+#define MASKED_LINE         3.5
+#define MASKED_COLD         0.42
+#define MASKED_COLD_WEIGHTS 0.62
 
 /* Forms that take less than so much more than the smallest are as small. */
 #define SMALL 1.15
@@ -171,7 +172,8 @@ static form_cost cost_of(const packing *p, uint32_t l, ramify_packed_form form, 
                            (double)steps * step};
     if (form == RAMIFY_PACKED_MASKED)
         return (form_cost){2 * lines + bytes * (double)weights,
-                           cold ? MASKED_COLD * (lines + (double)weights / RAMIFY_SLICE)
+                           cold ? MASKED_COLD * lines +
+                                      MASKED_COLD_WEIGHTS * (double)weights / RAMIFY_SLICE
                                 : MASKED_LINE * lines};
     return (form_cost){bytes * RAMIFY_SLICE * lines, lines};
 }

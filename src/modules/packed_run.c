@@ -128,16 +128,6 @@ static void sparse_layer(const run *r, const ramify_packed_place *at, const vect
     }
 }
 
-/* Few rows one after the other, as the weights are spread out while they are read. */
-static void masked_rows(const run *r, const ramify_masked *w, const vectors *v, activations from,
-                        float *to) {
-    const float *start = r->members > 1 ? NULL : v->bias;
-    const float *slope = r->members > 1 ? NULL : v->slope;
-    const size_t stride = from.stride;
-    for (size_t row = 0; row < r->members * r->rows; row++)
-        r->kernels->masked_row(w, from.at + row * stride, start, slope, to + row * w->n);
-}
-
 static void dense_layer(const run *r, const ramify_packed_place *at, const vectors *v,
                         activations from, float *to) {
     const ramify_kernels *kernels = r->kernels;
@@ -152,7 +142,7 @@ static void dense_layer(const run *r, const ramify_packed_place *at, const vecto
     const float *slope = r->members > 1 ? NULL : v->slope;
     if (at->masked && r->rows < COLUMN_ROWS) {
         const ramify_masked w = ramify_packed_masked(at, r->record);
-        masked_rows(r, &w, v, from, to);
+        kernels->masked_rows(&w, count, from.at, from.stride, start, slope, to, n);
     } else if (at->narrow) {
         memset(to, 0, count * n * sizeof *to);
         kernels->dots(count, at->n, at->k, from.at, from.stride, weights, k, start, to, n);

@@ -154,8 +154,9 @@ static void masked(const ramify_kernels *kernels, random_state *random) {
     float *tight = malloc((there > 0 ? there : 1) * sizeof *tight);
     memcpy(tight, weights, there * sizeof *tight);
     const ramify_masked w = {.k = k, .n = n, .masks = masks, .weights = tight};
-    matrix x = matrix_loose(random, 1, k), bias = matrix_padded(random, 1, n);
-    matrix slope = matrix_padded(random, 1, n), got = matrix_padded(random, 1, n);
+    const size_t rows = random_below(random, 8);
+    matrix x = matrix_loose(random, rows, k), bias = matrix_padded(random, 1, n);
+    matrix slope = matrix_padded(random, 1, n), got = matrix_padded(random, rows, n);
     matrix want = matrix_copy(&got);
     float *dense = aligned(all * sizeof *dense), *twin = aligned(all * sizeof *twin);
     const float *b = random_below(random, 4) ? bias.at : NULL;
@@ -163,11 +164,11 @@ static void masked(const ramify_kernels *kernels, random_state *random) {
     kernels->unmask(&w, dense);
     ramify_kernels_reference()->unmask(&w, twin);
     assert_memory_equal(dense, twin, all * sizeof *dense);
-    kernels->masked_row(&w, x.at, b, s, got.at);
-    kernels->affine(1, n, k, x.at, x.ld, dense, n, b, s, want.at, want.ld);
-    check_same("masked_row and affine", &got, &want, 0.0F);
-    ramify_kernels_reference()->masked_row(&w, x.at, b, s, want.at);
-    check_same("masked_row", &got, &want,
+    kernels->masked_rows(&w, rows, x.at, x.ld, b, s, got.at, got.ld);
+    kernels->affine(rows, n, k, x.at, x.ld, dense, n, b, s, want.at, want.ld);
+    check_same("masked_rows and affine", &got, &want, 0.0F);
+    ramify_kernels_reference()->masked_rows(&w, rows, x.at, x.ld, b, s, want.at, want.ld);
+    check_same("masked_rows", &got, &want,
                strcmp(kernels->name, "baseline") == 0 ? 100 * TOLERANCE : 0.0F);
     free(masks);
     free(weights);
