@@ -80,6 +80,8 @@ class Ways:
         rewind = ["--rewind", str(self.early)]
         if way != "one shot":
             words = WAYS[way] + (rewind if way in REWINDS else [])
+            if way == "units":  # one of the first layer has more weights than the lowest leaves
+                lowest = (1 - STEP) ** 12
             return rounds_of(self.prune(way, lowest, *words))
         found = []
         for k in range(1, ROUNDS + 1, 2):

@@ -383,10 +383,13 @@ static ramify_status go_to(driver *d, double density) {
         if (next < density || next * CLOSE < density)
             next = density;
         RAMIFY_TRY(make_round(d, next));
-        if (ramify_pruning_state(d->pruning).density >= now)
-            return ramify_fail(d->context, RAMIFY_ERROR_DATA,
-                               "%s: no more can be pruned: a density of %.3g cannot be had",
-                               d->model->source.name, density);
+        if (ramify_pruning_state(d->pruning).density < now)
+            continue;
+        /* Units and branches go as wholes, and one of each stays: what was learned is not thrown away. */
+        ramify_log(d->context, RAMIFY_LOG_WARNING,
+                   "%s: no more can be pruned: the density is %.4g, and %.4g was asked for",
+                   d->model->source.name, now, density);
+        return RAMIFY_OK;
     }
 }
 
