@@ -151,9 +151,15 @@ static void fit_law(driver *d) {
         ramify_clear(d->context);
         return;
     }
+    uint32_t count = 0;
     for (uint32_t i = 0; i < result->round_count; i++) {
-        runs[2 * i] = result->rounds[i].density;
-        runs[2 * i + 1] = result->rounds[i].error;
+        const ramify_prune_round *round = &result->rounds[i];
+        /* A round that could take no more is not a second measurement. */
+        if (count > 0 && runs[2 * count - 2] == round->density &&
+            runs[2 * count - 1] == round->error)
+            continue;
+        runs[2 * count] = round->density;
+        runs[2 * count++ + 1] = round->error;
     }
     ramify_law_options_init(&options);
     options.form = "pruning";
@@ -161,7 +167,7 @@ static void fit_law(driver *d) {
     options.y = "error";
     options.bootstrap = 0;
     ramify_status status =
-        ramify_table_from_doubles(d->context, runs, result->round_count, 2, 2, names, &table);
+        ramify_table_from_doubles(d->context, runs, count, 2, 2, names, &table);
     if (status == RAMIFY_OK)
         status = ramify_law_fit(d->context, table, &options, &d->law);
     if (status != RAMIFY_OK) {
