@@ -166,8 +166,7 @@ static void fit_law(driver *d) {
     options.x = "density";
     options.y = "error";
     options.bootstrap = 0;
-    ramify_status status =
-        ramify_table_from_doubles(d->context, runs, count, 2, 2, names, &table);
+    ramify_status status = ramify_table_from_doubles(d->context, runs, count, 2, 2, names, &table);
     if (status == RAMIFY_OK)
         status = ramify_law_fit(d->context, table, &options, &d->law);
     if (status != RAMIFY_OK) {
