@@ -20,6 +20,8 @@
 #define PREDICTION_ROUNDS 8
 /* Rounds in which measure and law may disagree before it ends: errors of validation rows are noisy. */
 #define DISAGREEMENTS 2
+/* An error this many times the limit needs no law to be too large. */
+#define FAR 1.25
 /* A density within this factor of another is as good. */
 #define CLOSE 0.97
 /* Rounds between what was met and what was too far. */
@@ -330,7 +332,10 @@ static ramify_status go_too_far(driver *d, double *beyond) {
         }
         if (*beyond == 0)
             *beyond = now;
-        const bool enough = d->result->round_count >= LAW_ROUNDS || !d->options->predict_only;
+        /* One round's error is noisy: without a law only a large one counts. */
+        const bool enough = d->result->round_count >= LAW_ROUNDS ||
+                            (!d->options->predict_only &&
+                             ramify_pruning_state(d->pruning).error > FAR * d->limit);
         if (enough && (failed(d) || ++disagreed >= DISAGREEMENTS))
             return RAMIFY_OK;
     }
