@@ -281,17 +281,23 @@ static void fit_law(driver *d) {
         ramify_clear(d->context);
         return;
     }
+    uint32_t count = 0;
     for (uint32_t i = 0; i < result->round_count; i++) {
-        runs[2 * i] = result->rounds[i].density;
-        runs[2 * i + 1] = result->rounds[i].error;
+        const ramify_prune_round *round = &result->rounds[i];
+        bool known = false; /* the fit would leave it out, and warn of a table that nobody gave */
+        for (uint32_t k = 0; k < count; k++)
+            known = known || (runs[2 * k] == round->density && runs[2 * k + 1] == round->error);
+        if (known)
+            continue;
+        runs[2 * count] = round->density;
+        runs[2 * count++ + 1] = round->error;
     }
     ramify_law_options_init(&options);
     options.form = "pruning";
     options.x = "density";
     options.y = "error";
     options.bootstrap = 0;
-    ramify_status status =
-        ramify_table_from_doubles(d->context, runs, result->round_count, 2, 2, names, &table);
+    ramify_status status = ramify_table_from_doubles(d->context, runs, count, 2, 2, names, &table);
     if (status == RAMIFY_OK)
         status = ramify_law_fit(d->context, table, &options, &d->law);
     if (status != RAMIFY_OK) {
