@@ -545,6 +545,9 @@ static int check_request(prune_request *request, const arguments *list) {
     if (request->branches > 0 && beside)
         return arguments_refuse("prune", "--branches takes no --%s: nothing is trained or measured",
                                 beside);
+    if (request->rewind && o->fine_tune)
+        return arguments_refuse("prune", "--rewind takes weights back and --fine-tune goes on from "
+                                         "them as they are: use one of the two");
     if (request->density == 0)
         return arguments_refuse("prune", "--density 0: must be a share of the weights from 1e-6 to "
                                          "below 1 (as 0.1 or 10%% does)");
