@@ -290,14 +290,15 @@ static int prune_table(session *run, prune_request *request, ramify_model *model
         ramify_prune(run->context, model, table, &request->options, &pruned, &result);
     run->finishing = true;
     int exit_status;
+    /* Before a place for the model is looked for, which could be this file's. */
+    if (status == RAMIFY_STOPPED && result && request->runs)
+        (void)write_runs(run, request->runs, result);
     if (status == RAMIFY_OK)
         exit_status = finish(run, request, model, pruned, result);
     else if (status == RAMIFY_STOPPED && session_signal() && request->output)
         exit_status = save_stopped(run, request, pruned, result);
     else
         exit_status = session_failed(run, status);
-    if (status == RAMIFY_STOPPED && result && request->runs)
-        (void)write_runs(run, request->runs, result);
     ramify_prune_result_destroy(&result);
     ramify_close(&pruned);
     return exit_status;
