@@ -507,3 +507,17 @@ def test_branches_alone(branches, tmp_path):
         assert done.status == 2
         assert f"--branches takes no {more.split()[0]}:" in done.err
         assert not out.exists()
+
+
+def test_bytes_at_the_edge(made, tmp_path):
+    """The file is as large as was allowed, or smaller; with one byte less, it is smaller still."""
+    out = tmp_path / "p.ramify"
+    assert prune(made, "--density", "0.6", "-o", out, "--store", "smallest").status == 0
+    most = out.stat().st_size
+    sizes = []
+    for bytes_ in (most, most - 1):
+        done = prune(made, "--max-bytes", bytes_, "-o", out)
+        assert done.status == 0, done.err
+        sizes.append(out.stat().st_size)
+        assert sizes[-1] <= bytes_
+    assert sizes[1] <= sizes[0]
