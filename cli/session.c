@@ -270,6 +270,22 @@ int session_check_outputs(session *run, const char *const *outputs, size_t outpu
     return exit_status;
 }
 
+bool session_is_in(const char *path, const char *folder, const char *const *names) {
+    struct stat its, wanted;
+    char *place = place_of(path);
+    char *slash = place ? strrchr(place, '/') : NULL;
+    bool is_in = false;
+    if (slash && stat(folder, &wanted) == 0) {
+        for (; *names && !is_in; names++)
+            is_in = strncmp(slash + 1, *names, strlen(*names)) == 0;
+        slash[slash == place] = '\0';
+        is_in = is_in && stat(place, &its) == 0 && its.st_dev == wanted.st_dev &&
+                its.st_ino == wanted.st_ino;
+    }
+    free(place);
+    return is_in;
+}
+
 char *session_file_in(const char *folder, const char *name) {
     const size_t room = folder ? strlen(folder) + strlen(name) + 2 : 0;
     char *path = folder ? malloc(room) : NULL;

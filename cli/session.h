@@ -54,6 +54,10 @@ int session_check_outputs(session *run, const char *const *outputs, size_t outpu
 /* FOLDER/NAME, or NULL when folder is NULL. Free with free(); also NULL when out of memory. */
 char *session_file_in(const char *folder, const char *name);
 
+/* Whether the file, there or not yet, lies in the folder by a name that begins with one of `names` (ends
+ * with NULL). */
+bool session_is_in(const char *path, const char *folder, const char *const *names);
+
 /* Where what a stopped call has brought is written: the output itself if there is no such file, else
  * OUTPUT.stopped, OUTPUT.stopped2, ..: what is there may be better, and stays. Free with free(); NULL:
  * out of memory. */

@@ -18,8 +18,8 @@
 /* A law has four parameters. */
 #define LAW_ROUNDS 5
 
-/* The files that --resume keeps in its folder (ramify_prune_options). */
-static const char state_name[] = "round.ramify", rounds_name[] = "runs.csv";
+/* How names of the files begin that --resume keeps in its folder (ramify_prune_options). */
+static const char *const kept_names[] = {"runs.csv", "pruning.json", "round-", NULL};
 
 static const char *const first_names[] = {"magnitude", "random", "neurons", "branches", NULL};
 static const char *const scope_names[] = {"global", "module", NULL};
@@ -304,19 +304,22 @@ static int prune_table(session *run, prune_request *request, ramify_model *model
     return exit_status;
 }
 
-/* What is written, with what --resume writes into its folder, is nothing that is read, and no two are
- * one file. */
+/* What is written is nothing that is read, no two are one file, and none is one that --resume keeps. */
 static int check_files(session *run, const prune_request *request, const char *path,
                        const char *data) {
-    char *state = session_file_in(request->options.resume, state_name);
-    char *rounds = session_file_in(request->options.resume, rounds_name);
+    const char *folder = request->options.resume;
     const char *const inputs[] = {path, data, request->rewind, request->table.options.labels};
-    const char *const outputs[] = {state, rounds, request->output, request->runs};
-    int exit_status = session_check_outputs(run, outputs, 4, inputs, 4);
-    for (size_t i = 2; exit_status == EXIT_OK && i < 4; i++)
+    const char *const outputs[] = {request->output, request->runs};
+    int exit_status = session_check_outputs(run, outputs, 2, inputs, 4);
+    for (size_t i = 0; exit_status == EXIT_OK && folder && i < 6; i++) {
+        const char *file = i < 4 ? inputs[i] : outputs[i - 4];
+        if (file && session_is_in(file, folder, kept_names))
+            exit_status = session_error(
+                run, "%s: --resume %s writes files of such names: %s", file, folder,
+                i < 4 ? "read another file, or take another folder" : "write to another file");
+    }
+    for (size_t i = 0; exit_status == EXIT_OK && i < 2; i++)
         exit_status = outputs[i] ? session_check_writable(run, outputs[i]) : EXIT_OK;
-    free(state);
-    free(rounds);
     return exit_status;
 }
 

@@ -1015,10 +1015,10 @@ RAMIFY_API ramify_status ramify_diagnose(ramify_context *context, const ramify_t
 /* What is asked for, one of density, max_error_increase and max_bytes, and how. Fill with
  * ramify_prune_options_init, then change what matters. Strings are borrowed during the call. */
 typedef struct ramify_prune_options {
-    double density; /* share of weights to be left, above 0 and below 1; 0: not asked for */
+    double density; /* share of weights to be left, from 1e-6 to below 1; 0: not asked for */
     double
         max_error_increase; /* 0.01: validation rows' error at most 1 % above the model's own, and as
-                                  few weights as that allows; negative: not asked for */
+                                  few weights as that allows; below 100; negative: not asked for */
     uint64_t max_bytes;     /* of the file; 0: not asked for */
 
     ramify_model
@@ -1029,7 +1029,8 @@ typedef struct ramify_prune_options {
     bool one_shot;  /* one round takes all of them */
     bool fine_tune; /* weights stay as they are and learn on with a tenth of the rate */
     const char *first; /* which weights go first: "magnitude" (default), the smallest; "random", a
-                             control; "neurons", whole hidden units with small weights */
+                             control; "neurons", whole hidden units with small weights; "branches",
+                             of a Para-Former, those without which errors are least */
     const char *scope; /* "global" (default): of all networks together; "module": of each alike */
     const char *store; /* how layers are stored: "fastest" (default), sparse where a row is answered
                              faster then; "smallest", where they take fewer bytes; "dense", zeros and
@@ -1046,12 +1047,14 @@ typedef struct ramify_prune_options {
     ramify_choice
         distillation; /* the model answers made-up rows too; AUTO: if it was trained on such */
 
-    const char
-        *resume; /* folder, made if it is not there, in which every round is kept, and from which
-                           a pruning of the same model goes on; NULL: none */
-    uint32_t most_rounds; /* 0: as many as it takes. For a prediction, 6 */
-    double time_limit;    /* seconds; 0: none. When it strikes, the best so far is returned */
-    bool predict_only;    /* ends as soon as the law can be fitted, without a model */
+    const char *
+        resume; /* folder, made if it is not there, in which every round is kept as a model file, and
+                    from which a pruning of the same model and rows takes the rounds that were made
+                    before: the outcome is as without a stop. NULL: none */
+    uint32_t most_rounds; /* 0: as many as it takes; for a prediction, 8 */
+    double time_limit;    /* seconds; 0: none. When it strikes, the best so far is returned, and
+                             RAMIFY_ERROR_LIMIT if no round was finished */
+    bool predict_only;    /* makes rounds as it would, most_rounds at the most, and no model */
 } ramify_prune_options;
 
 RAMIFY_API void ramify_prune_options_init(ramify_prune_options *options);
@@ -1090,7 +1093,7 @@ RAMIFY_API void ramify_prune_result_destroy(ramify_prune_result **result);
  * save it with ramify_save, close it with ramify_close; NULL for a prediction. `result` may be NULL.
  * Errors: RAMIFY_ERROR_ARGUMENT (options; a rewind point of another model), RAMIFY_ERROR_DATA (rows;
  * a request that no density meets), RAMIFY_ERROR_UNSUPPORTED (no networks in the model). On
- * RAMIFY_STOPPED *pruned is the best so far, or NULL. */
+ * RAMIFY_STOPPED *pruned is the best so far, or NULL if no round was finished. */
 RAMIFY_API ramify_status ramify_prune(ramify_context *context, ramify_model *model,
                                       const ramify_table *table,
                                       const ramify_prune_options *options, ramify_model **pruned,

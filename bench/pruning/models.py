@@ -4,7 +4,7 @@
               [--threads 2] --keep FOLDER
 
 Trains a model of kind pathways with default options (kin40k, letter; of Fashion-MNIST one network with
-1 MiB resident, whose pixels are 784 columns; of letter a quarter of the rows validates) and a rewind point, prunes it until validation errors are 1
+1 MiB resident, whose pixels are 784 columns, without teachers; of letter a quarter of the rows validates) and a rewind point, prunes it until validation errors are 1
 and 5 percent larger, and quantises what comes out. Errors are those of the test rows: the root mean square
 in standard deviations of the training targets, or the share of wrong classes; then KiB of the file, KiB that a row
 needs, nanoseconds of a row alone, of one that nothing of the model is in a core's caches for, and rows per second
@@ -47,6 +47,7 @@ class Set:
             self.train = [IMAGES["train-images"], "--labels", IMAGES["train-labels"]]
             self.test = [IMAGES["t10k-images"], "--labels", IMAGES["t10k-labels"]]
             self.words = ["--task", "classification", *ONE_NETWORK]
+            self.words += ["--distillation", "off"]
             self.rows = datasets_images(IMAGES["t10k-images"])
             return
         datasets.write_split(name, 0, keep)
@@ -99,7 +100,8 @@ class Bench:
         early = self.keep / f"{of.name}.rewind.ramify"
         self.made(place["dense"], "train", *of.train, *of.words, "--rewind", str(early))
         dense = str(place["dense"])
-        rewind = ["--rewind", str(early)] if early.exists() else []
+        rewind = ["--resume", str(self.keep / f"{of.name}.rounds")]
+        rewind += ["--rewind", str(early)] if early.exists() else []
         for percent in (1, 5):
             limit = ["--max-error-increase", f"{percent}%"]
             for store in ("smallest", "fastest"):

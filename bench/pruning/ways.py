@@ -80,7 +80,9 @@ class Ways:
         rewind = ["--rewind", str(self.early)]
         if way != "one shot":
             words = WAYS[way] + (rewind if way in REWINDS else [])
-            if way == "units":  # one of the first layer has more weights than the lowest leaves
+            if (
+                way == "units"
+            ):  # one of the first layer has more weights than the lowest leaves
                 lowest = (1 - STEP) ** 12
             return rounds_of(self.prune(way, lowest, *words))
         found = []

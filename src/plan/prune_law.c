@@ -1,11 +1,10 @@
 /* ramify_prune: rounds of pruning, and after each the law of the rounds so far, which says how far to go.
  * What a round is, src/train/prune.c knows; of laws it knows nothing. */
 
-#include "crc32c.h"
 #include "memory.h"
 #include "progress.h"
 #include "prune.h"
-#include "save.h"
+#include "prune_folder.h"
 #include "status.h"
 #include "table.h"
 #include "text.h"
@@ -41,9 +40,10 @@ typedef struct driver {
     ramify_law *law;         /* of the rounds so far; NULL: there are too few */
     double wanted;           /* density; 0: not known */
     double limit;            /* of the error; NaN: none */
-    double started, longest; /* seconds: of the pruning, and of a round */
-    uint32_t identity;       /* of model and options, for a folder that a pruning goes on from */
-    bool kept;               /* a state that meets the request is remembered */
+    double started, longest; /* seconds: of the pruning, and of a round made now */
+    ramify_prune_folder folder;
+    uint32_t way, kept_way; /* to how it stands, and to the state that is remembered */
+    bool kept;              /* a state that meets the request is remembered */
 } driver;
 
 void ramify_prune_options_init(ramify_prune_options *options) {
@@ -104,8 +104,9 @@ static ramify_status check_options(ramify_context *context, const ramify_prune_o
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "one shot leaves nothing to predict from: leave it out");
     if (o->rewind && o->fine_tune)
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                           "weights rewind, or are tuned further as they are: use one of the two");
+        return ramify_fail(
+            context, RAMIFY_ERROR_ARGUMENT,
+            "rewind and fine tune exclude each other: weights go back, or are tuned as they are");
     if (o->rate < 0 || !(o->rate < 1) || o->validation < 0 || !(o->validation < 1) ||
         o->time_limit < 0)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
@@ -113,74 +114,14 @@ static ramify_status check_options(ramify_context *context, const ramify_prune_o
     return RAMIFY_OK;
 }
 
-/* --- The folder that a pruning goes on from ---------------------------------------------------- */
-
-typedef char path_text[4096];
-
-static ramify_status name_file(const driver *d, const char *file, path_text path) {
-    const int length = snprintf(path, sizeof(path_text), "%s/%s", d->options->resume, file);
-    if (length > 0 && (size_t)length < sizeof(path_text))
-        return RAMIFY_OK;
-    return ramify_fail(d->context, RAMIFY_ERROR_ARGUMENT,
-                       "the folder to resume has too long a name");
-}
-
-static uint32_t identify(const driver *d) {
-    const ramify_prune_options *o = d->options;
-    ramify_model_info info;
-    char text[160];
-    ramify_model_get_info(d->model, &info);
-    uint32_t crc = ramify_crc32c(0, info.config, strlen(info.config));
-    crc = ramify_crc32c(crc, &d->model->root, sizeof d->model->root);
-    if (o->rewind)
-        crc = ramify_crc32c(crc, &o->rewind->root, sizeof o->rewind->root);
-    snprintf(text, sizeof text, "%s %s %d %u %.17g %.17g %d %llu %d", o->first, o->scope,
-             o->fine_tune, o->epochs, o->rate, o->validation, o->own_seed,
-             (unsigned long long)o->seed, (int)o->distillation);
-    return ramify_crc32c(crc, text, strlen(text));
-}
-
 static json_t *describe(const driver *d) {
-    char print[16];
     const ramify_pruned now = ramify_pruning_state(d->pruning);
-    snprintf(print, sizeof print, "%08x", d->identity);
-    return json_pack("{s:f, s:f, s:I, s:s, s:s, s:s}", "density", now.density, "error", now.error,
-                     "rounds", (json_int_t)(d->result->round_count - 1), "first", d->options->first,
-                     "scope", d->options->scope, "of", print);
-}
-
-/* The model of the round, and all rounds as runs that a law can be fitted to. */
-static ramify_status write_round(const driver *d) {
-    path_text path;
-    char line[160];
-    ramify_model *state = NULL;
-    ramify_replacement file;
-    if (!d->options->resume)
-        return RAMIFY_OK;
-    RAMIFY_TRY(name_file(d, "round.ramify", path));
-    json_t *about = describe(d);
+    json_t *about = json_pack("{s:f, s:f, s:I, s:s, s:s}", "density", now.density, "error",
+                              now.error, "rounds", (json_int_t)(d->result->round_count - 1),
+                              "first", d->options->first, "scope", d->options->scope);
     if (!about)
-        return RAMIFY_ERROR_MEMORY;
-    ramify_status status = ramify_pruning_give(d->pruning, about, &state);
-    json_decref(about);
-    if (status == RAMIFY_OK)
-        status = ramify_save(d->context, state, path);
-    ramify_close(&state);
-    RAMIFY_TRY(status);
-    RAMIFY_TRY(name_file(d, "runs.csv", path));
-    RAMIFY_TRY(ramify_replacement_begin(d->context, path, &file));
-    static const char head[] = "density,error,seconds\n";
-    status = ramify_replacement_write(d->context, &file, head, sizeof head - 1);
-    for (uint32_t i = 0; status == RAMIFY_OK && i < d->result->round_count; i++) {
-        const ramify_prune_round *round = &d->result->rounds[i];
-        const int length = snprintf(line, sizeof line, "%.17g,%.17g,%.3f\n", round->density,
-                                    round->error, round->seconds);
-        status = ramify_replacement_write(d->context, &file, line, (size_t)length);
-    }
-    if (status == RAMIFY_OK)
-        return ramify_replacement_commit(d->context, &file);
-    ramify_replacement_abandon(d->context, &file);
-    return status;
+        ramify_fail(d->context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
+    return about;
 }
 
 static ramify_status add_round(driver *d, ramify_prune_round round) {
@@ -192,77 +133,6 @@ static ramify_status add_round(driver *d, ramify_prune_round round) {
     result->rounds = grew;
     result->rounds[result->round_count++] = round;
     return RAMIFY_OK;
-}
-
-static ramify_status read_runs(driver *d, const char *path) {
-    ramify_table *table = NULL;
-    RAMIFY_TRY(ramify_table_read(d->context, path, NULL, &table));
-    static const char *const names[] = {"density", "error", "seconds"};
-    size_t column[3];
-    ramify_status status = RAMIFY_OK;
-    for (size_t c = 0; c < 3; c++) {
-        column[c] = ramify_table_find(table, names[c], strlen(names[c]));
-        if (status == RAMIFY_OK && (column[c] == SIZE_MAX || table->columns[column[c]].text))
-            status =
-                ramify_fail(d->context, RAMIFY_ERROR_DATA,
-                            "%s: no column \"%s\" of numbers: take another folder", path, names[c]);
-    }
-    for (size_t row = 0; status == RAMIFY_OK && row < table->rows; row++)
-        status = add_round(d, (ramify_prune_round){
-                                  .density = ramify_column_value(&table->columns[column[0]], row),
-                                  .error = ramify_column_value(&table->columns[column[1]], row),
-                                  .predicted = NAN,
-                                  .low = NAN,
-                                  .high = NAN,
-                                  .seconds = ramify_column_value(&table->columns[column[2]], row)});
-    ramify_table_destroy(&table);
-    return status;
-}
-
-static ramify_status check_belongs(const driver *d, const ramify_model *state, const char *path) {
-    char print[16];
-    ramify_model_info info;
-    ramify_model_get_info(state, &info);
-    json_t *config = json_loads(info.config, 0, NULL);
-    const char *of = json_string_value(json_object_get(json_object_get(config, "pruning"), "of"));
-    snprintf(print, sizeof print, "%08x", d->identity);
-    const bool same = of && strcmp(of, print) == 0;
-    json_decref(config);
-    return same ? RAMIFY_OK
-                : ramify_fail(d->context, RAMIFY_ERROR_DATA,
-                              "%s: of another model, or pruned with other options: take another "
-                              "folder, or remove what is in it",
-                              path);
-}
-
-/* Goes on from the folder, if a round is in it. */
-static ramify_status read_round(driver *d, bool *found) {
-    path_text path, runs;
-    ramify_model *state = NULL;
-    *found = false;
-    if (!d->options->resume)
-        return RAMIFY_OK;
-    RAMIFY_TRY(ramify_checkpoint_folder(d->context, d->options->resume));
-    RAMIFY_TRY(name_file(d, "round.ramify", path));
-    RAMIFY_TRY(name_file(d, "runs.csv", runs));
-    FILE *there = fopen(path, "rb");
-    if (!there)
-        return RAMIFY_OK;
-    fclose(there);
-    RAMIFY_TRY(ramify_open(d->context, path, NULL, &state));
-    ramify_status status = check_belongs(d, state, path);
-    if (status == RAMIFY_OK)
-        status = ramify_pruning_take(d->pruning, state);
-    ramify_close(&state);
-    if (status == RAMIFY_OK)
-        status = read_runs(d, runs);
-    *found = status == RAMIFY_OK && d->result->round_count > 0;
-    if (*found) {
-        const ramify_pruned now = ramify_pruning_state(d->pruning);
-        ramify_log(d->context, RAMIFY_LOG_INFO, "going on from %s: density %.4g, %u rounds", path,
-                   now.density, d->result->round_count - 1);
-    }
-    return status;
 }
 
 /* --- The law ---------------------------------------------------------------------------------- */
@@ -284,7 +154,7 @@ static void fit_law(driver *d) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < result->round_count; i++) {
         const ramify_prune_round *round = &result->rounds[i];
-        bool known = false; /* the fit would leave it out, and warn of a table that nobody gave */
+        bool known = false; /* a round that could take no more is not a second measurement */
         for (uint32_t k = 0; k < count; k++)
             known = known || (runs[2 * k] == round->density && runs[2 * k + 1] == round->error);
         if (known)
@@ -358,20 +228,50 @@ static bool rounds_are_over(const driver *d) {
     return most > 0 && d->result->round_count > most;
 }
 
+/* A round is made, or taken from the folder where it was made before. */
 static ramify_status make_round(driver *d, double density) {
     const ramify_law_estimate said = law_error(d, density);
+    const uint32_t way = ramify_prune_way(d->way, density);
     const double began = ramify_seconds();
-    RAMIFY_TRY(ramify_pruning_round(d->pruning, density));
+    double seconds = 0;
+    bool found;
+    RAMIFY_TRY(ramify_prune_folder_take(&d->folder, way, d->pruning, &seconds, &found));
+    if (!found) {
+        RAMIFY_TRY(ramify_pruning_round(d->pruning, density));
+        seconds = ramify_seconds() - began;
+        d->longest = seconds > d->longest ? seconds : d->longest;
+    }
     const ramify_pruned now = ramify_pruning_state(d->pruning);
-    const double seconds = ramify_seconds() - began;
-    d->longest = seconds > d->longest ? seconds : d->longest;
+    d->way = way;
     RAMIFY_TRY(add_round(
         d, (ramify_prune_round){now.density, now.error, said.value, said.low, said.high, seconds}));
-    ramify_log(d->context, RAMIFY_LOG_INFO, "round %u: density %.4g, %s %.6g (%+.2f %%)",
-               d->result->round_count - 1, now.density, d->result->error_name, now.error,
-               100 * (now.error / d->result->dense_error - 1));
+    char rise[32] = "";
+    if (d->result->dense_error > 0)
+        snprintf(rise, sizeof rise, " (%+.2f %%)", 100 * (now.error / d->result->dense_error - 1));
+    ramify_log(d->context, RAMIFY_LOG_INFO, "round %u%s: density %.4g, %s %.6g%s",
+               d->result->round_count - 1, found ? ", made before" : "", now.density,
+               d->result->error_name, now.error, rise);
     fit_law(d);
-    return write_round(d);
+    if (!found) {
+        json_t *about = describe(d);
+        const ramify_status status =
+            about ? ramify_prune_folder_keep(&d->folder, way, d->pruning, seconds, about)
+                  : RAMIFY_ERROR_MEMORY;
+        json_decref(about);
+        RAMIFY_TRY(status);
+    }
+    return ramify_prune_folder_list(&d->folder, d->result->rounds, d->result->round_count);
+}
+
+static ramify_status keep(driver *d) {
+    d->kept = true;
+    d->kept_way = d->way;
+    return ramify_pruning_keep(d->pruning);
+}
+
+static ramify_status go_back(driver *d) {
+    d->way = d->kept_way;
+    return ramify_pruning_go_back(d->pruning);
 }
 
 /* Down to a density that is known. */
@@ -424,7 +324,7 @@ static ramify_status go_too_far(driver *d, double *beyond) {
         if (now >= before)
             return RAMIFY_OK;
         if (met(d)) {
-            RAMIFY_TRY(ramify_pruning_keep(d->pruning));
+            RAMIFY_TRY(keep(d));
             disagreed = 0;
             *beyond = 0;
             continue;
@@ -441,10 +341,9 @@ static ramify_status go_too_far(driver *d, double *beyond) {
 /* Too far, and then between that and what was met, where the law says. */
 static ramify_status go_by_error(driver *d) {
     double beyond;
-    RAMIFY_TRY(ramify_pruning_keep(d->pruning));
-    d->kept = true;
+    RAMIFY_TRY(keep(d));
     RAMIFY_TRY(go_too_far(d, &beyond));
-    RAMIFY_TRY(ramify_pruning_go_back(d->pruning));
+    RAMIFY_TRY(go_back(d));
     for (uint32_t i = 0; i < CLOSER_ROUNDS && beyond > 0; i++) {
         const double best = ramify_pruning_state(d->pruning).density;
         double between = law_density(d, d->limit);
@@ -457,10 +356,10 @@ static ramify_status go_by_error(driver *d) {
         const double now = ramify_pruning_state(d->pruning).density;
         const bool coarse = now <= beyond; /* units and branches go as wholes */
         if (met(d)) {
-            RAMIFY_TRY(ramify_pruning_keep(d->pruning));
+            RAMIFY_TRY(keep(d));
         } else {
             beyond = now;
-            RAMIFY_TRY(ramify_pruning_go_back(d->pruning));
+            RAMIFY_TRY(go_back(d));
         }
         if (coarse)
             return RAMIFY_OK;
@@ -539,7 +438,8 @@ static ramify_status go(driver *d) {
 
 /* --- The whole -------------------------------------------------------------------------------- */
 
-static ramify_prune_plan make_plan(const ramify_prune_options *o) {
+static ramify_prune_plan make_plan(const driver *d) {
+    const ramify_prune_options *o = d->options;
     return (ramify_prune_plan){
         .weight = o->weight,
         .group = o->group,
@@ -553,6 +453,7 @@ static ramify_prune_plan make_plan(const ramify_prune_options *o) {
         .teach = o->distillation != RAMIFY_CHOICE_OFF,
         .score = (ramify_prune_score)ramify_word_find(o->first, scores),
         .restart = o->fine_tune ? RAMIFY_PRUNE_FINE_TUNE : RAMIFY_PRUNE_REWIND,
+        .deadline = o->time_limit > 0 ? d->started + o->time_limit : 0,
     };
 }
 
@@ -579,57 +480,64 @@ static void conclude(driver *d) {
     result->high = said.high;
 }
 
-/* What the law said before each round that was made before. */
-static void predict_again(driver *d) {
-    const uint32_t all = d->result->round_count;
-    for (uint32_t i = 1; i < all; i++) {
-        ramify_prune_round *round = &d->result->rounds[i];
-        d->result->round_count = i;
-        fit_law(d);
-        const ramify_law_estimate said = law_error(d, round->density);
-        round->predicted = said.value;
-        round->low = said.low;
-        round->high = said.high;
-    }
-    d->result->round_count = all;
+/* Errors that laws are of are above 0; to a density that is given there is no need of a law. */
+static ramify_status check_error(const driver *d, const char *table) {
+    const ramify_prune_options *o = d->options;
+    const double error = d->result->dense_error;
+    const bool law = o->predict_only || !(o->max_error_increase < 0);
+    if (error > 0 || (error == 0 && !law))
+        return RAMIFY_OK;
+    if (error == 0)
+        return ramify_fail(d->context, RAMIFY_ERROR_DATA,
+                           "%s: the model makes no error on the %llu validation rows, and laws "
+                           "are of errors above 0: ask for a density, or take other rows",
+                           table, (unsigned long long)d->result->validation_rows);
+    return ramify_fail(d->context, RAMIFY_ERROR_DATA,
+                       "%s: the model's error on the %llu validation rows is not a number: hold "
+                       "more rows out (--validation), or take other rows",
+                       table, (unsigned long long)d->result->validation_rows);
+}
+
+/* What has been made when it ended early: nothing, or the best so far. */
+static ramify_status end_early(driver *d) {
+    const double limit = d->options->time_limit;
+    const bool late = limit > 0 && ramify_seconds() >= d->started + limit;
+    d->result->time_limit_struck = late;
+    if (late && d->result->round_count <= 1)
+        return ramify_fail(d->context, RAMIFY_ERROR_LIMIT,
+                           "%s: the time limit of %g s ended the first round: allow more, or fewer "
+                           "epochs",
+                           d->model->source.name, limit);
+    if (d->kept)
+        RAMIFY_TRY(go_back(d));
+    return late ? RAMIFY_OK : RAMIFY_STOPPED;
 }
 
 static ramify_status run(driver *d, const ramify_table *table, ramify_model **pruned) {
-    const ramify_prune_plan plan = make_plan(d->options);
-    bool resumed = false;
+    const ramify_prune_plan plan = make_plan(d);
     RAMIFY_TRY(
         ramify_pruning_open(d->context, d->model, d->options->rewind, table, &plan, &d->pruning));
+    const ramify_pruned dense = ramify_pruning_state(d->pruning);
     d->result->error_name = d->model->targets > 0 ? "rmse" : "error";
-    d->result->dense_error = ramify_pruning_state(d->pruning).error;
+    d->result->dense_error = dense.error;
     d->result->validation_rows = ramify_pruning_validation_rows(d->pruning);
-    d->identity = identify(d);
-    if (!(d->result->dense_error > 0))
-        return ramify_fail(d->context, RAMIFY_ERROR_DATA,
-                           "%s: the model makes no error on the %llu validation rows: laws are of "
-                           "errors above 0, so hold more rows out (--validation)",
-                           table->source, (unsigned long long)d->result->validation_rows);
-    RAMIFY_TRY(read_round(d, &resumed));
-    if (resumed) {
-        d->result->dense_error = d->result->rounds[0].error;
-        predict_again(d);
-    } else {
-        const ramify_pruned dense = ramify_pruning_state(d->pruning);
-        RAMIFY_TRY(
-            add_round(d, (ramify_prune_round){dense.density, dense.error, NAN, NAN, NAN, 0}));
-    }
-    fit_law(d);
-    const ramify_status went = go(d);
+    RAMIFY_TRY(check_error(d, table->source));
+    RAMIFY_TRY(ramify_prune_folder_open(d->context, d->options->resume, d->model, table, d->options,
+                                        &d->folder));
+    d->way = d->folder.start;
+    RAMIFY_TRY(add_round(d, (ramify_prune_round){dense.density, dense.error, NAN, NAN, NAN, 0}));
+    ramify_status went = go(d);
+    if (went == RAMIFY_STOPPED)
+        went = end_early(d);
     if (went != RAMIFY_OK && went != RAMIFY_STOPPED)
         return went;
-    if (went == RAMIFY_STOPPED && d->kept)
-        RAMIFY_TRY(ramify_pruning_go_back(d->pruning));
     conclude(d);
-    if (d->options->predict_only)
+    if (d->options->predict_only || (went == RAMIFY_STOPPED && d->result->round_count <= 1))
         return went;
     json_t *about = describe(d);
     if (!about)
-        return ramify_fail(d->context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
-    ramify_status status = ramify_pruning_model(d->pruning, d->storage, about, pruned);
+        return RAMIFY_ERROR_MEMORY;
+    const ramify_status status = ramify_pruning_model(d->pruning, d->storage, about, pruned);
     json_decref(about);
     return status == RAMIFY_OK ? went : status;
 }

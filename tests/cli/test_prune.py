@@ -217,9 +217,76 @@ def test_goes_on_where_it_stopped(made, tmp_path):
         assert done.status == 0, done.err
         assert len((state / "runs.csv").read_text().splitlines()) == 8
         assert whole.read_bytes() == parts.read_bytes()
-    done = prune(made, "--density", "30%", "-o", parts, "--resume", tmp_path / "wave")
+        rounds = sorted(state.glob("round-*.ramify"))
+        done = prune(made, *words, "-o", parts, "--resume", state, name=name)
+        assert whole.read_bytes() == parts.read_bytes()
+        assert sorted(state.glob("round-*.ramify")) == rounds
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [["--max-error-increase", "30%"], ["--max-bytes", "60%"], ["--density", "30%"]],
+)
+def test_stops_do_not_matter(made, tmp_path, asked):
+    """Whatever is asked for, and after whatever round it stopped; also where files were lost."""
+    whole, parts, state = (tmp_path / n for n in ("w.ramify", "p.ramify", "state"))
+    words = ["--rewind", "wave.rewind.ramify", *asked]
+    if words[-1] == "60%":
+        words[-1] = str((made / "wave.ramify").stat().st_size * 6 // 10)
+    found = good(prune(made, *words, "-o", whole, "--json"))
+    for rounds in range(1, len(found["rounds"])):
+        more = ["--rounds", rounds, "--resume", state, "-o", parts]
+        assert prune(made, *words, *more).status == 0
+    (state / "runs.csv").unlink()
+    sorted(state.glob("round-*.ramify"))[0].unlink()
+    last = good(prune(made, *words, "--resume", state, "-o", parts, "--json"))
+    assert whole.read_bytes() == parts.read_bytes()
+    for key in ("density", "error", "predicted"):
+        assert last[key] == found[key]
+    assert len((state / "runs.csv").read_text().splitlines()) == 1 + len(
+        found["rounds"]
+    )
+
+
+def test_a_folder_serves_other_requests(made, tmp_path):
+    """Rounds that they have in common are made once; none of them overrides what is asked for."""
+    state, out = tmp_path / "state", tmp_path / "p.ramify"
+
+    def count():
+        return len(list(state.glob("round-*.ramify")))
+
+    words = ["--resume", state, "-o", out, "--json"]
+    low = good(prune(made, "--density", "20%", *words))
+    assert count() == len(low["rounds"]) - 1
+    before = count()
+    found = good(prune(made, "--density", "50%", *words))
+    assert found["density"] == pytest.approx(0.5, abs=0.001)
+    assert count() == before + 1
+    found = good(prune(made, "--max-error-increase", "20%", *words))
+    assert found["error"] <= 1.2 * found["dense_error"]
+
+
+def test_folders_of_others(made, tmp_path):
+    state, out = tmp_path / "state", tmp_path / "p.ramify"
+    words = ["--density", "70%", "-o", out, "--resume", state]
+    assert prune(made, *words).status == 0
+    text = (made / "wave.csv").read_text().splitlines()
+    (tmp_path / "less.csv").write_text("\n".join(text[:-1]) + "\n")
+    for more in (["--time", "x"], ["--seed", "9"], ["--scope", "module"]):
+        done = prune(made, *words, *more)
+        assert done.status == 1
+        assert "of another model or other rows, or pruned with other" in done.err
+    done = run_tool(
+        *("prune", "wave.ramify", tmp_path / "less.csv", *words, "--epochs", "5"),
+        cwd=made,
+    )
+    assert done.status == 1 and "of another model or other rows" in done.err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "runs.csv").write_text("a,b\n1,2\n")
+    done = prune(made, *words[:-1], tmp_path / "mine")
     assert done.status == 1
-    assert "of another model, or pruned with other options" in done.err
+    assert "runs.csv: is there already, and is not of a pruning" in done.err
+    assert (tmp_path / "mine" / "runs.csv").read_text() == "a,b\n1,2\n"
 
 
 def test_threads_do_not_matter(made, tmp_path):
@@ -421,8 +488,6 @@ def test_no_two_files_are_one(made, tmp_path):
         "-o y.ramify --runs sub/../y.ramify",
         "-o back/y.ramify --runs y.ramify",
         f"-o {tmp_path}/y.ramify --runs to",
-        "-o state/round.ramify --resume state",
-        "-o p.ramify --runs ./state/runs.csv --resume state",
     ):
         done = run_tool(
             *("prune", model, data, "--density", "0.5", *words.split()), cwd=tmp_path
@@ -430,11 +495,26 @@ def test_no_two_files_are_one(made, tmp_path):
         assert (done.status, done.out) == (1, "")
         assert "is also written, as " in done.err and done.err.count("\n") == 1
         assert sorted(tmp_path.rglob("*")) == before
+    for words in (
+        "-o state/round-01234567.ramify",
+        "-o p.ramify --runs ./state/runs.csv",
+        "-o sub/../state/pruning.json",
+    ):
+        done = run_tool(
+            *("prune", model, data, "--density", "0.5", *words.split()),
+            *("--resume", "state"),
+            cwd=tmp_path,
+        )
+        assert (done.status, done.out) == (1, "")
+        assert "--resume state writes files of such names: write to" in done.err
+        assert sorted(tmp_path.rglob("*")) == before
     own = tmp_path / "state" / "runs.csv"
     words = ("--density", "0.5", "-o", "p.ramify", "--resume", "./state")
     done = run_tool("prune", model, own, *words, cwd=tmp_path)
     assert done.status == 1
-    assert "state/runs.csv: is also read, as " in done.err
+    assert (
+        "state/runs.csv: --resume ./state writes files of such names: read" in done.err
+    )
     assert own.read_bytes() == data.read_bytes()
     done = run_tool(
         *("train", data, "--target", "target", "-o", "r.ramify"),
