@@ -538,7 +538,7 @@ static void print_help(const arguments *list) {
  * --------------------------------------------------------------------------------------------- */
 
 /* Sets the option at argv[*at], with its argument in the same word or the next. */
-static bool read_option(const arguments *list, int argc, char **argv, int *at) {
+static bool read_option(arguments *list, int argc, char **argv, int *at) {
     const char *word = argv[*at];
     const argument_option *option;
     const char *text = NULL;
@@ -574,6 +574,7 @@ static bool read_option(const arguments *list, int argc, char **argv, int *at) {
         }
         text = argv[++*at];
     }
+    list->given[option - list->options] = true;
     return set_option(list, option, text);
 }
 
@@ -612,4 +613,15 @@ bool arguments_read(arguments *list, int argc, char **argv, int *exit_status) {
         return false;
     }
     return true;
+}
+
+const char *arguments_beside(const arguments *list, const char *const *names) {
+    for (size_t i = 0; i < list->option_count; i++) {
+        bool named = false;
+        for (size_t k = 0; names[k] && list->given[i]; k++)
+            named = named || strcmp(names[k], list->options[i].name) == 0;
+        if (list->given[i] && !named)
+            return list->options[i].name;
+    }
+    return NULL;
 }

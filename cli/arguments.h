@@ -55,6 +55,7 @@ typedef struct arguments {
     const char *positional[2];
     size_t option_count;
     argument_option options[ARGUMENT_OPTIONS_MAX];
+    bool given[ARGUMENT_OPTIONS_MAX]; /* set by arguments_read */
 } arguments;
 
 /* What all verbs that read tables have in common. */
@@ -91,6 +92,9 @@ void arguments_add_context(arguments *list, context_arguments *context);
  * *exit_status is what the tool is to exit with: help was asked for and is printed, or one sentence
  * about what is wrong is. */
 bool arguments_read(arguments *list, int argc, char **argv, int *exit_status);
+
+/* The name of an option that was given and is not among `names` (ends with NULL), or NULL. */
+const char *arguments_beside(const arguments *list, const char *const *names);
 
 /* Completes table->options after arguments_read. The texts stay the arguments'. */
 void arguments_finish_table(table_arguments *table);

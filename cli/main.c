@@ -32,8 +32,9 @@ static const char explanation[] =
     "  ramify info cars.ramify                               what the model is and what it needs\n"
     "  ramify export cars.ramify --c cars.c                  the model as plain C, or as --onnx\n"
     "  ramify import vit.safetensors --image 224x224x3 ...   a model of other tools' weights\n"
-    "  ramify prune vit.ramify --branches 4 -o small.ramify   fewer branches of a Para-Former\n"
-    "  ramify quantize cars.ramify cars.csv -o small.ramify   the same with 8-bit weights\n"
+    "  ramify prune cars.ramify cars.csv --density 20% -o small.ramify   fewer weights\n"
+    "  ramify prune vit.ramify --branches 4 -o small.ramify  fewer branches of a Para-Former\n"
+    "  ramify quantize cars.ramify cars.csv -o small.ramify  the same with 8-bit weights\n"
     "  ramify law fit runs.csv --form m4 --x rows --y error  what larger runs will give\n"
     "  ramify diagnose cars.csv --target price               where the error comes from\n"
     "\n"
@@ -66,10 +67,11 @@ static int run_verb(int argc, char **argv) {
     const char *nearest = arguments_nearest(argv[1], names, VERB_COUNT);
     if (nearest)
         return arguments_refuse(NULL, "unknown verb \"%s\"; did you mean %s?", argv[1], nearest);
-    return arguments_refuse(
-        NULL,
-        "unknown verb \"%s\"; known are train, predict, evaluate, info, export, law and diagnose",
-        argv[1]);
+    return arguments_refuse(NULL,
+                            "unknown verb \"%s\"; known are train, predict, evaluate, info, "
+                            "export, law, import, prune, "
+                            "quantize and diagnose",
+                            argv[1]);
 }
 
 int main(int argc, char **argv) {

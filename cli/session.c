@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 /* Results of stopped calls beside one another. */
 #define STOPPED_MAX  1000
 #define STOPPED_ROOM sizeof ".stopped1000"
+/* Links to links that are followed, as systems do. */
+#define LINKS_MAX 40
 
 static volatile sig_atomic_t caught_signal;
 
@@ -178,25 +181,117 @@ int session_open_model(session *run, const char *path, const model_arguments *wa
     return status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);
 }
 
-int session_check_output(session *run, const char *output, const char *const *inputs) {
-    if (output[0] == '\0')
-        return session_error(run, "the file to write has an empty name: give it one");
-    if (strcmp(output, "-") == 0)
-        return session_error(run,
-                             "-: cannot be written to standard output; name a file (./- for one "
-                             "of that name)");
-    struct stat about, input;
-    if (stat(output, &about) != 0)
-        return EXIT_OK;
-    for (; *inputs; inputs++) {
-        bool standard = strcmp(*inputs, "-") == 0;
-        bool there =
-            standard ? fstat(0, &input) == 0 && S_ISREG(input.st_mode) : stat(*inputs, &input) == 0;
-        if (there && about.st_dev == input.st_dev && about.st_ino == input.st_ino)
-            return session_error(run, "%s: is also read, as %s: write to another file", output,
-                                 standard ? "standard input" : *inputs);
+/* Where a file that is not there yet would be: its folder without links, and its name. A link to nothing
+ * is followed, since that is where it would be written. NULL: there is no such folder. */
+static char *place_of(const char *path) {
+    char name[PATH_MAX], target[PATH_MAX], folder[PATH_MAX];
+    if (snprintf(name, sizeof name, "%s", path) >= (int)sizeof name)
+        return NULL;
+    for (int links = 0; links < LINKS_MAX; links++) {
+        char *slash = strrchr(name, '/');
+        const char *base = slash ? slash + 1 : name;
+        char *place = malloc(sizeof folder + strlen(base) + 2);
+        const ssize_t length = readlink(name, target, sizeof target - 1);
+        if (slash)
+            snprintf(folder, sizeof folder, "%.*s", slash == name ? 1 : (int)(slash - name), name);
+        char *resolved = place ? realpath(slash ? folder : ".", NULL) : NULL;
+        if (resolved && strlen(resolved) < sizeof folder)
+            snprintf(place, sizeof folder + strlen(base) + 2, "%s/%s", resolved, base);
+        const bool good = resolved && strlen(resolved) < sizeof folder;
+        free(resolved);
+        if (good && length < 0)
+            return place;
+        bool followed = false;
+        if (good) {
+            target[length] = '\0';
+            char *last = strrchr(place, '/');
+            const int kept = target[0] == '/' ? 0 : (int)(last - place) + 1;
+            followed =
+                snprintf(name, sizeof name, "%.*s%s", kept, place, target) < (int)sizeof name;
+        }
+        free(place);
+        if (!followed)
+            return NULL;
     }
+    return NULL;
+}
+
+static bool is_same_file(const char *a, const char *b) {
+    struct stat first, second;
+    const bool there = stat(a, &first) == 0;
+    if (there != (stat(b, &second) == 0))
+        return false;
+    if (there) /* what is a device or a pipe may be written twice */
+        return S_ISREG(first.st_mode) && first.st_dev == second.st_dev &&
+               first.st_ino == second.st_ino;
+    char *one = place_of(a), *other = place_of(b);
+    const bool same = one && other ? strcmp(one, other) == 0 : strcmp(a, b) == 0;
+    free(one);
+    free(other);
+    return same;
+}
+
+static int check_input(session *run, const char *output, const char *input) {
+    struct stat about, read;
+    if (strcmp(input, "-") != 0)
+        return is_same_file(output, input)
+                   ? session_error(run, "%s: is also read, as %s: write to another file", output,
+                                   input)
+                   : EXIT_OK;
+    if (stat(output, &about) == 0 && fstat(0, &read) == 0 && S_ISREG(read.st_mode) &&
+        about.st_dev == read.st_dev && about.st_ino == read.st_ino)
+        return session_error(run, "%s: is also read, as standard input: write to another file",
+                             output);
     return EXIT_OK;
+}
+
+int session_check_outputs(session *run, const char *const *outputs, size_t output_count,
+                          const char *const *inputs, size_t input_count) {
+    int exit_status = EXIT_OK;
+    for (size_t i = 0; exit_status == EXIT_OK && i < output_count; i++) {
+        const char *output = outputs[i];
+        if (!output)
+            continue;
+        if (output[0] == '\0')
+            return session_error(run, "the file to write has an empty name: give it one");
+        if (strcmp(output, "-") == 0)
+            return session_error(run,
+                                 "-: cannot be written to standard output; name a file (./- for "
+                                 "one of that name)");
+        for (size_t k = 0; k < i; k++)
+            if (outputs[k] && is_same_file(output, outputs[k]))
+                return session_error(run,
+                                     "%s: is also written, as %s: give each of them a file of its "
+                                     "own",
+                                     output, outputs[k]);
+        for (size_t k = 0; exit_status == EXIT_OK && k < input_count; k++)
+            exit_status = inputs[k] ? check_input(run, output, inputs[k]) : EXIT_OK;
+    }
+    return exit_status;
+}
+
+bool session_is_in(const char *path, const char *folder, const char *const *names) {
+    struct stat its, wanted;
+    char *place = place_of(path);
+    char *slash = place ? strrchr(place, '/') : NULL;
+    bool is_in = false;
+    if (slash && stat(folder, &wanted) == 0) {
+        for (; *names && !is_in; names++)
+            is_in = strncmp(slash + 1, *names, strlen(*names)) == 0;
+        slash[slash == place] = '\0';
+        is_in = is_in && stat(place, &its) == 0 && its.st_dev == wanted.st_dev &&
+                its.st_ino == wanted.st_ino;
+    }
+    free(place);
+    return is_in;
+}
+
+char *session_file_in(const char *folder, const char *name) {
+    const size_t room = folder ? strlen(folder) + strlen(name) + 2 : 0;
+    char *path = folder ? malloc(room) : NULL;
+    if (path)
+        snprintf(path, room, "%s/%s", folder, name);
+    return path;
 }
 
 char *session_stopped_path(const char *output) {

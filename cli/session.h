@@ -45,9 +45,18 @@ __attribute__((format(printf, 2, 3)))
 #endif
 void session_warning(session *run, const char *format, ...);
 
-/* Refuses an empty name, and one that is the file of an input, which writing would destroy. inputs:
- * "-" is standard input; ends with NULL. Returns EXIT_OK, or the exit status after one sentence. */
-int session_check_output(session *run, const char *output, const char *const *inputs);
+/* Refuses an empty name, one that is the file of an input, which writing would destroy, and two that are
+ * one file, by whatever names and whether they are there yet or not. NULL among them: not given; "-"
+ * among the inputs is standard input. Returns EXIT_OK, or the exit status after one sentence. */
+int session_check_outputs(session *run, const char *const *outputs, size_t output_count,
+                          const char *const *inputs, size_t input_count);
+
+/* FOLDER/NAME, or NULL when folder is NULL. Free with free(); also NULL when out of memory. */
+char *session_file_in(const char *folder, const char *name);
+
+/* Whether the file, there or not yet, lies in the folder by a name that begins with one of `names` (ends
+ * with NULL). */
+bool session_is_in(const char *path, const char *folder, const char *const *names);
 
 /* Where what a stopped call has brought is written: the output itself if there is no such file, else
  * OUTPUT.stopped, OUTPUT.stopped2, ..: what is there may be better, and stays. Free with free(); NULL:

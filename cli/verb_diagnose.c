@@ -137,8 +137,8 @@ static int diagnose(session *run, const diagnose_request *request, const char *d
     if (status != RAMIFY_OK)
         return session_failed(run, status);
     if (request->report) {
-        const char *const inputs[] = {data, request->table.options.labels, NULL};
-        int exit_status = session_check_output(run, request->report, inputs);
+        const char *const inputs[] = {data, request->table.options.labels};
+        int exit_status = session_check_outputs(run, &request->report, 1, inputs, 2);
         if (exit_status == EXIT_OK)
             exit_status = session_check_writable(run, request->report);
         if (exit_status != EXIT_OK)

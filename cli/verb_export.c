@@ -46,22 +46,9 @@ static int refuse(const export_request *request) {
     return EXIT_OK;
 }
 
-/* Both places are looked at before anything is written. */
-static int check_outputs(session *run, const export_request *request, const char *model_path) {
-    const char *const outputs[] = {request->c_path, request->onnx_path};
-    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
-        int exit_status = EXIT_OK;
-        if (outputs[i])
-            exit_status =
-                session_check_output(run, outputs[i], (const char *const[]){model_path, NULL});
-        if (exit_status != EXIT_OK)
-            return exit_status;
-    }
-    return EXIT_OK;
-}
-
 static int export_model(session *run, const export_request *request, const char *model_path) {
-    int exit_status = check_outputs(run, request, model_path);
+    const char *const outputs[] = {request->c_path, request->onnx_path};
+    int exit_status = session_check_outputs(run, outputs, 2, &model_path, 1);
     if (exit_status != EXIT_OK)
         return exit_status;
     ramify_model *model = NULL;

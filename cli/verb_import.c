@@ -96,7 +96,7 @@ static int finish_options(import_request *request) {
 }
 
 static int import(session *run, const import_request *request, const char *path) {
-    int exit_status = session_check_output(run, request->output, (const char *const[]){path, NULL});
+    int exit_status = session_check_outputs(run, &request->output, 1, &path, 1);
     if (exit_status != EXIT_OK)
         return exit_status;
     ramify_model *model = NULL;

@@ -77,6 +77,28 @@ static void print_names(const char *what, const ramify_model *model, uint32_t co
     printf("\n");
 }
 
+/* What pruning and quantising have made of the weights. */
+static void print_weights(const ramify_model_info *info) {
+    json_t *config = json_loads(info->config, 0, NULL), *group;
+    const json_t *density = json_object_get(json_object_get(config, "pruning"), "density");
+    const char *type =
+        json_string_value(json_object_get(json_object_get(config, "quantized"), "type"));
+    bool packed = false;
+    size_t i;
+    json_array_foreach(json_object_get(config, "groups"), i, group) {
+        const char *form = json_string_value(json_object_get(group, "type"));
+        packed = packed || (form && strcmp(form, "packed") == 0);
+    }
+    if (density || type || packed) {
+        printf("weights     %s, %s", type ? type : "float32",
+               packed ? "packed: each layer dense, sparse or masked" : "dense");
+        if (density)
+            printf(", at density %.4g", json_number_value(density));
+        printf("\n");
+    }
+    json_decref(config);
+}
+
 /* How good the first 1, 2, ... branches are alone, on the report rows of the training. */
 static void print_prefixes(const ramify_model_info *info) {
     json_t *config = json_loads(info->config, 0, NULL);
@@ -110,6 +132,7 @@ static void print_info(const ramify_model *model, const ramify_model_info *info,
                format_number_of(leaves, info->leaves, "leaf", "leaves"));
     printf("parameters  %s, of which a row needs %s\n", format_count(a, info->parameters),
            format_count(b, info->active_parameters));
+    print_weights(info);
     printf("resident    %s for one row: %s of nodes, %s of expert, the rest for reading rows\n",
            format_size(a, info->resident_bytes), format_size(b, info->path_bytes),
            format_size(c, info->module_bytes));

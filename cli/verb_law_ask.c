@@ -317,6 +317,8 @@ static int optimum_group(session *run, const ramify_law *law, uint32_t group, co
         question_add_part(answer, density, &network.density, asked->level);
         json_object_set_new(answer, "dense_error", json_real(network.dense_error));
         json_object_set_new(answer, "weights", json_real(network.weights));
+        json_object_set_new(answer, "unit",
+                            json_string(wanted->ends > 0 ? "weights" : "depth x width^2"));
         json_array_append_new(answers, answer);
         return EXIT_OK;
     }
@@ -327,7 +329,8 @@ static int optimum_group(session *run, const ramify_law *law, uint32_t group, co
     if (wanted->ends > 0)
         printf(", %.0f weights\n", network.weights);
     else
-        printf(", %s x %s^2 x %s = %.6g\n", depth, width, density, network.weights);
+        printf(", %s x %s^2 x %s = %.6g (--ends tells its weights)\n", depth, width, density,
+               network.weights);
     return EXIT_OK;
 }
 
@@ -360,7 +363,7 @@ int law_optimum(int argc, char **argv) {
          .kind = ARGUMENT_COUNT,
          .value = &request.ends,
          .placeholder = "N",
-         .unset = "weights are depth x width^2",
+         .unset = "depth x width^2 in their place",
          .help = "inputs and outputs of plain networks: their real weights"},
     };
     arguments_add_all(&list, own, sizeof own / sizeof own[0]);

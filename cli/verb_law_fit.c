@@ -296,15 +296,9 @@ static void finish_fit_options(fit_request *request) {
 /* Whether what is fitted can be written, before it is. */
 static int check_outputs(session *run, const fit_request *request, const char *data) {
     const char *const outputs[] = {request->output, request->plot};
-    int exit_status = EXIT_OK;
-    for (size_t i = 0; exit_status == EXIT_OK && i < sizeof outputs / sizeof outputs[0]; i++) {
-        if (!outputs[i])
-            continue;
-        const char *const inputs[] = {data, i > 0 ? request->output : NULL, NULL};
-        exit_status = session_check_output(run, outputs[i], inputs);
-        if (exit_status == EXIT_OK)
-            exit_status = session_check_writable(run, outputs[i]);
-    }
+    int exit_status = session_check_outputs(run, outputs, 2, &data, 1);
+    for (size_t i = 0; exit_status == EXIT_OK && i < 2; i++)
+        exit_status = outputs[i] ? session_check_writable(run, outputs[i]) : EXIT_OK;
     return exit_status;
 }
 

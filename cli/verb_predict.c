@@ -236,11 +236,9 @@ int verb_predict(int argc, char **argv) {
             exit_status = session_open(&run, "predict", &request.context);
         if (exit_status == EXIT_OK) {
             ramify_model *model = NULL;
-            if (request.output)
-                exit_status = session_check_output(
-                    &run, request.output,
-                    (const char *const[]){list.positional[0], list.positional[1],
-                                          request.table.options.labels, NULL});
+            const char *const inputs[] = {list.positional[0], list.positional[1],
+                                          request.table.options.labels};
+            exit_status = session_check_outputs(&run, &request.output, 1, inputs, 3);
             if (exit_status == EXIT_OK)
                 exit_status = session_open_model(&run, list.positional[0], &request.model, &model);
             if (exit_status == EXIT_OK)

@@ -15,6 +15,12 @@
 /* A file of this share of the dense one's bytes has hardly a sparse layer. */
 #define DENSE_SHARE 0.9
 
+/* A law has four parameters. */
+#define LAW_ROUNDS 5
+
+/* How names of the files begin that --resume keeps in its folder (ramify_prune_options). */
+static const char *const kept_names[] = {"runs.csv", "pruning.json", "round-", NULL};
+
 static const char *const first_names[] = {"magnitude", "random", "neurons", "branches", NULL};
 static const char *const scope_names[] = {"global", "module", NULL};
 static const char *const store_names[] = {"fastest", "smallest", "dense", NULL};
@@ -34,8 +40,20 @@ typedef struct prune_request {
 
 /* --- Branches --------------------------------------------------------------------------------- */
 
+static bool print_branches_json(const ramify_model_info *before, const ramify_model_info *after) {
+    json_t *object = json_object();
+    json_object_set_new(object, "branches", json_count(after->branches));
+    json_object_set_new(object, "branches_before", json_count(before->branches));
+    json_object_set_new(object, "dense_file_bytes", json_count(before->file_bytes));
+    json_object_set_new(object, "dense_resident_bytes", json_count(before->resident_bytes));
+    json_object_set_new(object, "file_bytes", json_count(after->file_bytes));
+    json_object_set_new(object, "resident_bytes", json_count(after->resident_bytes));
+    json_object_set_new(object, "parameters", json_count(after->parameters));
+    return print_json(object);
+}
+
 static int keep_branches(session *run, const prune_request *request, const char *path) {
-    int exit_status = session_check_output(run, request->output, (const char *const[]){path, NULL});
+    int exit_status = session_check_outputs(run, &request->output, 1, &path, 1);
     if (exit_status != EXIT_OK)
         return exit_status;
     ramify_model *model = NULL, *kept = NULL;
@@ -49,13 +67,16 @@ static int keep_branches(session *run, const prune_request *request, const char 
         char a[PRINTING_ROOM], b[PRINTING_ROOM];
         ramify_model_get_info(model, &before);
         ramify_model_get_info(kept, &after);
-        printf("written     %s, %u of %u branches, %s of %s\n", request->output, after.branches,
-               before.branches, format_size(a, after.file_bytes),
-               format_size(b, before.file_bytes));
+        if (!request->json)
+            printf("written     %s, %u of %u branches, %s of %s\n", request->output, after.branches,
+                   before.branches, format_size(a, after.file_bytes),
+                   format_size(b, before.file_bytes));
+        else if (!print_branches_json(&before, &after))
+            exit_status = session_unprinted(run);
     }
     ramify_close(&kept);
     ramify_close(&model);
-    return status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);
+    return status == RAMIFY_OK ? exit_status : session_failed(run, status);
 }
 
 /* --- Printing --------------------------------------------------------------------------------- */
@@ -117,6 +138,25 @@ static void print_rounds(const ramify_prune_result *result) {
     }
 }
 
+/* Of the round that is kept, or of a dry run. */
+static void print_predicted(const ramify_prune_result *result) {
+    bool law = false;
+    for (uint32_t i = 0; i < result->round_count; i++)
+        law = law || isfinite(result->rounds[i].predicted);
+    if (isfinite(result->predicted)) {
+        printf("predicted   %s %.6g", result->error_name, result->predicted);
+        if (isfinite(result->low) && isfinite(result->high))
+            printf(" (90 %%: %.6g to %.6g)", result->low, result->high);
+        printf(" at density %.4g\n", result->density);
+    } else if (law || isfinite(result->law_density)) {
+        printf("predicted   nothing: the round that is kept was made before the first law\n");
+    } else if (result->round_count > LAW_ROUNDS) {
+        printf("predicted   nothing: no law could be fitted to the rounds\n");
+    } else {
+        printf("predicted   nothing: a law needs five rounds before\n");
+    }
+}
+
 static void print_law(const ramify_prune_result *result, double increase) {
     if (increase >= 0 && isfinite(result->law_density)) {
         printf("law         ");
@@ -130,11 +170,7 @@ static void print_law(const ramify_prune_result *result, double increase) {
             printf("%g %% more %s at density %.4g\n", 100 * increase, result->error_name,
                    result->law_density);
     }
-    if (isfinite(result->predicted))
-        printf("predicted   %s %.6g (90 %%: %.6g to %.6g) at density %.4g\n", result->error_name,
-               result->predicted, result->low, result->high, result->density);
-    else
-        printf("predicted   nothing: a law needs five rounds before\n");
+    print_predicted(result);
 }
 
 static void print_result(const prune_request *request, const ramify_prune_result *result,
@@ -148,11 +184,13 @@ static void print_result(const prune_request *request, const ramify_prune_result
            result->error_name, result->error, percent_more(result->error, result->dense_error),
            result->dense_error, format_count(a, result->validation_rows), result->density,
            result->time_limit_struck ? " (the time limit struck)" : "");
-    printf("memory      a row needs %s of %s\n", format_size(a, after->resident_bytes),
-           format_size(b, before->resident_bytes));
+    printf("memory      a row needs %s of %s%s\n", format_size(a, after->resident_bytes),
+           format_size(b, before->resident_bytes),
+           after->resident_bytes > before->resident_bytes ? ", which is more than before" : "");
     printf("written     %s, %s of %s\n", request->output, format_size(c, after->file_bytes),
            format_size(d, before->file_bytes));
-    const bool hardly = (double)after->file_bytes > DENSE_SHARE * (double)before->file_bytes;
+    const bool hardly = result->density < 1 && request->options.max_bytes == 0 &&
+                        (double)after->file_bytes > DENSE_SHARE * (double)before->file_bytes;
     if (hardly && after->branches > 0)
         printf("            a Para-Former's zeros are stored: --first neurons or branches make it "
                "smaller\n");
@@ -201,6 +239,27 @@ static int save_stopped(session *run, const prune_request *request, const ramify
     return failed == EXIT_OK ? exit_status : failed;
 }
 
+/* A request that took no weights is met, but hardly meant. */
+static void warn_of_nothing(session *run, const prune_request *request,
+                            const ramify_prune_result *result) {
+    char most[PRINTING_ROOM];
+    const double density = result->rounds[0].density;
+    if (request->increase >= 0 && !request->dry_run && result->density >= density)
+        session_warning(run, "no round keeps the %s within %g %% of %.6g%s; nothing was pruned",
+                        result->error_name, 100 * request->increase, result->dense_error,
+                        result->time_limit_struck ? " in the time there was" : "");
+    else if (result->round_count == 1 && result->time_limit_struck)
+        session_warning(run, "the time limit struck before a round was done; nothing was pruned");
+    else if (result->round_count == 1 && request->density >= density)
+        session_warning(run,
+                        "the model has density %.4g already, and %g was asked for; nothing was "
+                        "pruned",
+                        density, request->density);
+    else if (result->round_count == 1 && request->options.max_bytes > 0)
+        session_warning(run, "%s hold the model as it is; nothing was pruned",
+                        format_size(most, request->options.max_bytes));
+}
+
 static int finish(session *run, const prune_request *request, const ramify_model *model,
                   const ramify_model *pruned, const ramify_prune_result *result) {
     ramify_model_info before, after;
@@ -214,6 +273,7 @@ static int finish(session *run, const prune_request *request, const ramify_model
     int exit_status = request->runs ? write_runs(run, request->runs, result) : EXIT_OK;
     if (exit_status != EXIT_OK)
         return exit_status;
+    warn_of_nothing(run, request, result);
     if (!request->json)
         print_result(request, result, &before, pruned ? &after : NULL);
     else if (!print_result_json(result, &before, pruned ? &after : NULL))
@@ -230,35 +290,43 @@ static int prune_table(session *run, prune_request *request, ramify_model *model
         ramify_prune(run->context, model, table, &request->options, &pruned, &result);
     run->finishing = true;
     int exit_status;
+    /* Before a place for the model is looked for, which could be this file's. */
+    if (status == RAMIFY_STOPPED && result && request->runs)
+        (void)write_runs(run, request->runs, result);
     if (status == RAMIFY_OK)
         exit_status = finish(run, request, model, pruned, result);
     else if (status == RAMIFY_STOPPED && session_signal() && request->output)
         exit_status = save_stopped(run, request, pruned, result);
     else
         exit_status = session_failed(run, status);
-    if (status == RAMIFY_STOPPED && result && request->runs)
-        (void)write_runs(run, request->runs, result);
     ramify_prune_result_destroy(&result);
     ramify_close(&pruned);
     return exit_status;
 }
 
-static int prune(session *run, prune_request *request, const char *path, const char *data) {
-    const char *inputs[] = {path, data, request->rewind, NULL, NULL};
-    if (!request->rewind)
-        inputs[2] = request->table.options.labels;
-    else
-        inputs[3] = request->table.options.labels;
+/* What is written is nothing that is read, no two are one file, and none is one that --resume keeps. */
+static int check_files(session *run, const prune_request *request, const char *path,
+                       const char *data) {
+    const char *folder = request->options.resume;
+    const char *const inputs[] = {path, data, request->rewind, request->table.options.labels};
     const char *const outputs[] = {request->output, request->runs};
-    for (size_t i = 0; i < 2; i++) {
-        int exit_status = outputs[i] ? session_check_output(run, outputs[i], inputs) : EXIT_OK;
-        if (exit_status == EXIT_OK && outputs[i])
-            exit_status = session_check_writable(run, outputs[i]);
-        if (exit_status != EXIT_OK)
-            return exit_status;
+    int exit_status = session_check_outputs(run, outputs, 2, inputs, 4);
+    for (size_t i = 0; exit_status == EXIT_OK && folder && i < 6; i++) {
+        const char *file = i < 4 ? inputs[i] : outputs[i - 4];
+        if (file && session_is_in(file, folder, kept_names))
+            exit_status = session_error(
+                run, "%s: --resume %s writes files of such names: %s", file, folder,
+                i < 4 ? "read another file, or take another folder" : "write to another file");
     }
-    if (request->output && request->runs && strcmp(request->output, request->runs) == 0)
-        return session_error(run, "%s: the model and its rounds cannot be one file", request->runs);
+    for (size_t i = 0; exit_status == EXIT_OK && i < 2; i++)
+        exit_status = outputs[i] ? session_check_writable(run, outputs[i]) : EXIT_OK;
+    return exit_status;
+}
+
+static int prune(session *run, prune_request *request, const char *path, const char *data) {
+    int exit_status = check_files(run, request, path, data);
+    if (exit_status != EXIT_OK)
+        return exit_status;
     ramify_model *model = NULL, *rewind = NULL;
     ramify_table *table = NULL;
     ramify_status status = ramify_open(run->context, path, NULL, &model);
@@ -267,8 +335,8 @@ static int prune(session *run, prune_request *request, const char *path, const c
     if (status == RAMIFY_OK)
         status =
             ramify_table_read_for_model(run->context, model, data, &request->table.options, &table);
-    const int exit_status = status == RAMIFY_OK ? prune_table(run, request, model, rewind, table)
-                                                : session_failed(run, status);
+    exit_status = status == RAMIFY_OK ? prune_table(run, request, model, rewind, table)
+                                      : session_failed(run, status);
     ramify_table_destroy(&table);
     ramify_close(&rewind);
     ramify_close(&model);
@@ -335,6 +403,7 @@ static void list_request(arguments *list, prune_request *request) {
     arguments_add_all(list, options, sizeof options / sizeof options[0]);
 }
 
+/* How a round goes. */
 static void list_rounds(arguments *list, prune_request *request) {
     ramify_prune_options *o = &request->options;
     const argument_option options[] = {
@@ -385,6 +454,13 @@ static void list_rounds(arguments *list, prune_request *request) {
          .value = &request->distillation,
          .names = choice_names,
          .help = "the model answers made-up rows to learn from"},
+    };
+    arguments_add_all(list, options, sizeof options / sizeof options[0]);
+}
+
+/* How many there are, and where they are kept. */
+static void list_ends(arguments *list, ramify_prune_options *o) {
+    const argument_option options[] = {
         {.name = "rounds",
          .kind = ARGUMENT_COUNT,
          .value = &o->most_rounds,
@@ -403,6 +479,14 @@ static void list_rounds(arguments *list, prune_request *request) {
          .placeholder = "DIR",
          .unset = "none",
          .help = "keep every round there, and go on from it"},
+    };
+    arguments_add_all(list, options, sizeof options / sizeof options[0]);
+}
+
+/* Which rows learn and which are held out. */
+static void list_rows(arguments *list, prune_request *request) {
+    ramify_prune_options *o = &request->options;
+    const argument_option options[] = {
         {.help = "Rows, as in the training"},
         {.name = "weight",
          .kind = ARGUMENT_TEXT,
@@ -438,6 +522,10 @@ static void list_rounds(arguments *list, prune_request *request) {
     arguments_add_all(list, options, sizeof options / sizeof options[0]);
 }
 
+/* The options that have a meaning with --branches. */
+static const char *const with_branches[] = {"branches", "output", "json",    "threads",
+                                            "isa",      "memory", "verbose", NULL};
+
 static int check_request(prune_request *request, const arguments *list) {
     ramify_prune_options *o = &request->options;
     arguments_finish_table(&request->table);
@@ -446,17 +534,27 @@ static int check_request(prune_request *request, const arguments *list) {
     o->store = store_names[request->store];
     o->distillation = (ramify_choice)request->distillation;
     o->predict_only = request->dry_run;
-    o->density = request->density;
+    o->density = request->density > 0 ? request->density : 0;
     o->max_error_increase = request->increase;
     o->own_seed = request->seed != UINT64_MAX;
     o->seed = o->own_seed ? request->seed : 0;
-    const bool asked = request->density > 0 || request->increase >= 0 || o->max_bytes > 0;
+    const bool asked = request->density >= 0 || request->increase >= 0 || o->max_bytes > 0;
     if (!request->output && !request->dry_run)
         return arguments_refuse("prune", "-o OUT is missing: the model to write");
     if (request->output && request->dry_run)
         return arguments_refuse("prune", "--dry-run writes no model: leave -o out");
     if (request->branches > 0 && (asked || list->positional[1] || request->dry_run))
         return arguments_refuse("prune", "--branches takes neither DATA nor another request");
+    const char *beside = arguments_beside(list, with_branches);
+    if (request->branches > 0 && beside)
+        return arguments_refuse("prune", "--branches takes no --%s: nothing is trained or measured",
+                                beside);
+    if (request->rewind && o->fine_tune)
+        return arguments_refuse("prune", "--rewind takes weights back and --fine-tune goes on from "
+                                         "them as they are: use one of the two");
+    if (request->density == 0)
+        return arguments_refuse("prune", "--density 0: must be a share of the weights from 1e-6 to "
+                                         "below 1 (as 0.1 or 10%% does)");
     if (request->branches == 0 && !asked)
         return arguments_refuse("prune", "how far to prune is missing: --density, "
                                          "--max-error-increase, --max-bytes or --branches");
@@ -466,7 +564,7 @@ static int check_request(prune_request *request, const arguments *list) {
 }
 
 int verb_prune(int argc, char **argv) {
-    prune_request request = {.increase = -1, .seed = UINT64_MAX};
+    prune_request request = {.density = -1, .increase = -1, .seed = UINT64_MAX};
     arguments list = {
         .verb = "prune",
         .usage = "MODEL DATA -o OUT",
@@ -478,6 +576,8 @@ int verb_prune(int argc, char **argv) {
     ramify_prune_options_init(&request.options);
     list_request(&list, &request);
     list_rounds(&list, &request);
+    list_ends(&list, &request.options);
+    list_rows(&list, &request);
     arguments_add_table(&list, &request.table);
     arguments_add_context(&list, &request.context);
     int exit_status;

@@ -45,8 +45,9 @@ static void print_result(const quantize_request *request, const ramify_quantize_
     printf("measured    %s %.6g, %s%.6g, on %s validation rows\n", result->error_name,
            result->error, *more ? more : "before ", result->error_before,
            format_count(a, result->validation_rows));
-    printf("memory      a row needs %s of %s\n", format_size(a, after->resident_bytes),
-           format_size(b, before->resident_bytes));
+    printf("memory      a row needs %s of %s%s\n", format_size(a, after->resident_bytes),
+           format_size(b, before->resident_bytes),
+           after->resident_bytes > before->resident_bytes ? ", which is more than before" : "");
     printf("written     %s, %s of %s\n", request->output, format_size(c, after->file_bytes),
            format_size(d, before->file_bytes));
 }
@@ -78,8 +79,8 @@ static int quantize_table(session *run, const quantize_request *request, ramify_
 
 static int quantize(session *run, const quantize_request *request, const char *path,
                     const char *data) {
-    const char *const inputs[] = {path, data, request->table.options.labels, NULL};
-    int exit_status = session_check_output(run, request->output, inputs);
+    const char *const inputs[] = {path, data, request->table.options.labels};
+    int exit_status = session_check_outputs(run, &request->output, 1, inputs, 3);
     if (exit_status == EXIT_OK)
         exit_status = session_check_writable(run, request->output);
     if (exit_status != EXIT_OK)
@@ -156,6 +157,7 @@ static void list_request(arguments *list, quantize_request *request) {
          .kind = ARGUMENT_INTEGER,
          .value = &request->seed,
          .placeholder = "N",
+         .unset = "the training's",
          .help = "another one than the training's holds other rows out"},
     };
     arguments_add_all(list, options, sizeof options / sizeof options[0]);

@@ -327,21 +327,14 @@ static int check_request(const train_request *request) {
 /* Finds out before hours of training whether the model can be written after them. */
 static int check_output(session *run, const train_request *request, const char *data) {
     const char *path = request->output;
-    const char *inputs[7] = {data};
-    size_t count = 1;
-    const char *const others[] = {request->test, request->table.options.labels,
+    char *checkpoint = session_file_in(request->options.resume, "paraformer.checkpoint");
+    const char *const outputs[] = {path, request->rewind, checkpoint};
+    const char *const inputs[] = {data, request->test, request->table.options.labels,
                                   request->test_labels, request->options.weights_from};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (others[i])
-            inputs[count++] = others[i];
-    int problem = session_check_output(run, path, inputs);
-    if (problem == EXIT_OK && request->rewind) {
-        inputs[count] = path;
-        problem = session_check_output(run, request->rewind, inputs);
-        inputs[count] = NULL;
-        if (problem == EXIT_OK)
-            problem = session_check_writable(run, request->rewind);
-    }
+    int problem = session_check_outputs(run, outputs, 3, inputs, sizeof inputs / sizeof inputs[0]);
+    free(checkpoint);
+    if (problem == EXIT_OK && request->rewind)
+        problem = session_check_writable(run, request->rewind);
     if (problem != EXIT_OK)
         return problem;
     struct stat about;

@@ -7,6 +7,7 @@
 #include "progress.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* How far beyond the runs a size is looked for where the form sets no end: fifteen decades up, three
@@ -401,6 +402,26 @@ static ramify_status density_interval(const ramify_law *law, const ramify_fitted
     return RAMIFY_OK;
 }
 
+/* A network is told to be small most easily where no run says otherwise. */
+static void warn_of_network(const ramify_law *law, const ramify_fitted *f,
+                            const ramify_law_network *network) {
+    const double sizes[3] = {network->depth, network->width, network->density.value};
+    char text[320] = "";
+    size_t length = 0;
+    for (int v = 0; v < 3; v++) {
+        const double low = f->mix.box.ln_low[v], high = f->mix.box.ln_high[v], at = log(sizes[v]);
+        const double near = SAME_SIZE * (1 + fabs(at));
+        if (!(at < low - near || at > high + near) || length >= sizeof text)
+            continue;
+        length += (size_t)snprintf(text + length, sizeof text - length,
+                                   "%s%.40s %.4g lies outside %.4g to %.4g", length > 0 ? ", " : "",
+                                   law->x_name[v], sizes[v], exp(low), exp(high));
+    }
+    if (length > 0)
+        ramify_log(law->context, RAMIFY_LOG_WARNING,
+                   "%s, which this law was fitted to: nothing shows that it holds there", text);
+}
+
 ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group, const double *networks,
                                  size_t count, double ends, double error, double level,
                                  ramify_law_network *network) {
@@ -450,5 +471,6 @@ ramify_status ramify_law_optimum(const ramify_law *law, uint32_t group, const do
                            "the least error without pruning is %.6g, the most that the law knows "
                            "%.6g",
                            count, error, least, f->mix.part[0].theta[0]);
+    warn_of_network(law, f, network);
     return density_interval(law, f, best, error, level, &network->density);
 }

@@ -5,6 +5,7 @@
 #include "progress.h"
 #include "status.h"
 
+#include <jansson.h>
 #include <string.h>
 
 /* A child that is a module, until the number of nodes is known. */
@@ -130,15 +131,24 @@ ramify_status ramify_export_tree_node(ramify_context *context, ramify_model *mod
                           header.children, children);
 }
 
+static bool is_quantized(const ramify_model *model) {
+    json_t *config = json_loads(model->config, 0, NULL);
+    const bool quantized = json_object_get(config, "quantized") != NULL;
+    json_decref(config);
+    return quantized;
+}
+
 ramify_status ramify_export_check(ramify_context *context, const ramify_model *model,
                                   const char *form, uint64_t bytes, uint64_t most,
                                   const char *limit) {
     const ramify_module_type *mlp = ramify_module_type_find("mlp");
     if (ramify_model_is_packed(model))
-        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: packed modules cannot be exported as %s: prune the model with "
-                           "--store dense, which keeps the zeros",
-                           model->source.name, form);
+        return ramify_fail(
+            context, RAMIFY_ERROR_UNSUPPORTED, "%s: packed modules cannot be exported as %s: %s",
+            model->source.name, form,
+            is_quantized(model) ? "export the model that this one was quantised from, which has "
+                                  "float32 weights (if it was pruned, with --store dense)"
+                                : "prune the model with --store dense, which keeps the zeros");
     if (model->shape.type != mlp || ramify_model_series(model))
         return ramify_fail(
             context, RAMIFY_ERROR_UNSUPPORTED,

@@ -156,9 +156,10 @@ static void fit_law(driver *d) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < result->round_count; i++) {
         const ramify_prune_round *round = &result->rounds[i];
-        /* A round that could take no more is not a second measurement. */
-        if (count > 0 && runs[2 * count - 2] == round->density &&
-            runs[2 * count - 1] == round->error)
+        bool known = false; /* a round that could take no more is not a second measurement */
+        for (uint32_t k = 0; k < count; k++)
+            known = known || (runs[2 * k] == round->density && runs[2 * k + 1] == round->error);
+        if (known)
             continue;
         runs[2 * count] = round->density;
         runs[2 * count++ + 1] = round->error;

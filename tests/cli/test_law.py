@@ -545,7 +545,13 @@ def test_optimum(tool, tmp_path) -> None:
     rise = (0.9 / best["dense_error"]) ** (2 / 0.6)
     e = best["dense_error"] * ((m**2 + 0.04 * rise) / (m**2 + 0.04)) ** 0.3
     assert e == pytest.approx(0.2, rel=1e-4)
+    assert best["unit"] == "depth x width^2"
+    far = tool("law", "optimum", path, "--error", "0.2", "--network", "2,1000,.05",
+               "--ends", "794", "--json")  # fmt: skip
+    assert json.loads(far.out)["networks"][0]["unit"] == "weights"
+    assert "depth 2 lies outside 10 to 40, width 1000 lies outside 0.5 to 2," in far.err
     own = tool("law", "optimum", path, "--error", "0.3", "--network", "10,0.5,0.199")
+    assert "outside" not in own.err
     assert own.out.startswith("error 0.3: depth 10, width 0.5 (0.199 without pruning)")
     done = tool("law", "optimum", path, "--error", "0.2", "--network", "10,0.5")
     assert done.status == 2 and "is not DEPTH,WIDTH,ERROR" in done.err

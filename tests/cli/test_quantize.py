@@ -157,12 +157,12 @@ REFUSED = [
     (
         "wave.ramify wave.csv -o wave.ramify",
         1,
-        "wave.ramify: ",
+        "ramify: wave.ramify: is also read, as wave.ramify: write to another file",
     ),
     (
         "wave.ramify none.csv -o x.r",
         1,
-        "ramify: none.csv: ",
+        "ramify: none.csv: cannot be opened (No such file or directory)",
     ),
 ]
 
@@ -209,3 +209,17 @@ def test_networks_beside_narrow_layers(tmp_path):
         assert done.status == 0, done.err
         done = run_tool("info", "--check", "q.r", cwd=tmp_path)
         assert done.status == 0, done.err
+
+
+def test_exports_are_of_the_model_before(wide):
+    quantize(wide, "wave.ramify", "wave.csv", "-o", "packed.r")
+    done = run_tool("export", "packed.r", "--c", "packed.c", cwd=wide)
+    assert done.status == 1
+    assert "export the model that this one was quantised from" in done.err
+    assert not (wide / "packed.c").exists()
+
+
+def test_help_says_whose_seed(wide):
+    done = run_tool("quantize", "--help", cwd=wide)
+    (line,) = [line for line in done.out.splitlines() if "--seed" in line]
+    assert line.endswith("[the training's]")

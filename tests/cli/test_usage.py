@@ -51,7 +51,8 @@ MISTAKES = [
     ("inof", 'ramify: unknown verb "inof"; did you mean info?'),
     (
         "paint",
-        'ramify: unknown verb "paint"; known are train, predict, evaluate, info, export, law and diagnose',
+        'ramify: unknown verb "paint"; known are train, predict, evaluate, info, export, law, import, '
+        "prune, quantize and diagnose",
     ),
     ("law fti", 'ramify law: unknown word "fti"; did you mean fit?'),
     (
