@@ -200,7 +200,8 @@ void ramify_dismantled_route(const ramify_dismantled *model, const ramify_kernel
 }
 
 json_t *ramify_dismantled_config(const ramify_model *model) {
-    static const char *const left_out[] = {"schema", "stem", "groups", "tree", "notes", "report"};
+    static const char *const left_out[] = {"schema", "stem",   "groups",   "tree",
+                                           "notes",  "report", "quantized"};
     json_t *config = json_loads(model->config, 0, NULL);
     for (size_t i = 0; config && i < sizeof left_out / sizeof *left_out; i++)
         json_object_del(config, left_out[i]);

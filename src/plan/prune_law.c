@@ -533,7 +533,8 @@ static ramify_status go(driver *d) {
 
 /* --- The whole -------------------------------------------------------------------------------- */
 
-static ramify_prune_plan make_plan(const ramify_prune_options *o) {
+static ramify_prune_plan make_plan(const driver *d) {
+    const ramify_prune_options *o = d->options;
     return (ramify_prune_plan){
         .weight = o->weight,
         .group = o->group,
@@ -547,6 +548,7 @@ static ramify_prune_plan make_plan(const ramify_prune_options *o) {
         .teach = o->distillation != RAMIFY_CHOICE_OFF,
         .score = (ramify_prune_score)ramify_word_find(o->first, scores),
         .restart = o->fine_tune ? RAMIFY_PRUNE_FINE_TUNE : RAMIFY_PRUNE_REWIND,
+        .deadline = o->time_limit > 0 ? d->started + o->time_limit : 0,
     };
 }
 
@@ -589,7 +591,7 @@ static void predict_again(driver *d) {
 }
 
 static ramify_status run(driver *d, const ramify_table *table, ramify_model **pruned) {
-    const ramify_prune_plan plan = make_plan(d->options);
+    const ramify_prune_plan plan = make_plan(d);
     bool resumed = false;
     RAMIFY_TRY(
         ramify_pruning_open(d->context, d->model, d->options->rewind, table, &plan, &d->pruning));
@@ -612,11 +614,16 @@ static ramify_status run(driver *d, const ramify_table *table, ramify_model **pr
             add_round(d, (ramify_prune_round){dense.density, dense.error, NAN, NAN, NAN, 0}));
     }
     fit_law(d);
-    const ramify_status went = go(d);
+    ramify_status went = go(d);
     if (went != RAMIFY_OK && went != RAMIFY_STOPPED)
         return went;
     if (went == RAMIFY_STOPPED && d->kept)
         RAMIFY_TRY(ramify_pruning_go_back(d->pruning));
+    if (went == RAMIFY_STOPPED && ramify_late(plan.deadline) && !ramify_cancelled(d->context)) {
+        ramify_clear(d->context);
+        d->result->time_limit_struck = true;
+        went = RAMIFY_OK;
+    }
     conclude(d);
     if (d->options->predict_only)
         return went;

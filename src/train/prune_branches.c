@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "paraformer_fit.h"
 #include "paraformer_train.h"
+#include "progress.h"
 #include "prune_kind.h"
 #include "random.h"
 #include "repack.h"
@@ -150,14 +151,14 @@ static void plan_fit(branch_pruning *p, const ramify_trained *training) {
     ramify_paraformer_plan *fit = &p->fit;
     ramify_paraformer_plan_init(passes_of(json_string_value(json_object_get(recipe, "passes"))),
                                 fit);
-    const json_int_t epochs = json_integer_value(json_object_get(recipe, "epochs"));
-    fit->epochs = epochs > 0 && epochs < 100000 ? (uint32_t)epochs : fit->epochs;
+    fit->epochs = training->epochs > 0 ? training->epochs : fit->epochs;
     fit->epochs = p->plan.epochs > 0 ? p->plan.epochs : fit->epochs;
     fit->batch = training->batch > 0 ? training->batch : fit->batch;
     fit->rate = training->rate > 0 ? training->rate : fit->rate;
     fit->rate = p->plan.rate > 0 ? p->plan.rate : fit->rate;
     fit->decay = training->decay >= 0 ? training->decay : fit->decay;
     fit->seed = p->plan.own_seed ? p->plan.seed : training->seed;
+    fit->stop_at = p->plan.deadline;
     fit->keep_last = true; /* validation rows are to tell errors, not to choose by */
     if (p->plan.restart == RAMIFY_PRUNE_FINE_TUNE) {
         fit->rate *= FINE_TUNE_RATE;
@@ -412,12 +413,16 @@ static ramify_status prune_branch(branch_pruning *p) {
     pieces best = {0};
     double least = INFINITY;
     for (uint32_t b = 0; b < p->now.shape.branches; b++) {
-        pieces rest;
+        pieces rest = {0};
         double error = INFINITY;
         ramify_status status = leave_out(p, b, &rest);
         if (status == RAMIFY_OK)
             status = measure(p, &rest, &error);
+        if (status == RAMIFY_OK &&
+            (ramify_cancelled(p->base.context) || ramify_late(p->plan.deadline)))
+            status = ramify_fail(p->base.context, RAMIFY_STOPPED, "stopped");
         if (status != RAMIFY_OK) {
+            pieces_clear(p->base.context, &rest);
             pieces_clear(p->base.context, &best);
             return status;
         }
@@ -494,16 +499,30 @@ static ramify_status branches_go_back(void *inside) {
     return RAMIFY_OK;
 }
 
+/* Whether a shape is another's with fewer branches or hidden units. */
+static bool same_but_for_pruning(const ramify_paraformer_shape *own,
+                                 const ramify_paraformer_shape *other) {
+    const ramify_embedding_shape *e = &own->embedding, *f = &other->embedding;
+    const ramify_branch_shape *b = &own->branch, *c = &other->branch;
+    return other->branches <= own->branches && c->hidden <= b->hidden && c->depth == b->depth &&
+           c->width == b->width && c->heads == b->heads && c->tokens == b->tokens &&
+           c->plain_skip == b->plain_skip && c->qkv_bias == b->qkv_bias &&
+           c->epsilon == b->epsilon && f->width == e->width && f->tokens == e->tokens &&
+           f->plain == e->plain && f->height == e->height && f->breadth == e->breadth &&
+           f->channels == e->channels && f->patch == e->patch &&
+           other->head.width == own->head.width && other->head.outputs == own->head.outputs &&
+           other->head.epsilon == own->head.epsilon;
+}
+
 static ramify_status branches_take(void *inside, ramify_model *state) {
     branch_pruning *p = inside;
     const ramify_paraformer_shape *own = ramify_model_paraformer(p->base.model);
     const ramify_paraformer_shape *other = ramify_model_paraformer(state);
     pieces taken;
-    if (!other || other->branch.width != own->branch.width ||
-        other->branch.depth != own->branch.depth || other->branch.tokens != own->branch.tokens ||
-        other->branches > own->branches || other->branch.hidden > own->branch.hidden)
+    if (!other || !same_but_for_pruning(own, other))
         return ramify_fail(p->base.context, RAMIFY_ERROR_DATA,
-                           "%s does not belong to this model: its branches are others",
+                           "%s does not belong to this model: its branches, embedding or head "
+                           "are of another shape",
                            state->source.name);
     RAMIFY_TRY(take_weights(p->base.context, state, &taken));
     taken.shape.embedding.column = own->embedding.column;

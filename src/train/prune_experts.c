@@ -82,14 +82,34 @@ static void make_recipe(expert_pruning *p, const ramify_trained *training) {
     ramify_recipe_make(p->base.problem, &options, &p->recipe);
 }
 
-/* How every network is trained in a round. */
-static void plan_fits(expert_pruning *p) {
+/* With teachers the passes of a tree's networks follow from those of the root. */
+static uint32_t epochs_of_tree(const ramify_distilled_plans *plans, uint32_t root) {
+    const double share = (double)root / plans->root.epochs;
+    return (uint32_t)fmax(round(share * plans->grow.expert.epochs), 1);
+}
+
+/* Passes without teachers for so many over the rows that they answered too. */
+static uint32_t epochs_untaught(const expert_pruning *p, uint32_t root) {
+    const double own = (double)p->base.problem->train.count;
+    const double made = fmin(p->recipe.made_rows_share * own, p->recipe.most_made_rows);
+    return (uint32_t)fmax(round(root * (1 + made / own) / RAMIFY_DISTILLED_ROOT_VISITS), 1);
+}
+
+/* How every network is trained in a round: as often as it was in the training, where that is known. */
+static void plan_fits(expert_pruning *p, const ramify_trained *training) {
     const ramify_recipe *recipe = &p->recipe;
     const bool tree = p->base.parts->node_count > 1;
     p->fit = tree ? recipe->grow.expert : recipe->root;
     if (p->enlarged) {
         const ramify_distilled_plans plans = ramify_recipe_distilled(recipe, p->enlarged);
         p->fit = tree ? plans.grow.expert : plans.root;
+        if (!tree && training->epochs > 0)
+            p->fit.epochs = training->epochs;
+        else if (training->epochs > 0)
+            p->fit.epochs = epochs_of_tree(&plans, training->epochs);
+    } else if (!tree && training->epochs > 0) {
+        p->fit.epochs =
+            training->distilled ? epochs_untaught(p, training->epochs) : training->epochs;
     }
     if (tree)
         p->fit.rate = recipe->root.rate / TREE_RATE_PART;
@@ -103,8 +123,7 @@ static void plan_fits(expert_pruning *p) {
         p->fit.warm_up = 0;
         p->fit.cosine = false;
     }
-    p->fit.deadline = p->plan.deadline;
-    p->fit.started = ramify_seconds();
+    p->fit.stop_at = p->plan.deadline;
 }
 
 /* Outputs of the model's own networks for plain rows, at whatever leaf they end. */
@@ -167,17 +186,24 @@ static void set_masks(expert_pruning *p) {
     p->now.density = (double)left / (double)p->weights;
 }
 
+/* Whether trees, and the networks at their leaves, are of the same number and shape. */
+static bool same_shape(const ramify_dismantled *one, const ramify_dismantled *other) {
+    const ramify_mlp_shape *a = &one->shape, *b = &other->shape;
+    bool same = a->layers == b->layers && a->members == b->members &&
+                one->module_count == other->module_count && one->node_count == other->node_count;
+    for (uint32_t l = 0; same && l <= a->layers; l++)
+        same = a->width[l] == b->width[l];
+    for (uint32_t i = 0; same && i < one->node_count; i++)
+        same = one->nodes[i].children == other->nodes[i].children &&
+               (one->nodes[i].children > 0 || one->nodes[i].module == other->nodes[i].module);
+    return same;
+}
+
 static ramify_status open_rewind(expert_pruning *p, ramify_model *rewind) {
     if (!rewind)
         return RAMIFY_OK;
     RAMIFY_TRY(ramify_dismantle(p->base.context, rewind, &p->early));
-    const ramify_mlp_shape *a = &p->base.parts->shape, *b = &p->early->shape;
-    bool same = a->layers == b->layers && a->members == b->members &&
-                p->base.parts->module_count == p->early->module_count &&
-                p->base.parts->node_count == p->early->node_count;
-    for (uint32_t l = 0; same && l <= a->layers; l++)
-        same = a->width[l] == b->width[l];
-    if (!same)
+    if (!same_shape(p->base.parts, p->early))
         return ramify_fail(p->base.context, RAMIFY_ERROR_ARGUMENT,
                            "%s is no rewind point of %s: their experts are not of the same number "
                            "and shape: take the file that its training wrote (train --rewind)",
@@ -206,7 +232,7 @@ static ramify_status open_all(expert_pruning *p, ramify_model *model, ramify_mod
         ramify_progress_report(context, "answering rows", 0, 1);
         RAMIFY_TRY(ramify_teachers_enlarge(base->problem, &answerer, &p->recipe, 0, &p->enlarged));
     }
-    plan_fits(p);
+    plan_fits(p, &training);
     RAMIFY_TRY(ramify_repack_deal(base, p->enlarged ? p->enlarged : base->problem));
     p->mask = ramify_allocate(context, base->parts->module_count * base->floats, sizeof *p->mask);
     if (!p->mask)
@@ -521,8 +547,7 @@ static ramify_status experts_take(void *inside, ramify_model *state) {
     expert_pruning *p = inside;
     ramify_dismantled *taken = NULL;
     RAMIFY_TRY(ramify_dismantle(p->base.context, state, &taken));
-    bool same = taken->module_count == p->base.parts->module_count &&
-                ramify_mlp_record_bytes(&taken->shape) == p->base.floats * sizeof(float);
+    const bool same = same_shape(p->base.parts, taken);
     if (same) {
         for (uint32_t m = 0; m < taken->module_count; m++)
             memcpy(p->base.parts->records[m], taken->records[m], p->base.floats * sizeof(float));
@@ -531,8 +556,8 @@ static ramify_status experts_take(void *inside, ramify_model *state) {
     ramify_dismantled_destroy(&taken);
     return same ? ramify_repack_error(&p->base, NULL, &p->now.error)
                 : ramify_fail(p->base.context, RAMIFY_ERROR_DATA,
-                              "%s does not belong to this model: its experts are of another number "
-                              "or shape",
+                              "%s does not belong to this model: its tree or its experts are of "
+                              "another number or shape",
                               state->source.name);
 }
 

@@ -16,6 +16,8 @@
 
 /* Networks that take more than this together do not stay in a core's caches. */
 #define HOT_BYTES ((size_t)1 << 20)
+/* A config that tells of more passes is not believed. */
+#define EPOCHS_MAX 1000000
 
 void ramify_repack_close(ramify_repack *r) {
     ramify_context *context = r->context;
@@ -49,12 +51,14 @@ ramify_trained ramify_trained_by(const ramify_model *model) {
     const double validation = json_number_value(json_object_get(recipe, "validation"));
     const double rate = json_number_value(json_object_get(recipe, "rate"));
     const json_int_t batch = json_integer_value(json_object_get(recipe, "batch"));
+    const json_int_t epochs = json_integer_value(json_object_get(recipe, "epochs"));
     found.seed = (uint64_t)json_integer_value(json_object_get(config, "seed"));
     found.validation = validation > 0 && validation < 1 ? validation : 0;
     found.rate = rate > 0 && rate < 1 ? rate : 0;
     if (json_is_number(decay) && json_number_value(decay) >= 0 && json_number_value(decay) < 100)
         found.decay = json_number_value(decay);
     found.batch = batch > 0 && batch < (1 << 20) ? (uint32_t)batch : 0;
+    found.epochs = epochs > 0 && epochs < EPOCHS_MAX ? (uint32_t)epochs : 0;
     found.distilled = json_is_true(json_object_get(recipe, "distilled"));
     if (print)
         snprintf(found.fingerprint, sizeof found.fingerprint, "%s", print);

@@ -23,6 +23,7 @@ typedef struct ramify_trained {
     uint64_t seed;
     double validation, rate, decay; /* decay below 0: not known */
     uint32_t batch;
+    uint32_t epochs; /* of the root, or of the whole; with teachers over their rows too */
     bool distilled;
     char fingerprint[16];
 } ramify_trained;

@@ -217,6 +217,40 @@ def test_threads_do_not_matter(made, tmp_path):
     assert models[0] == models[1]
 
 
+def test_as_often_as_in_the_training(made, tmp_path):
+    """Without a wish a round has the passes that the training had."""
+    train = "--target target --kind mlp --hidden 16,16 --members 1 --distillation off"
+    done = run_tool(
+        *("train", "wave.csv", *train.split(), "--epochs", "3", "--seed", "1"),
+        *("-o", tmp_path / "m.ramify"),
+        cwd=made,
+    )
+    assert done.status == 0, done.err
+    errors = {}
+    for words in ([], ["--epochs", "3"], ["--epochs", "4"]):
+        done = run_tool(
+            *("prune", tmp_path / "m.ramify", "wave.csv", "--density", "0.5", *words),
+            *("-o", tmp_path / "p.ramify", "--json"),
+            cwd=made,
+        )
+        errors["".join(words)] = [one["error"] for one in good(done)["rounds"]]
+    assert errors[""] == errors["--epochs3"] != errors["--epochs4"]
+
+
+def test_time_limit_ends_a_round(made, tmp_path):
+    """What a round that the limit cut short has learned is not taken."""
+    began = time.monotonic()
+    done = run_tool(
+        *("prune", "wave.ramify", "wave.csv", "--density", "0.5", "--epochs", "500000"),
+        *("--time-limit", "1", "-o", tmp_path / "p.ramify", "--json"),
+        cwd=made,
+    )
+    found = good(done)
+    assert time.monotonic() - began < 60
+    assert found["time_limit_struck"]
+    assert len(found["rounds"]) == 1 and found["density"] == 1
+
+
 def test_other_ways(made, tmp_path):
     """Whole units, one density per network, in one go, tuned as they are, by chance."""
     out = tmp_path / "p.ramify"
