@@ -79,7 +79,10 @@ ramify_status ramify_pruning_give(ramify_pruning *pruning, json_t *about, ramify
 /* Goes on from such a model. */
 ramify_status ramify_pruning_take(ramify_pruning *pruning, ramify_model *state);
 
-/* Bytes of the file if it were pruned to this density now, before any training. */
+/* The density that a round to this one would come to: units and branches go as wholes. */
+ramify_status ramify_pruning_reach(ramify_pruning *pruning, double density, double *reached);
+
+/* Bytes at most of the file if it were pruned to this density now, before any training. */
 ramify_status ramify_pruning_bytes(ramify_pruning *pruning, double density, ramify_storage storage,
                                    uint64_t *bytes);
 

@@ -24,9 +24,6 @@
  * sixth 23 % more error than dense, a third 22, two thirds 27; at .75 .7, 1.0 and 3.5. */
 #define TREE_RATE_PART 6.0
 
-/* Of the rate of a schedule, what fine-tuning has. */
-#define FINE_TUNE_RATE 0.1
-
 typedef struct expert_pruning {
     ramify_repack base;
     ramify_prune_plan plan;
@@ -119,7 +116,7 @@ static void plan_fits(expert_pruning *p, const ramify_trained *training) {
     p->fit.cosine = true;
     p->fit.average = 0;
     if (p->plan.restart == RAMIFY_PRUNE_FINE_TUNE) {
-        p->fit.rate *= FINE_TUNE_RATE;
+        p->fit.rate *= RAMIFY_FINE_TUNE_RATE;
         p->fit.warm_up = 0;
         p->fit.cosine = false;
     }
@@ -274,26 +271,9 @@ static ramify_pruned experts_state(const void *inside) {
 
 /* --- Taking weights away ---------------------------------------------------------------------- */
 
-/* What a weight, or a unit, is worth, and where it is. */
-typedef struct worth {
-    float value;
-    uint32_t module;
-    uint32_t
-        place; /* a weight's in the record; or of a unit, its number among the module's units */
-} worth;
-
-/* The least worth first; equals in the order of their places. */
-static int compare_worth(const void *a, const void *b) {
-    const worth *x = a, *y = b;
-    if (x->value != y->value)
-        return x->value < y->value ? -1 : 1;
-    if (x->module != y->module)
-        return x->module < y->module ? -1 : 1;
-    return (x->place > y->place) - (x->place < y->place);
-}
-
 /* Worths of the weights of modules [first, end) that are left: list[], of which there are enough. */
-static size_t list_weights(const expert_pruning *p, uint32_t first, uint32_t end, worth *list) {
+static size_t list_weights(const expert_pruning *p, uint32_t first, uint32_t end,
+                           ramify_worth *list) {
     size_t count = 0;
     for (uint32_t m = first; m < end; m++) {
         const float *mask = p->mask + m * p->base.floats;
@@ -306,10 +286,10 @@ static size_t list_weights(const expert_pruning *p, uint32_t first, uint32_t end
                     const bool chance = p->plan.score == RAMIFY_PRUNE_RANDOM;
                     const double drawn = chance ? ramify_random_uniform(&random) : 0;
                     if (mask[at] != 0)
-                        list[count++] = (worth){
+                        list[count++] = (ramify_worth){
                             .value = chance ? (float)drawn : fabsf(p->base.parts->records[m][at]),
                             .module = m,
-                            .place = (uint32_t)at};
+                            .place = at};
                 }
     }
     return count;
@@ -317,11 +297,11 @@ static size_t list_weights(const expert_pruning *p, uint32_t first, uint32_t end
 
 /* Of modules [first, end): until `wanted` weights are left. */
 static void prune_weights(expert_pruning *p, uint32_t first, uint32_t end, uint64_t wanted,
-                          worth *list, float *mask) {
+                          ramify_worth *list, float *mask) {
     const size_t count = list_weights(p, first, end, list);
     if (count <= wanted)
         return;
-    qsort(list, count, sizeof *list, compare_worth);
+    qsort(list, count, sizeof *list, ramify_worth_compare);
     for (size_t i = 0; i < count - wanted; i++)
         mask[list[i].module * p->base.floats + list[i].place] = 0;
 }
@@ -375,7 +355,7 @@ static size_t remove_unit(const expert_pruning *p, uint32_t m, uint32_t l, uint3
 
 /* Of modules [first, end): until no more than `wanted` weights are left; one unit of a layer always is. */
 static void prune_units(expert_pruning *p, uint32_t first, uint32_t end, uint64_t left,
-                        uint64_t wanted, worth *list, float *masks) {
+                        uint64_t wanted, ramify_worth *list, float *masks) {
     uint32_t units = 0;
     size_t count = 0;
     for (uint32_t l = 0; l + 1 < p->base.parts->shape.layers; l++)
@@ -389,12 +369,12 @@ static void prune_units(expert_pruning *p, uint32_t first, uint32_t end, uint64_
                 list[count++].place = u;
             }
         }
-    qsort(list, count, sizeof *list, compare_worth);
+    qsort(list, count, sizeof *list, ramify_worth_compare);
     for (size_t i = 0; i < count && left > wanted; i++) {
-        uint32_t unit = list[i].place, others = 0;
+        uint32_t unit = (uint32_t)list[i].place, others = 0;
         const uint32_t l = layer_of_unit(p, &unit);
         for (size_t k = i + 1; k < count && others == 0; k++) {
-            uint32_t other = list[k].place;
+            uint32_t other = (uint32_t)list[k].place;
             others += list[k].module == list[i].module && layer_of_unit(p, &other) == l;
         }
         if (others > 0)
@@ -419,7 +399,7 @@ static uint64_t weights_left(const expert_pruning *p, uint32_t first, uint32_t e
 static ramify_status prune_masks(expert_pruning *p, double density, float *masks) {
     const uint32_t modules = p->base.parts->module_count;
     const uint64_t each = p->weights / modules;
-    worth *list = ramify_allocate(p->base.context, (size_t)p->weights, sizeof *list);
+    ramify_worth *list = ramify_allocate(p->base.context, (size_t)p->weights, sizeof *list);
     if (!list)
         return RAMIFY_ERROR_MEMORY;
     memcpy(masks, p->mask, modules * p->base.floats * sizeof *masks);
@@ -583,17 +563,42 @@ static ramify_status store(const expert_pruning *p, ramify_storage storage, cons
     return status;
 }
 
+/* about: NULL, or what the pruning says of itself. */
+static ramify_status make_config(const expert_pruning *p, json_t *about, json_t **config) {
+    *config = ramify_dismantled_config(p->base.model);
+    if (*config && (!about || json_object_set(*config, "pruning", about) == 0))
+        return RAMIFY_OK;
+    return ramify_fail(p->base.context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
+}
+
 static ramify_status experts_bytes(void *inside, double density, ramify_storage storage,
                                    uint64_t *bytes) {
     expert_pruning *p = inside;
+    json_t *about = ramify_pruning_longest(), *config = NULL;
     float *masks = ramify_allocate(p->base.context, p->base.parts->module_count * p->base.floats,
                                    sizeof *masks);
     ramify_stored s = {0};
-    ramify_status status = masks ? prune_masks(p, density, masks) : RAMIFY_ERROR_MEMORY;
+    ramify_status status = masks ? make_config(p, about, &config) : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = prune_masks(p, density, masks);
     if (status == RAMIFY_OK)
         status = store(p, storage, masks, 1, &s);
-    *bytes = p->base.model->source.size - p->base.model->limits.group[0].bytes + s.all;
+    if (status == RAMIFY_OK)
+        status = ramify_repack_size(&p->base, &s, config, bytes);
     ramify_stored_clear(&p->base, &s);
+    ramify_release(p->base.context, masks);
+    json_decref(config);
+    json_decref(about);
+    return status;
+}
+
+static ramify_status experts_reach(void *inside, double density, double *reached) {
+    expert_pruning *p = inside;
+    const uint32_t modules = p->base.parts->module_count;
+    float *masks = ramify_allocate(p->base.context, modules * p->base.floats, sizeof *masks);
+    ramify_status status = masks ? prune_masks(p, density, masks) : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        *reached = (double)weights_left(p, 0, modules, masks) / (double)p->weights;
     ramify_release(p->base.context, masks);
     return status;
 }
@@ -627,11 +632,8 @@ static ramify_status make_model(expert_pruning *p, ramify_storage storage, float
                                 json_t *about, ramify_model **model) {
     ramify_stored s = {0};
     *model = NULL;
-    json_t *config = ramify_dismantled_config(p->base.model);
-    ramify_status status = config && (!about || json_object_set(config, "pruning", about) == 0)
-                               ? RAMIFY_OK
-                               : ramify_fail(p->base.context, RAMIFY_ERROR_MEMORY,
-                                             "out of memory for a model's config");
+    json_t *config = NULL;
+    ramify_status status = make_config(p, about, &config);
     if (status == RAMIFY_OK)
         status = store(p, storage, NULL, factor, &s);
     if (status == RAMIFY_OK)
@@ -646,7 +648,9 @@ static ramify_status experts_model(void *inside, ramify_storage storage, json_t 
     expert_pruning *p = inside;
     float factor;
     RAMIFY_TRY(find_factor(p, &factor));
-    return make_model(p, storage, factor, about, model);
+    RAMIFY_TRY(make_model(p, storage, factor, about, model));
+    ramify_repack_warn(&p->base, *model);
+    return RAMIFY_OK;
 }
 
 static ramify_status experts_give(void *inside, json_t *about, ramify_model **state) {
@@ -663,5 +667,6 @@ const ramify_pruning_kind ramify_pruning_experts = {
     .give = experts_give,
     .take = experts_take,
     .bytes = experts_bytes,
+    .reach = experts_reach,
     .model = experts_model,
 };

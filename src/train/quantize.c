@@ -123,6 +123,8 @@ static ramify_status write_model(quantizing *q, const ramify_quantize_result *re
                                              "out of memory for a model's config");
     if (status == RAMIFY_OK)
         status = ramify_repack_write(&q->base, &q->stored, config, quantized);
+    if (status == RAMIFY_OK)
+        ramify_repack_warn(&q->base, *quantized);
     json_decref(about);
     json_decref(config);
     return status;

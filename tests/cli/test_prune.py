@@ -173,6 +173,18 @@ def test_bytes(made, tmp_path):
     assert not (tmp_path / "q.ramify").exists()
 
 
+@pytest.mark.parametrize("share", [0.9, 0.77, 0.61, 0.5])
+@pytest.mark.parametrize("name", ["wave", "side"])
+def test_no_more_bytes_than_allowed(made, tmp_path, name, share):
+    out, allowed = (
+        tmp_path / "p.ramify",
+        int(share * (made / f"{name}.ramify").stat().st_size),
+    )
+    done = prune(made, "--max-bytes", allowed, "-o", out, name=name)
+    assert done.status == 0, done.err
+    assert 0.93 * allowed < out.stat().st_size <= allowed
+
+
 def test_dry_run(made, tmp_path):
     found = good(
         prune(made, "--max-error-increase", "50%", "--dry-run", "--rounds", 7, "--json")
@@ -318,6 +330,15 @@ def test_para_formers(branches, tmp_path, first):
         done = prune(branches, *words[:-1], parts, *more, "--resume", state)
         assert done.status == 0, done.err
     assert parts.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize("first", ["neurons", "branches"])
+def test_para_formers_by_bytes(branches, tmp_path, first):
+    out = tmp_path / "p.ramify"
+    allowed = (branches / "wave.ramify").stat().st_size * 7 // 10
+    done = prune(branches, "--max-bytes", allowed, "--first", first, "-o", out)
+    assert done.status == 0, done.err
+    assert 0.5 * allowed < out.stat().st_size <= allowed
 
 
 def test_para_formers_by_error(branches, tmp_path):
