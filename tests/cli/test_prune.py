@@ -173,7 +173,7 @@ def test_bytes(made, tmp_path):
     assert not (tmp_path / "q.ramify").exists()
 
 
-@pytest.mark.parametrize("share", [0.9, 0.77, 0.61, 0.5])
+@pytest.mark.parametrize("share", [0.9, 0.77, 0.61, 0.56])
 @pytest.mark.parametrize("name", ["wave", "side"])
 def test_no_more_bytes_than_allowed(made, tmp_path, name, share):
     out, allowed = (
