@@ -235,7 +235,7 @@ static ramify_status open_all(expert_pruning *p, ramify_model *model, ramify_mod
     if (!p->mask)
         return RAMIFY_ERROR_MEMORY;
     set_masks(p);
-    return ramify_repack_error(base, NULL, &p->now.error);
+    return ramify_repack_own_error(base, &p->now.error);
 }
 
 ramify_status ramify_pruning_open_experts(ramify_context *context, ramify_model *model,

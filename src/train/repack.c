@@ -321,6 +321,11 @@ ramify_status ramify_repack_error(const ramify_repack *r, const ramify_stored *s
     return RAMIFY_OK;
 }
 
+ramify_status ramify_repack_own_error(const ramify_repack *r, double *error) {
+    const ramify_stored own = {.record = r->parts->packed, .shape = r->model->shape};
+    return ramify_repack_error(r, r->parts->packed ? &own : NULL, error);
+}
+
 /* --- Storing ---------------------------------------------------------------------------------- */
 
 void ramify_stored_clear(const ramify_repack *r, ramify_stored *s) {

@@ -108,6 +108,9 @@ ramify_status ramify_repack_size(const ramify_repack *repack, const ramify_store
  * too few. */
 void ramify_repack_warn(const ramify_repack *repack, const ramify_model *made);
 
+/* That of the model itself, whose packed networks answer a little differently than unpacked ones. */
+ramify_status ramify_repack_own_error(const ramify_repack *repack, double *error);
+
 /* The model with these records, with notes and scores of its own, which are added to config. */
 ramify_status ramify_repack_write(const ramify_repack *repack, const ramify_stored *stored,
                                   json_t *config, ramify_model **model);
