@@ -1052,9 +1052,10 @@ typedef struct ramify_prune_options {
                     from which a pruning of the same model and rows takes the rounds that were made
                     before: the outcome is as without a stop. NULL: none */
     uint32_t most_rounds; /* 0: as many as it takes; for a prediction, 8 */
-    double time_limit;    /* seconds; 0: none. When it strikes, the best so far is returned, and
-                             RAMIFY_ERROR_LIMIT if no round was finished */
-    bool predict_only;    /* makes rounds as it would, most_rounds at the most, and no model */
+    double
+        time_limit; /* seconds; 0: none. When it strikes, the best so far is returned: the model as it
+                             was, if no round was finished */
+    bool predict_only; /* makes rounds as it would, most_rounds at the most, and no model */
 } ramify_prune_options;
 
 RAMIFY_API void ramify_prune_options_init(ramify_prune_options *options);
@@ -1092,8 +1093,8 @@ RAMIFY_API void ramify_prune_result_destroy(ramify_prune_result **result);
 /* Prunes a model with the rows of a table, as a rule those that it was trained on. *pruned is in memory:
  * save it with ramify_save, close it with ramify_close; NULL for a prediction. `result` may be NULL.
  * Errors: RAMIFY_ERROR_ARGUMENT (options; a rewind point of another model), RAMIFY_ERROR_DATA (rows;
- * a request that no density meets), RAMIFY_ERROR_UNSUPPORTED (no networks in the model). On
- * RAMIFY_STOPPED *pruned is the best so far, or NULL if no round was finished. */
+ * a request that no density meets), RAMIFY_ERROR_UNSUPPORTED (no networks in the model), RAMIFY_ERROR_LIMIT (max_bytes
+ * is less than the model has without any weights). On RAMIFY_STOPPED *pruned is the best so far, or NULL if no round was finished. */
 RAMIFY_API ramify_status ramify_prune(ramify_context *context, ramify_model *model,
                                       const ramify_table *table,
                                       const ramify_prune_options *options, ramify_model **pruned,

@@ -98,6 +98,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     const size_t columns = strtoul(argv[2], NULL, 10);
+    if (columns == 0) {
+        fprintf(stderr, "bench_models: %s is no number of columns\n", argv[2]);
+        return 2;
+    }
     size_t rows, outputs = 0;
     double *x = read_rows(argv[1], columns, &rows);
     ramify_context_options options = {.threads = 1};

@@ -219,16 +219,6 @@ RAMIFY_INLINE ivec add_products(ivec sum, ivec a, ivec b) {
 #endif
 }
 
-RAMIFY_INLINE vec from_whole(ivec whole) {
-#if LANES == 16
-    return _mm512_cvtepi32_ps((__m512i)whole);
-#elif LANES == 8
-    return _mm256_cvtepi32_ps((__m256i)whole);
-#else
-    return __builtin_convertvector(whole, vec);
-#endif
-}
-
 /* Numbers from the start of the matrix to the first pair of these outputs. */
 RAMIFY_INLINE size_t pairs_begin(const layer *q, size_t output) {
     return output / RAMIFY_SLICE * ramify_pairs(q->k) * PAIR_NUMBERS + output % RAMIFY_SLICE * 2;

@@ -50,16 +50,6 @@ RAMIFY_INLINE ivec widen_uint16(const uint16_t *from) {
 #endif
 }
 
-RAMIFY_INLINE vec from_whole(ivec whole) {
-#if LANES == 16
-    return _mm512_cvtepi32_ps((__m512i)whole);
-#elif LANES == 8
-    return _mm256_cvtepi32_ps((__m256i)whole);
-#else
-    return __builtin_convertvector(whole, vec);
-#endif
-}
-
 /* Weights at .. at + LANES. */
 RAMIFY_INLINE vec weights_at(const void *weights, size_t at, ramify_weights type) {
     if (type == RAMIFY_WEIGHTS_FLOAT32) {

@@ -132,6 +132,17 @@ RAMIFY_INLINE vec choose(ivec mask, vec yes, vec no) {
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
 }
 
+/* Whole numbers as floats. */
+RAMIFY_INLINE vec from_whole(ivec whole) {
+#if LANES == 16
+    return _mm512_cvtepi32_ps((__m512i)whole);
+#elif LANES == 8
+    return _mm256_cvtepi32_ps((__m256i)whole);
+#else
+    return __builtin_convertvector(whole, vec);
+#endif
+}
+
 /* t > 0 ? t : slope*t, which unlike a form with max and min lets NaN through. */
 RAMIFY_INLINE vec prelu(vec t, vec slope) {
     return choose(t > 0.0F, t, slope * t);

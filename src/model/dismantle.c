@@ -20,6 +20,8 @@ void ramify_dismantled_destroy(ramify_dismantled **dismantled) {
     *dismantled = NULL;
     for (uint32_t i = 0; old->records && i < old->module_count; i++)
         ramify_release(context, old->records[i]);
+    for (uint32_t i = 0; old->packed && i < old->module_count; i++)
+        ramify_release(context, old->packed[i]);
     for (uint32_t i = 0; old->series && i < old->series_count; i++)
         ramify_release(context, old->series[i]);
     for (uint32_t i = 0; old->memory && i < old->memory_count; i++)
@@ -28,6 +30,7 @@ void ramify_dismantled_destroy(ramify_dismantled **dismantled) {
     ramify_release(context, old->leaf);
     ramify_release(context, (void *)old->children);
     ramify_release(context, (void *)old->records);
+    ramify_release(context, (void *)old->packed);
     ramify_release(context, (void *)old->series);
     ramify_release(context, (void *)old->memory);
     ramify_release(context, old);
@@ -56,10 +59,11 @@ static ramify_status take_module(taking *t, const ramify_reference *reference, c
     made->records[number] = ramify_allocate(t->context, ramify_mlp_record_bytes(&made->shape), 1);
     if (!made->records[number])
         return RAMIFY_ERROR_MEMORY;
-    if (ramify_model_is_packed(model))
+    if (made->packed) {
         ramify_packed_unpack(&model->shape.packed, record, made->records[number]);
-    else
-        memcpy(made->records[number], record, reference->length);
+        return copy_record(t, record, reference->length, &made->packed[number]);
+    }
+    memcpy(made->records[number], record, reference->length);
     return RAMIFY_OK;
 }
 
@@ -165,9 +169,13 @@ ramify_status ramify_dismantle(ramify_context *context, ramify_model *model,
     made->records =
         ramify_allocate_zeroed(context, (size_t)made->module_count + 1, sizeof(float *));
     made->series = ramify_allocate_zeroed(context, (size_t)made->series_count + 1, sizeof(void *));
+    const bool packed = ramify_model_is_packed(model);
+    if (packed)
+        made->packed =
+            ramify_allocate_zeroed(context, (size_t)made->module_count + 1, sizeof(void *));
     ramify_status status = RAMIFY_ERROR_MEMORY;
     if (t.reference && depth && made->nodes && made->leaf && made->children && made->memory &&
-        made->records && made->series)
+        made->records && made->series && (made->packed || !packed))
         status = take_all(&t, depth, most);
     ramify_release(context, t.reference);
     ramify_release(context, depth);
@@ -200,7 +208,8 @@ void ramify_dismantled_route(const ramify_dismantled *model, const ramify_kernel
 }
 
 json_t *ramify_dismantled_config(const ramify_model *model) {
-    static const char *const left_out[] = {"schema", "stem", "groups", "tree", "notes", "report"};
+    static const char *const left_out[] = {"schema", "stem",   "groups",   "tree",
+                                           "notes",  "report", "quantized"};
     json_t *config = json_loads(model->config, 0, NULL);
     for (size_t i = 0; config && i < sizeof left_out / sizeof *left_out; i++)
         json_object_del(config, left_out[i]);

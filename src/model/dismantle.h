@@ -16,6 +16,7 @@ typedef struct ramify_dismantled {
     const float **children; /* nodes: children x pad(routes) prototypes; NULL for a leaf */
     uint32_t module_count;
     float **records; /* module_count; packed ones are unpacked */
+    void **packed;   /* module_count: those of a packed model as they are in the file; else NULL */
     uint32_t series_count;
     void **series; /* series_count records */
     void **memory; /* of nodes' records */

@@ -29,14 +29,14 @@ ramify_status ramify_wanted_check(ramify_context *context, const ramify_model *m
                            model->paraformer.branches);
     if (wanted->low && model->notes.residuals == 0)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: has no notes on residuals, which intervals are made of: train the "
-                           "model again, with more rows if it had few (a pruned or imported one "
-                           "has none)",
+                           "%s: has no notes on residuals, which intervals are made of: it was "
+                           "imported, or made with too few validation rows: train, prune or "
+                           "quantise it again with more (--validation)",
                            name);
     if (wanted->novelty && model->notes.distances == 0)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
-                           "%s: has no notes on distances, which novelty is made of: train the "
-                           "model again (a pruned or imported one has none)",
+                           "%s: has no notes on distances, which novelty is made of: it was "
+                           "imported, so train one here",
                            name);
     if (wanted->low && !(wanted->level > 0 && wanted->level < 1))
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,

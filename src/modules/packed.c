@@ -6,9 +6,6 @@
 #include <float.h>
 #include <math.h>
 
-/* The largest int8 weight; -128 is not used, so that the sign of a weight does not matter. */
-#define INT8_MOST 127
-
 size_t ramify_packed_header_bytes(const ramify_mlp_shape *mlp) {
     return (size_t)ramify_packed_align(mlp->layers * sizeof(ramify_packed_header));
 }
@@ -96,7 +93,7 @@ float ramify_bfloat16_value(uint16_t half) {
 }
 
 float ramify_int8_step(float largest) {
-    const float step = largest / INT8_MOST;
+    const float step = largest / RAMIFY_INT8_MOST;
     return step < FLT_MIN ? 0.0F : ramify_bfloat16_value(ramify_bfloat16(step));
 }
 
@@ -257,6 +254,31 @@ static const char *check_header(const ramify_mlp_shape *mlp, uint32_t l,
     return NULL;
 }
 
+static bool zeros(const void *packed, size_t begin, size_t end) {
+    const unsigned char *byte = packed;
+    unsigned char any = 0;
+    for (size_t i = begin; i < end; i++)
+        any |= byte[i];
+    return any == 0;
+}
+
+/* What lies between the parts of a layer that ends at `end`. */
+static bool zero_pads(const ramify_packed_place *at, const void *packed, size_t end) {
+    const size_t lines = ramify_pad(at->n) / RAMIFY_SLICE, bytes = ramify_weight_bytes(at->type);
+    const size_t places = (size_t)at->step_count * (at->sparse ? RAMIFY_SLICE : 1);
+    const bool whole = at->type == RAMIFY_WEIGHTS_FLOAT32;
+    const size_t vectors = at->vector_count * (whole ? sizeof(float) : sizeof(uint16_t));
+    bool good = zeros(packed, at->vectors + vectors, end);
+    if (at->sparse)
+        good = good && zeros(packed, at->steps + lines * sizeof(uint32_t), at->weights) &&
+               zeros(packed, at->weights + places * bytes, at->inputs) &&
+               zeros(packed, at->inputs + places * ramify_sparse_input_bytes(at->k), at->vectors);
+    else if (at->masked)
+        good = good && zeros(packed, at->steps + at->k * lines * sizeof(uint16_t), at->weights) &&
+               zeros(packed, at->weights + places * bytes, at->vectors);
+    return good;
+}
+
 const char *ramify_packed_check(const ramify_packed_shape *shape, const void *packed,
                                 uint64_t bytes) {
     const ramify_mlp_shape *mlp = &shape->mlp;
@@ -265,6 +287,8 @@ const char *ramify_packed_check(const ramify_packed_shape *shape, const void *pa
     uint64_t at = ramify_packed_header_bytes(mlp);
     if (bytes < at)
         return "it is shorter than its header";
+    if (!zeros(packed, mlp->layers * sizeof *header, (size_t)at))
+        return "its header does not end with zeros";
     for (uint32_t l = 0; l < mlp->layers; l++) {
         const char *fault = check_header(mlp, l, &header[l]);
         if (fault)
@@ -278,6 +302,8 @@ const char *ramify_packed_check(const ramify_packed_shape *shape, const void *pa
                              : NULL;
         if (fault)
             return fault;
+        if (!zero_pads(to, packed, (size_t)at))
+            return "a part of a layer does not end with zeros";
         if (!finite_layer(to, packed, (size_t)at))
             return "a weight is not a number of at most 1e+18 in size";
         if (to->type == RAMIFY_WEIGHTS_INT8 && mlp->members == 1 && !positive_steps(to, packed))

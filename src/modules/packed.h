@@ -1,8 +1,8 @@
 #ifndef RAMIFY_MODULES_PACKED_H
 #define RAMIFY_MODULES_PACKED_H
 /* A multilayer perceptron (mlp.h) in fewer bytes: a layer's matrix is dense, sparse where most of its
- * weights are zero, or masked where some are, and its weights are float32, bfloat16 or int8. It is made of a trained record and only
- * runs.
+ * weights are zero, or masked where some are, and its weights are float32, bfloat16 or int8. It is made
+ * of a trained record and only runs.
  *
  * The record, every part of which is padded with zeros to a multiple of 64 bytes:
  *     ramify_packed_header x layers
@@ -14,9 +14,9 @@
  *         the other, and padded together
  * Beside int8 weights s is always there: what their sums are multiplied by, the step between two
  * weights of an output times what the member has. A last layer of at most RAMIFY_MLP_NARROW outputs is
- * dense, as in mlp.h, and float32 or bfloat16. The units of hidden layers may stand in another order than in the record that was
- * packed: those with most weights come first, so that outputs of a slice have as many weights as each
- * other. */
+ * dense, as in mlp.h, and float32 or bfloat16. The units of hidden layers may stand in another order
+ * than in the record that was packed: those with most weights come first, so that outputs of a slice
+ * have as many weights as each other. */
 
 #include "mlp.h"
 

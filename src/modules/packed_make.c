@@ -32,9 +32,6 @@ static const step_cost step_costs[] = {
 #define SMALL 1.15
 #define FORMS (RAMIFY_PACKED_MASKED + 1)
 
-/* The largest int8 weight; -128 is not used, so that the sign of a weight does not matter. */
-#define INT8_MOST 127
-
 const char *const ramify_storage_words[] = {"fastest", "smallest", "dense", NULL};
 
 /* A record in another order of units, and what its layers become. Weights that are rounded are those that
@@ -50,6 +47,7 @@ typedef struct packing {
     float *spare;    /* of a layer's inputs or outputs */
     uint32_t *count; /* weights of each output of a layer */
     uint32_t *order; /* outputs */
+    uint32_t *place; /* widest + 1: of the next output with so many weights */
     size_t spread;   /* numbers of the largest masked matrix */
 } packing;
 
@@ -68,7 +66,7 @@ static void round_int8(packing *p, uint32_t l, size_t output, float step) {
     for (size_t i = 0; i < at->k; i++) {
         float *weight = &p->record[ramify_mlp_weight_at(at, i, output)];
         const float whole = step > 0 ? rintf(*weight / step) : 0.0F;
-        *weight = fminf(fmaxf(whole, -INT8_MOST), INT8_MOST);
+        *weight = fminf(fmaxf(whole, -RAMIFY_INT8_MOST), RAMIFY_INT8_MOST);
     }
 }
 
@@ -114,12 +112,18 @@ static uint64_t steps_of(const uint32_t *count, size_t outputs) {
 }
 
 /* order[] by falling counts, equals in their order: a counting sort, as counts are at most k. */
-static void sort_outputs(packing *p, uint32_t outputs, uint32_t most) {
-    uint32_t placed = 0;
-    for (uint32_t c = most + 1; c-- > 0 && placed < outputs;)
-        for (uint32_t j = 0; j < outputs; j++)
-            if (p->count[j] == c)
-                p->order[placed++] = j;
+static void sort_outputs(packing *p, uint32_t outputs) {
+    memset(p->place, 0, (p->widest + 1) * sizeof *p->place);
+    for (uint32_t j = 0; j < outputs; j++)
+        p->place[p->count[j]]++;
+    uint32_t begin = 0;
+    for (size_t c = p->widest + 1; c-- > 0;) {
+        const uint32_t outputs_of = p->place[c];
+        p->place[c] = begin;
+        begin += outputs_of;
+    }
+    for (uint32_t j = 0; j < outputs; j++)
+        p->order[p->place[p->count[j]]++] = j;
 }
 
 static void permute(packing *p, float *values, size_t stride, size_t count) {
@@ -214,12 +218,9 @@ static ramify_packed_form choose_form(const packing *p, uint32_t l, uint64_t ste
 
 static void plan_layer(packing *p, uint32_t l, ramify_storage storage) {
     const ramify_mlp_layer *at = &p->layer[l];
-    uint32_t most = 0;
     count_weights(p, l);
-    for (size_t j = 0; j < at->n; j++)
-        most = p->count[j] > most ? p->count[j] : most;
     if (!at->last && storage != RAMIFY_STORAGE_DENSE) {
-        sort_outputs(p, at->n, most);
+        sort_outputs(p, at->n);
         reorder(p, l);
     }
     const uint64_t steps = steps_of(p->count, at->n);
@@ -381,8 +382,9 @@ ramify_status ramify_packed_make(ramify_context *context, const ramify_mlp_shape
     p.spare = ramify_allocate(context, p.widest, sizeof *p.spare);
     p.count = ramify_allocate(context, p.widest, sizeof *p.count);
     p.order = ramify_allocate(context, p.widest, sizeof *p.order);
+    p.place = ramify_allocate(context, p.widest + 1, sizeof *p.place);
     ramify_status status = RAMIFY_ERROR_MEMORY;
-    if (p.record && p.scale && p.spare && p.count && p.order)
+    if (p.record && p.scale && p.spare && p.count && p.order && p.place)
         status =
             make_packed(context, &p, record, floats, storage, rounding, packed, bytes, numbers);
     *spread = (uint32_t)p.spread;
@@ -391,5 +393,6 @@ ramify_status ramify_packed_make(ramify_context *context, const ramify_mlp_shape
     ramify_release(context, p.spare);
     ramify_release(context, p.count);
     ramify_release(context, p.order);
+    ramify_release(context, p.place);
     return status;
 }

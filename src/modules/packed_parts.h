@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* The largest int8 weight; -128 is not used, so that the sign of a weight does not matter. */
+#define RAMIFY_INT8_MOST 127
+
 /* Where the parts of a layer lie, in bytes from the record's start. */
 typedef struct ramify_packed_place {
     uint32_t k, n;

@@ -276,27 +276,44 @@ static ramify_status go_back(driver *d) {
     return ramify_pruning_go_back(d->pruning);
 }
 
+/* The density of the next round: a step down, but not below `least`, and lower where so small a step takes
+ * nothing, as units and branches go as wholes. 0: nothing can be taken. */
+static ramify_status find_next(const driver *d, double least, double *next) {
+    const double now = ramify_pruning_state(d->pruning).density;
+    double share = d->options->one_shot ? 0 : 1 - d->options->step, reached;
+    do {
+        *next = now * share;
+        /* A last step that would be a small one is taken with the one before. */
+        if (*next * CLOSE < least)
+            *next = least;
+        RAMIFY_TRY(ramify_pruning_reach(d->pruning, *next, &reached));
+        if (reached < now)
+            return RAMIFY_OK;
+        share *= share;
+    } while (*next > least);
+    *next = 0;
+    return RAMIFY_OK;
+}
+
 /* Down to a density that is known. */
 static ramify_status go_to(driver *d, double density) {
     for (;;) {
         const ramify_pruned state = ramify_pruning_state(d->pruning);
-        const double now = state.density;
+        double next;
         /* A density is met to the nearest weight. */
-        if (now - density < now / (double)state.weights)
+        if (state.density - density < state.density / (double)state.weights)
             return RAMIFY_OK;
         if (out_of_time(d) || rounds_are_over(d))
             return RAMIFY_OK;
-        double next = d->options->one_shot ? density : now * (1 - d->options->step);
-        /* A last step that would be a small one is taken with the one before. */
-        if (next < density || next * CLOSE < density)
-            next = density;
-        RAMIFY_TRY(make_round(d, next));
-        if (ramify_pruning_state(d->pruning).density < now)
+        RAMIFY_TRY(find_next(d, density, &next));
+        if (next > 0) {
+            RAMIFY_TRY(make_round(d, next));
             continue;
-        /* Units and branches go as wholes, and one of each stays: what was learned is not thrown away. */
+        }
+        /* One unit and branch of each stays: what was learned is not thrown away. */
         ramify_log(d->context, RAMIFY_LOG_WARNING,
                    "%s: no more can be pruned: the density is %.4g, and %.4g was asked for",
-                   d->model->source.name, now, density);
+                   d->model->source.name, state.density, density);
         return RAMIFY_OK;
     }
 }
@@ -320,11 +337,12 @@ static ramify_status go_too_far(driver *d, double *beyond) {
     uint32_t disagreed = 0;
     *beyond = 0;
     while (!rounds_are_over(d) && !out_of_time(d)) {
-        const double before = ramify_pruning_state(d->pruning).density;
-        RAMIFY_TRY(make_round(d, before * (1 - d->options->step)));
-        const double now = ramify_pruning_state(d->pruning).density;
-        if (now >= before)
+        double next;
+        RAMIFY_TRY(find_next(d, DENSITY_LEAST, &next));
+        if (next == 0)
             return RAMIFY_OK;
+        RAMIFY_TRY(make_round(d, next));
+        const ramify_pruned now = ramify_pruning_state(d->pruning);
         if (met(d)) {
             RAMIFY_TRY(keep(d));
             disagreed = 0;
@@ -332,11 +350,10 @@ static ramify_status go_too_far(driver *d, double *beyond) {
             continue;
         }
         if (*beyond == 0)
-            *beyond = now;
+            *beyond = now.density;
         /* One round's error is noisy: without a law only a large one counts. */
         const bool enough = d->result->round_count >= LAW_ROUNDS ||
-                            (!d->options->predict_only &&
-                             ramify_pruning_state(d->pruning).error > FAR * d->limit);
+                            (!d->options->predict_only && now.error > FAR * d->limit);
         if (enough && (failed(d) || ++disagreed >= DISAGREEMENTS))
             return RAMIFY_OK;
     }
@@ -357,17 +374,17 @@ static ramify_status go_by_error(driver *d) {
             return RAMIFY_OK;
         if (!(between > beyond / CLOSE && between < best * CLOSE))
             between = sqrt(beyond * best);
+        double reached;
+        RAMIFY_TRY(ramify_pruning_reach(d->pruning, between, &reached));
+        if (reached <= beyond || reached >= best) /* units and branches go as wholes */
+            return RAMIFY_OK;
         RAMIFY_TRY(make_round(d, between));
-        const double now = ramify_pruning_state(d->pruning).density;
-        const bool coarse = now <= beyond; /* units and branches go as wholes */
         if (met(d)) {
             RAMIFY_TRY(keep(d));
         } else {
-            beyond = now;
+            beyond = ramify_pruning_state(d->pruning).density;
             RAMIFY_TRY(go_back(d));
         }
-        if (coarse)
-            return RAMIFY_OK;
     }
     return RAMIFY_OK;
 }
@@ -506,16 +523,32 @@ static ramify_status check_error(const driver *d, const char *table) {
 /* What has been made when it ended early: nothing, or the best so far. */
 static ramify_status end_early(driver *d) {
     const double limit = d->options->time_limit;
-    const bool late = limit > 0 && ramify_seconds() >= d->started + limit;
+    const bool late =
+        limit > 0 && ramify_seconds() >= d->started + limit && !ramify_cancelled(d->context);
     d->result->time_limit_struck = late;
-    if (late && d->result->round_count <= 1)
-        return ramify_fail(d->context, RAMIFY_ERROR_LIMIT,
-                           "%s: the time limit of %g s ended the first round: allow more, or fewer "
-                           "epochs",
-                           d->model->source.name, limit);
+    if (late)
+        ramify_clear(d->context);
     if (d->kept)
         RAMIFY_TRY(go_back(d));
     return late ? RAMIFY_OK : RAMIFY_STOPPED;
+}
+
+/* A file that is larger than was asked for comes out of what ended early only, and with a warning. */
+static ramify_status check_bytes(const driver *d, ramify_status went, ramify_model **pruned) {
+    const unsigned long long size = (*pruned)->source.size, most = d->options->max_bytes;
+    if (most == 0 || size <= most)
+        return RAMIFY_OK;
+    if (went == RAMIFY_STOPPED || d->result->time_limit_struck || rounds_are_over(d)) {
+        ramify_log(d->context, RAMIFY_LOG_WARNING,
+                   "%s: its file has %llu bytes, and %llu were asked for: it ended before",
+                   d->model->source.name, size, most);
+        return RAMIFY_OK;
+    }
+    ramify_close(pruned);
+    return ramify_fail(d->context, RAMIFY_ERROR_LIMIT,
+                       "%s: pruned, its file would have %llu bytes, and %llu are allowed: allow "
+                       "more, or ask for a --density below %.4g",
+                       d->model->source.name, size, most, d->result->density);
 }
 
 static ramify_status run(driver *d, const ramify_table *table, ramify_model **pruned) {
@@ -542,8 +575,10 @@ static ramify_status run(driver *d, const ramify_table *table, ramify_model **pr
     json_t *about = describe(d);
     if (!about)
         return RAMIFY_ERROR_MEMORY;
-    const ramify_status status = ramify_pruning_model(d->pruning, d->storage, about, pruned);
+    ramify_status status = ramify_pruning_model(d->pruning, d->storage, about, pruned);
     json_decref(about);
+    if (status == RAMIFY_OK)
+        status = check_bytes(d, went, pruned);
     return status == RAMIFY_OK ? went : status;
 }
 

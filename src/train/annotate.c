@@ -26,9 +26,6 @@
 /* A table takes 3,200 bytes. */
 #define ENTRIES 200
 
-/* A level needs a row in each tail, and one between. */
-#define LEAST_REPORT_ROWS 3
-
 /* Entries at each end that are all kept. */
 #define WHOLE_END 32
 
@@ -226,15 +223,27 @@ static void tabulate_distances(annotating *a) {
     a->made->notes.shape.distances = make_table(a->sorted, count, false, a->made->distances);
 }
 
+/* Of problem rows first .. first + count. */
+static size_t rows_that_weigh(const ramify_problem *problem, size_t first, size_t count) {
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++)
+        rows += weight_of(problem, first + i) > 0;
+    return rows;
+}
+
+/* Entries of the tables of residuals of so many report rows. */
+static uint32_t residual_entries(size_t rows) {
+    return rows < RAMIFY_ANNOTATE_LEAST_ROWS ? 0 : rows < ENTRIES ? (uint32_t)rows : ENTRIES;
+}
+
 static void tabulate_residuals(annotating *a) {
     ramify_annotation *made = a->made;
     const ramify_problem *problem = a->problem;
-    size_t first = problem->train.count + problem->select.count, count = 0;
-    for (size_t i = 0; i < problem->report.count; i++)
-        count += weight_of(problem, first + i) > 0;
-    if (a->targets == 0 || count < LEAST_REPORT_ROWS)
+    size_t first = problem->train.count + problem->select.count;
+    size_t count = rows_that_weigh(problem, first, problem->report.count);
+    const uint32_t entries = a->targets > 0 ? residual_entries(count) : 0;
+    if (entries == 0)
         return;
-    uint32_t entries = count < ENTRIES ? (uint32_t)count : ENTRIES;
     for (uint32_t t = 0; t < a->targets; t++) {
         count = 0;
         for (size_t i = 0; i < problem->report.count; i++) {
@@ -331,6 +340,14 @@ static ramify_status measure(annotating *a, const ramify_split *split) {
     return RAMIFY_OK;
 }
 
+static void point_to_parts(ramify_annotation *made) {
+    made->notes.residuals = made->residuals;
+    made->notes.distances = made->distances;
+    made->notes.center = made->center;
+    made->notes.reach = made->reach;
+    made->notes.spread = made->spread;
+}
+
 ramify_status ramify_annotate(const ramify_problem *problem, ramify_model *model,
                               const ramify_match *match, const ramify_split *split,
                               ramify_annotation **annotation) {
@@ -350,12 +367,37 @@ ramify_status ramify_annotate(const ramify_problem *problem, ramify_model *model
         ramify_annotation_destroy(problem->context, &a.made);
         return status;
     }
-    a.made->notes.residuals = a.made->residuals;
-    a.made->notes.distances = a.made->distances;
-    a.made->notes.center = a.made->center;
-    a.made->notes.reach = a.made->reach;
-    a.made->notes.spread = a.made->spread;
+    point_to_parts(a.made);
     *annotation = a.made;
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_annotation_blank(const ramify_problem *problem, const ramify_model *model,
+                                      ramify_annotation **annotation) {
+    ramify_context *context = problem->context;
+    const size_t targets = problem->targets, train = problem->train.count;
+    const size_t leaves = (size_t)model->limits.leaves, report = problem->report.count;
+    ramify_annotation *made = ramify_allocate_zeroed(context, 1, sizeof *made);
+    if (!made)
+        return RAMIFY_ERROR_MEMORY;
+    const size_t rows = rows_that_weigh(problem, 0, train);
+    const size_t reports = rows_that_weigh(problem, train + problem->select.count, report);
+    made->notes.shape.distances = rows < ENTRIES ? (uint32_t)rows : ENTRIES;
+    made->notes.shape.residuals = targets > 0 ? residual_entries(reports) : 0;
+    made->notes.shape.rows = made->notes.shape.residuals > 0 ? (uint32_t)reports : 0;
+    made->residuals = ramify_allocate_zeroed(context, ENTRIES, targets * sizeof *made->residuals);
+    made->distances = ramify_allocate_zeroed(context, ENTRIES, sizeof *made->distances);
+    made->reach = ramify_allocate_zeroed(context, leaves, sizeof *made->reach);
+    made->spread = ramify_allocate_zeroed(context, leaves, targets * sizeof *made->spread);
+    if (model->limits.nodes == 0)
+        made->center = ramify_allocate_zeroed(context, problem->plain_stride, sizeof(float));
+    if (!made->residuals || !made->distances || !made->reach || !made->spread ||
+        (model->limits.nodes == 0 && !made->center)) {
+        ramify_annotation_destroy(context, &made);
+        return RAMIFY_ERROR_MEMORY;
+    }
+    point_to_parts(made);
+    *annotation = made;
     return RAMIFY_OK;
 }
 

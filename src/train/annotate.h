@@ -16,6 +16,9 @@
 #include "problem.h"
 #include "split.h"
 
+/* A level needs a report row in each tail, and one between. */
+#define RAMIFY_ANNOTATE_LEAST_ROWS 3
+
 typedef struct ramify_annotation {
     ramify_draft_notes notes; /* of what follows; owned */
     ramify_note *residuals, *distances;
@@ -27,6 +30,10 @@ typedef struct ramify_annotation {
 ramify_status ramify_annotate(const ramify_problem *problem, ramify_model *model,
                               const ramify_match *match, const ramify_split *split,
                               ramify_annotation **annotation);
+/* Notes of zeros as large as those that ramify_annotate would measure, by which a file's size is told.
+ * model: whose leaves they are of. Free likewise. */
+ramify_status ramify_annotation_blank(const ramify_problem *problem, const ramify_model *model,
+                                      ramify_annotation **annotation);
 void ramify_annotation_destroy(ramify_context *context, ramify_annotation **annotation);
 
 /* Of n entries in order, the numbers of at most `most` (even) that are kept: all, or both ends whole

@@ -302,7 +302,8 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
             step++;
             report_rows(f, count);
             late = plan->deadline > 0 && done >= 1;
-            if ((step & 15) == 0 && ramify_cancelled(f->problem->context)) {
+            if ((step & 15) == 0 &&
+                (ramify_cancelled(f->problem->context) || ramify_late(plan->stop_at))) {
                 /* What has been learned so far may be the best there is. */
                 RAMIFY_TRY(check(f, select, f->average != NULL, best));
                 return ramify_fail(f->problem->context, RAMIFY_STOPPED, "stopped");

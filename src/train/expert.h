@@ -37,6 +37,7 @@ typedef struct ramify_expert_plan {
     /* ramify_seconds(). With a deadline the schedule follows steps or time, whichever is further
      * on, so that a fit that is short of time still ends annealed. deadline 0: none. */
     double started, deadline;
+    double stop_at;      /* ramify_seconds() at which it stops as if it were cancelled; 0: never */
     ramify_meter *meter; /* NULL: not reported */
 } ramify_expert_plan;
 

@@ -421,7 +421,7 @@ static ramify_status run(fit *f, bool *late) {
             s->checks = (uint32_t)(done * plan->checks);
             RAMIFY_TRY(check(f));
         }
-        if (ramify_cancelled(context)) {
+        if (ramify_cancelled(context) || ramify_late(plan->stop_at)) {
             write_checkpoint(f, true);
             /* What has been learned so far may be the best there is. */
             if (!due)

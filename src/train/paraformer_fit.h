@@ -48,6 +48,7 @@ typedef struct ramify_paraformer_plan {
     /* ramify_seconds(). With a deadline the schedule follows steps or time, whichever is further
      * on; what a resumed fit took before counts. deadline 0: none. */
     double started, deadline;
+    double stop_at; /* ramify_seconds() at which it stops as if it were cancelled; 0: never */
     uint64_t memory_bytes;   /* bound of what the fit allocates; 0: none */
     const char *checkpoint;  /* file that an interrupted fit can be resumed from; NULL: none */
     double checkpoint_every; /* seconds between two writings */

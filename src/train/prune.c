@@ -2,6 +2,7 @@
 
 #include "memory.h"
 #include "prune_kind.h"
+#include "repack.h"
 
 struct ramify_pruning {
     ramify_context *context;
@@ -64,6 +65,25 @@ ramify_status ramify_pruning_give(ramify_pruning *p, json_t *about, ramify_model
 
 ramify_status ramify_pruning_take(ramify_pruning *p, ramify_model *state) {
     return p->kind->take(p->inside, state);
+}
+
+ramify_status ramify_pruning_reach(ramify_pruning *p, double density, double *reached) {
+    return p->kind->reach(p->inside, density, reached);
+}
+
+int ramify_worth_compare(const void *a, const void *b) {
+    const ramify_worth *x = a, *y = b;
+    if (x->value != y->value)
+        return x->value < y->value ? -1 : 1;
+    if (x->module != y->module)
+        return x->module < y->module ? -1 : 1;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+json_t *ramify_pruning_longest(void) {
+    return json_pack("{s:f, s:f, s:I, s:s, s:s}", "density", RAMIFY_LONGEST_NUMBER, "error",
+                     RAMIFY_LONGEST_NUMBER, "rounds", (json_int_t)UINT32_MAX, "first", "magnitude",
+                     "scope", "global");
 }
 
 ramify_status ramify_pruning_bytes(ramify_pruning *p, double density, ramify_storage storage,

@@ -31,14 +31,15 @@ typedef struct ramify_prune_plan {
     const char *weight, *group, *time; /* as in the training */
     double validation;                 /* share of rows held out; 0: as in the training */
     uint64_t seed;
-    bool own_seed;   /* false: the model's */
-    uint32_t epochs; /* of a round; 0: by the recipe */
-    double rate;     /* 0: by the recipe */
+    bool own_seed; /* false: the model's */
+    uint32_t
+        epochs;  /* of a round; 0: as in the training, or by the recipe where that is not known */
+    double rate; /* 0: by the recipe */
     bool per_module; /* every network gets the density, else all together */
     bool teach;      /* the model answers made-up rows, where it was trained on such */
     ramify_prune_score score;
     ramify_prune_restart restart;
-    double deadline; /* ramify_seconds(); 0: none */
+    double deadline; /* ramify_seconds() at which a round stops; 0: none */
 } ramify_prune_plan;
 
 typedef struct ramify_pruning ramify_pruning;
@@ -65,7 +66,7 @@ ramify_pruned ramify_pruning_state(const ramify_pruning *pruning);
 uint64_t ramify_pruning_validation_rows(const ramify_pruning *pruning);
 
 /* Takes weights away until this share is left, lets the others start again and learn, and measures the
- * error. RAMIFY_STOPPED: it is as before the call. */
+ * error. RAMIFY_STOPPED: the caller or the deadline stopped it, and it is as before the call. */
 ramify_status ramify_pruning_round(ramify_pruning *pruning, double density);
 
 /* Remembers how it stands, in the place of what was remembered, and goes back to that. */
@@ -78,7 +79,10 @@ ramify_status ramify_pruning_give(ramify_pruning *pruning, json_t *about, ramify
 /* Goes on from such a model. */
 ramify_status ramify_pruning_take(ramify_pruning *pruning, ramify_model *state);
 
-/* Bytes of the file if it were pruned to this density now, before any training. */
+/* The density that a round to this one would come to: units and branches go as wholes. */
+ramify_status ramify_pruning_reach(ramify_pruning *pruning, double density, double *reached);
+
+/* Bytes at most of the file if it were pruned to this density now, before any training. */
 ramify_status ramify_pruning_bytes(ramify_pruning *pruning, double density, ramify_storage storage,
                                    uint64_t *bytes);
 

@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "paraformer_fit.h"
 #include "paraformer_train.h"
+#include "progress.h"
 #include "prune_kind.h"
 #include "random.h"
 #include "repack.h"
@@ -17,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the rate of a schedule, what fine-tuning has. */
-#define FINE_TUNE_RATE 0.1
 /* A layer's hidden units are a multiple of so many. */
 #define UNITS 16
 /* Matrices of a layer: keys, queries and values; what mixes heads; two of the network. */
@@ -150,17 +149,17 @@ static void plan_fit(branch_pruning *p, const ramify_trained *training) {
     ramify_paraformer_plan *fit = &p->fit;
     ramify_paraformer_plan_init(passes_of(json_string_value(json_object_get(recipe, "passes"))),
                                 fit);
-    const json_int_t epochs = json_integer_value(json_object_get(recipe, "epochs"));
-    fit->epochs = epochs > 0 && epochs < 100000 ? (uint32_t)epochs : fit->epochs;
+    fit->epochs = training->epochs > 0 ? training->epochs : fit->epochs;
     fit->epochs = p->plan.epochs > 0 ? p->plan.epochs : fit->epochs;
     fit->batch = training->batch > 0 ? training->batch : fit->batch;
     fit->rate = training->rate > 0 ? training->rate : fit->rate;
     fit->rate = p->plan.rate > 0 ? p->plan.rate : fit->rate;
     fit->decay = training->decay >= 0 ? training->decay : fit->decay;
     fit->seed = p->plan.own_seed ? p->plan.seed : training->seed;
+    fit->stop_at = p->plan.deadline;
     fit->keep_last = true; /* validation rows are to tell errors, not to choose by */
     if (p->plan.restart == RAMIFY_PRUNE_FINE_TUNE) {
-        fit->rate *= FINE_TUNE_RATE;
+        fit->rate *= RAMIFY_FINE_TUNE_RATE;
         fit->warm_up = 0;
         fit->cosine = false;
     }
@@ -265,22 +264,9 @@ static ramify_pruned branches_state(const void *inside) {
 
 /* --- Single weights --------------------------------------------------------------------------- */
 
-/* What a weight, or a hidden unit, is worth, and where it is. */
-typedef struct worth {
-    float value;
-    size_t place;
-} worth;
-
-/* The least worth first; equals in the order of their places. */
-static int compare_worth(const void *a, const void *b) {
-    const worth *x = a, *y = b;
-    if (x->value != y->value)
-        return x->value < y->value ? -1 : 1;
-    return (x->place > y->place) - (x->place < y->place);
-}
-
 /* Weights of branches [first, end) that are left, the least worth first. */
-static size_t list_weights(const branch_pruning *p, uint32_t first, uint32_t end, worth *list) {
+static size_t list_weights(const branch_pruning *p, uint32_t first, uint32_t end,
+                           ramify_worth *list) {
     const pieces *now = &p->now;
     size_t begin[MATRICES], count[MATRICES], found = 0;
     for (uint32_t b = first; b < end; b++) {
@@ -292,11 +278,12 @@ static size_t list_weights(const branch_pruning *p, uint32_t first, uint32_t end
                     const bool chance = p->plan.score == RAMIFY_PRUNE_RANDOM;
                     const float drawn = chance ? (float)ramify_random_uniform(&random) : 0;
                     if (now->mask[at] != 0)
-                        list[found++] = (worth){chance ? drawn : fabsf(now->vector[at]), at};
+                        list[found++] = (ramify_worth){
+                            .value = chance ? drawn : fabsf(now->vector[at]), .place = at};
                 }
         }
     }
-    qsort(list, found, sizeof *list, compare_worth);
+    qsort(list, found, sizeof *list, ramify_worth_compare);
     return found;
 }
 
@@ -305,7 +292,7 @@ static ramify_status prune_weights(branch_pruning *p, double density) {
     const uint32_t together = p->plan.per_module ? 1 : now->shape.branches;
     const uint64_t each = p->all / now->shape.branches;
     const uint64_t wanted = (uint64_t)llround(fmax(density * (double)(together * each), 1));
-    worth *list = ramify_allocate(p->base.context, (size_t)(together * each), sizeof *list);
+    ramify_worth *list = ramify_allocate(p->base.context, (size_t)(together * each), sizeof *list);
     if (!list)
         return RAMIFY_ERROR_MEMORY;
     for (uint32_t b = 0; b < now->shape.branches; b += together) {
@@ -319,20 +306,55 @@ static ramify_status prune_weights(branch_pruning *p, double density) {
     return RAMIFY_OK;
 }
 
+/* --- Shapes ----------------------------------------------------------------------------------- */
+
+static uint64_t weights_of(const ramify_paraformer_shape *shape) {
+    const uint64_t d = shape->branch.width, hidden = shape->branch.hidden;
+    return (4 * d * d + 2 * d * hidden) * shape->branch.depth * shape->branches;
+}
+
+/* The units of every layer, and the branches, that leave no more than this share of the weights; some of
+ * each stay. */
+static ramify_paraformer_shape shape_at(const branch_pruning *p, double density) {
+    ramify_paraformer_shape shape = p->now.shape;
+    const double room = density * (double)p->all;
+    if (p->plan.score == RAMIFY_PRUNE_BRANCHES) {
+        while (shape.branches > 1 && (double)weights_of(&shape) > room * (1 + 1e-9))
+            shape.branches--;
+    } else if (p->plan.score == RAMIFY_PRUNE_NEURONS) {
+        const size_t d = shape.branch.width, hidden = shape.branch.hidden;
+        const double layers = (double)shape.branch.depth * shape.branches;
+        const double rest = room / layers - 4.0 * (double)(d * d);
+        const size_t kept = rest > 0 ? (size_t)(rest / (2.0 * (double)d)) / UNITS * UNITS : 0;
+        shape.branch.hidden = (uint32_t)(kept < UNITS ? UNITS : kept > hidden ? hidden : kept);
+    }
+    return shape;
+}
+
+static ramify_status branches_reach(void *inside, double density, double *reached) {
+    const branch_pruning *p = inside;
+    const ramify_paraformer_shape shape = shape_at(p, density);
+    const bool whole =
+        p->plan.score == RAMIFY_PRUNE_BRANCHES || p->plan.score == RAMIFY_PRUNE_NEURONS;
+    const double share = whole ? (double)weights_of(&shape) / (double)p->all : density;
+    *reached = fmin(share, p->state.density);
+    return RAMIFY_OK;
+}
+
 /* --- Hidden units ----------------------------------------------------------------------------- */
 
 /* The units of a layer, those with large weights first: order[hidden]. */
 static void rank_units(const float *layer, const ramify_branch_layer *at, size_t d, size_t hidden,
-                       worth *list, uint32_t *order) {
+                       ramify_worth *list, uint32_t *order) {
     for (size_t u = 0; u < hidden; u++) {
         double in = 0, out = 0;
         for (size_t i = 0; i < d; i++) {
             in += (double)layer[at->fc1 + u * d + i] * layer[at->fc1 + u * d + i];
             out += (double)layer[at->fc2 + i * hidden + u] * layer[at->fc2 + i * hidden + u];
         }
-        list[u] = (worth){(float)-sqrt(in * out), u};
+        list[u] = (ramify_worth){.value = (float)-sqrt(in * out), .place = u};
     }
-    qsort(list, hidden, sizeof *list, compare_worth);
+    qsort(list, hidden, sizeof *list, ramify_worth_compare);
     for (size_t u = 0; u < hidden; u++)
         order[u] = (uint32_t)list[u].place;
 }
@@ -354,14 +376,10 @@ static void copy_layer(const float *from, const ramify_branch_layer *a, size_t h
 static ramify_status prune_units(branch_pruning *p, double density) {
     ramify_context *context = p->base.context;
     pieces fewer;
-    ramify_paraformer_shape shape = p->now.shape;
-    const size_t d = shape.branch.width, hidden = shape.branch.hidden;
-    const double layers = (double)shape.branch.depth * shape.branches;
-    const double room = density * (double)p->all / layers - 4.0 * (double)(d * d);
-    size_t kept = room > 0 ? (size_t)(room / (2.0 * (double)d)) / UNITS * UNITS : 0;
-    kept = kept < UNITS ? UNITS : kept > hidden ? hidden : kept;
-    shape.branch.hidden = (uint32_t)kept;
-    worth *list = ramify_allocate(context, hidden, sizeof *list);
+    const ramify_paraformer_shape shape = shape_at(p, density);
+    const size_t d = shape.branch.width, hidden = p->now.shape.branch.hidden;
+    const size_t kept = shape.branch.hidden;
+    ramify_worth *list = ramify_allocate(context, hidden, sizeof *list);
     uint32_t *order = ramify_allocate(context, hidden, sizeof *order);
     ramify_status status =
         list && order ? pieces_make(context, &shape, &fewer) : RAMIFY_ERROR_MEMORY;
@@ -412,12 +430,16 @@ static ramify_status prune_branch(branch_pruning *p) {
     pieces best = {0};
     double least = INFINITY;
     for (uint32_t b = 0; b < p->now.shape.branches; b++) {
-        pieces rest;
+        pieces rest = {0};
         double error = INFINITY;
         ramify_status status = leave_out(p, b, &rest);
         if (status == RAMIFY_OK)
             status = measure(p, &rest, &error);
+        if (status == RAMIFY_OK &&
+            (ramify_cancelled(p->base.context) || ramify_late(p->plan.deadline)))
+            status = ramify_fail(p->base.context, RAMIFY_STOPPED, "stopped");
         if (status != RAMIFY_OK) {
+            pieces_clear(p->base.context, &rest);
             pieces_clear(p->base.context, &best);
             return status;
         }
@@ -435,9 +457,8 @@ static ramify_status prune_branch(branch_pruning *p) {
 }
 
 static ramify_status prune_branches(branch_pruning *p, double density) {
-    const double each = (double)p->all / p->base.model->paraformer.branches;
-    while (p->now.shape.branches > 1 &&
-           (double)p->now.shape.branches * each > density * (double)p->all * (1 + 1e-9))
+    const uint32_t kept = shape_at(p, density).branches;
+    while (p->now.shape.branches > kept)
         RAMIFY_TRY(prune_branch(p));
     return RAMIFY_OK;
 }
@@ -494,16 +515,30 @@ static ramify_status branches_go_back(void *inside) {
     return RAMIFY_OK;
 }
 
+/* Whether a shape is another's with fewer branches or hidden units. */
+static bool same_but_for_pruning(const ramify_paraformer_shape *own,
+                                 const ramify_paraformer_shape *other) {
+    const ramify_embedding_shape *e = &own->embedding, *f = &other->embedding;
+    const ramify_branch_shape *b = &own->branch, *c = &other->branch;
+    return other->branches <= own->branches && c->hidden <= b->hidden && c->depth == b->depth &&
+           c->width == b->width && c->heads == b->heads && c->tokens == b->tokens &&
+           c->plain_skip == b->plain_skip && c->qkv_bias == b->qkv_bias &&
+           c->epsilon == b->epsilon && f->width == e->width && f->tokens == e->tokens &&
+           f->plain == e->plain && f->height == e->height && f->breadth == e->breadth &&
+           f->channels == e->channels && f->patch == e->patch &&
+           other->head.width == own->head.width && other->head.outputs == own->head.outputs &&
+           other->head.epsilon == own->head.epsilon;
+}
+
 static ramify_status branches_take(void *inside, ramify_model *state) {
     branch_pruning *p = inside;
     const ramify_paraformer_shape *own = ramify_model_paraformer(p->base.model);
     const ramify_paraformer_shape *other = ramify_model_paraformer(state);
     pieces taken;
-    if (!other || other->branch.width != own->branch.width ||
-        other->branch.depth != own->branch.depth || other->branch.tokens != own->branch.tokens ||
-        other->branches > own->branches || other->branch.hidden > own->branch.hidden)
+    if (!other || !same_but_for_pruning(own, other))
         return ramify_fail(p->base.context, RAMIFY_ERROR_DATA,
-                           "%s does not belong to this model: its branches are others",
+                           "%s does not belong to this model: its branches, embedding or head "
+                           "are of another shape",
                            state->source.name);
     RAMIFY_TRY(take_weights(p->base.context, state, &taken));
     taken.shape.embedding.column = own->embedding.column;
@@ -513,24 +548,6 @@ static ramify_status branches_take(void *inside, ramify_model *state) {
 }
 
 /* --- The model -------------------------------------------------------------------------------- */
-
-static ramify_status branches_bytes(void *inside, double density, ramify_storage storage,
-                                    uint64_t *bytes) {
-    branch_pruning *p = inside;
-    pieces copy = {0};
-    (void)storage; /* zeros are stored */
-    RAMIFY_TRY(pieces_copy(p->base.context, &p->now, &copy));
-    ramify_status status = p->plan.score == RAMIFY_PRUNE_BRANCHES  ? prune_branches(p, density)
-                           : p->plan.score == RAMIFY_PRUNE_NEURONS ? prune_units(p, density)
-                                                                   : prune_weights(p, density);
-    const size_t fewer = p->base.model->paraformer.branches *
-                             ramify_branch_record_bytes(&p->base.model->paraformer.branch) -
-                         p->now.shape.branches * ramify_branch_record_bytes(&p->now.shape.branch);
-    *bytes = p->base.model->source.size - fewer;
-    pieces_clear(p->base.context, &p->now);
-    p->now = copy;
-    return status;
-}
 
 /* One factor for the outputs makes the probabilities fit on select rows. */
 static ramify_status find_temperature(const branch_pruning *p, double *temperature) {
@@ -569,6 +586,48 @@ static ramify_status make_config(const branch_pruning *p, const ramify_paraforme
         return RAMIFY_OK;
     json_decref(made);
     return ramify_fail(p->base.context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
+}
+
+/* Zeros are stored with the other weights, so that the shape says how long the file is. */
+static ramify_status branches_bytes(void *inside, double density, ramify_storage storage,
+                                    uint64_t *bytes) {
+    branch_pruning *p = inside;
+    ramify_context *context = p->base.context;
+    const ramify_paraformer_shape shape = shape_at(p, density);
+    ramify_paraformer_trained t = {.shape = shape, .plan = p->fit, .temperature = 1};
+    /* Of which 1 - error and the root of the loss take as many characters as numbers do. */
+    const ramify_fit_score longest = {.loss = RAMIFY_LONGEST_NUMBER * RAMIFY_LONGEST_NUMBER,
+                                      .error = 1 / -RAMIFY_LONGEST_NUMBER};
+    json_t *about = ramify_pruning_longest(), *config = NULL;
+    ramify_annotation *blank = NULL;
+    ramify_model *model = NULL;
+    (void)storage;
+    t.memory = ramify_allocate_zeroed(context, ramify_paraformer_parts_of(&shape).floats,
+                                      sizeof *t.memory);
+    t.prefix = ramify_allocate_zeroed(context, shape.branches, sizeof *t.prefix);
+    ramify_status status = t.memory && t.prefix ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    for (uint32_t b = 0; status == RAMIFY_OK && b < shape.branches; b++)
+        t.prefix[b] = longest;
+    if (status == RAMIFY_OK) {
+        t.weights = ramify_paraformer_weights_in(&shape, t.memory);
+        status = make_config(p, &t, about, &config);
+    }
+    if (status == RAMIFY_OK &&
+        json_object_set_new(config, "report", ramify_longest_report(p->base.problem)) != 0)
+        status = ramify_fail(context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
+    if (status == RAMIFY_OK)
+        status = ramify_annotation_blank(p->base.problem, p->base.model, &blank);
+    if (status == RAMIFY_OK)
+        status = ramify_paraformer_finish(p->base.problem, &t, &blank->notes, config, &model);
+    if (status == RAMIFY_OK)
+        *bytes = model->source.size;
+    ramify_close(&model);
+    ramify_annotation_destroy(context, &blank);
+    json_decref(config);
+    json_decref(about);
+    ramify_release(context, t.memory);
+    ramify_release(context, t.prefix);
+    return status;
 }
 
 static ramify_status write_twice(const branch_pruning *p, const ramify_paraformer_trained *t,
@@ -624,10 +683,13 @@ static ramify_status make_model(const branch_pruning *p, double temperature, jso
 
 static ramify_status branches_model(void *inside, ramify_storage storage, json_t *about,
                                     ramify_model **model) {
+    const branch_pruning *p = inside;
     double temperature;
     (void)storage;
     RAMIFY_TRY(find_temperature(inside, &temperature));
-    return make_model(inside, temperature, about, model);
+    RAMIFY_TRY(make_model(inside, temperature, about, model));
+    ramify_repack_warn(&p->base, *model);
+    return RAMIFY_OK;
 }
 
 static ramify_status branches_give(void *inside, json_t *about, ramify_model **state) {
@@ -644,5 +706,6 @@ const ramify_pruning_kind ramify_pruning_branches = {
     .give = branches_give,
     .take = branches_take,
     .bytes = branches_bytes,
+    .reach = branches_reach,
     .model = branches_model,
 };

@@ -24,9 +24,6 @@
  * sixth 23 % more error than dense, a third 22, two thirds 27; at .75 .7, 1.0 and 3.5. */
 #define TREE_RATE_PART 6.0
 
-/* Of the rate of a schedule, what fine-tuning has. */
-#define FINE_TUNE_RATE 0.1
-
 typedef struct expert_pruning {
     ramify_repack base;
     ramify_prune_plan plan;
@@ -82,14 +79,34 @@ static void make_recipe(expert_pruning *p, const ramify_trained *training) {
     ramify_recipe_make(p->base.problem, &options, &p->recipe);
 }
 
-/* How every network is trained in a round. */
-static void plan_fits(expert_pruning *p) {
+/* With teachers the passes of a tree's networks follow from those of the root. */
+static uint32_t epochs_of_tree(const ramify_distilled_plans *plans, uint32_t root) {
+    const double share = (double)root / plans->root.epochs;
+    return (uint32_t)fmax(round(share * plans->grow.expert.epochs), 1);
+}
+
+/* Passes without teachers for so many over the rows that they answered too. */
+static uint32_t epochs_untaught(const expert_pruning *p, uint32_t root) {
+    const double own = (double)p->base.problem->train.count;
+    const double made = fmin(p->recipe.made_rows_share * own, p->recipe.most_made_rows);
+    return (uint32_t)fmax(round(root * (1 + made / own) / RAMIFY_DISTILLED_ROOT_VISITS), 1);
+}
+
+/* How every network is trained in a round: as often as it was in the training, where that is known. */
+static void plan_fits(expert_pruning *p, const ramify_trained *training) {
     const ramify_recipe *recipe = &p->recipe;
     const bool tree = p->base.parts->node_count > 1;
     p->fit = tree ? recipe->grow.expert : recipe->root;
     if (p->enlarged) {
         const ramify_distilled_plans plans = ramify_recipe_distilled(recipe, p->enlarged);
         p->fit = tree ? plans.grow.expert : plans.root;
+        if (!tree && training->epochs > 0)
+            p->fit.epochs = training->epochs;
+        else if (training->epochs > 0)
+            p->fit.epochs = epochs_of_tree(&plans, training->epochs);
+    } else if (!tree && training->epochs > 0) {
+        p->fit.epochs =
+            training->distilled ? epochs_untaught(p, training->epochs) : training->epochs;
     }
     if (tree)
         p->fit.rate = recipe->root.rate / TREE_RATE_PART;
@@ -99,12 +116,11 @@ static void plan_fits(expert_pruning *p) {
     p->fit.cosine = true;
     p->fit.average = 0;
     if (p->plan.restart == RAMIFY_PRUNE_FINE_TUNE) {
-        p->fit.rate *= FINE_TUNE_RATE;
+        p->fit.rate *= RAMIFY_FINE_TUNE_RATE;
         p->fit.warm_up = 0;
         p->fit.cosine = false;
     }
-    p->fit.deadline = p->plan.deadline;
-    p->fit.started = ramify_seconds();
+    p->fit.stop_at = p->plan.deadline;
 }
 
 /* Outputs of the model's own networks for plain rows, at whatever leaf they end. */
@@ -167,17 +183,24 @@ static void set_masks(expert_pruning *p) {
     p->now.density = (double)left / (double)p->weights;
 }
 
+/* Whether trees, and the networks at their leaves, are of the same number and shape. */
+static bool same_shape(const ramify_dismantled *one, const ramify_dismantled *other) {
+    const ramify_mlp_shape *a = &one->shape, *b = &other->shape;
+    bool same = a->layers == b->layers && a->members == b->members &&
+                one->module_count == other->module_count && one->node_count == other->node_count;
+    for (uint32_t l = 0; same && l <= a->layers; l++)
+        same = a->width[l] == b->width[l];
+    for (uint32_t i = 0; same && i < one->node_count; i++)
+        same = one->nodes[i].children == other->nodes[i].children &&
+               (one->nodes[i].children > 0 || one->nodes[i].module == other->nodes[i].module);
+    return same;
+}
+
 static ramify_status open_rewind(expert_pruning *p, ramify_model *rewind) {
     if (!rewind)
         return RAMIFY_OK;
     RAMIFY_TRY(ramify_dismantle(p->base.context, rewind, &p->early));
-    const ramify_mlp_shape *a = &p->base.parts->shape, *b = &p->early->shape;
-    bool same = a->layers == b->layers && a->members == b->members &&
-                p->base.parts->module_count == p->early->module_count &&
-                p->base.parts->node_count == p->early->node_count;
-    for (uint32_t l = 0; same && l <= a->layers; l++)
-        same = a->width[l] == b->width[l];
-    if (!same)
+    if (!same_shape(p->base.parts, p->early))
         return ramify_fail(p->base.context, RAMIFY_ERROR_ARGUMENT,
                            "%s is no rewind point of %s: their experts are not of the same number "
                            "and shape: take the file that its training wrote (train --rewind)",
@@ -206,13 +229,13 @@ static ramify_status open_all(expert_pruning *p, ramify_model *model, ramify_mod
         ramify_progress_report(context, "answering rows", 0, 1);
         RAMIFY_TRY(ramify_teachers_enlarge(base->problem, &answerer, &p->recipe, 0, &p->enlarged));
     }
-    plan_fits(p);
+    plan_fits(p, &training);
     RAMIFY_TRY(ramify_repack_deal(base, p->enlarged ? p->enlarged : base->problem));
     p->mask = ramify_allocate(context, base->parts->module_count * base->floats, sizeof *p->mask);
     if (!p->mask)
         return RAMIFY_ERROR_MEMORY;
     set_masks(p);
-    return ramify_repack_error(base, NULL, &p->now.error);
+    return ramify_repack_own_error(base, &p->now.error);
 }
 
 ramify_status ramify_pruning_open_experts(ramify_context *context, ramify_model *model,
@@ -248,26 +271,9 @@ static ramify_pruned experts_state(const void *inside) {
 
 /* --- Taking weights away ---------------------------------------------------------------------- */
 
-/* What a weight, or a unit, is worth, and where it is. */
-typedef struct worth {
-    float value;
-    uint32_t module;
-    uint32_t
-        place; /* a weight's in the record; or of a unit, its number among the module's units */
-} worth;
-
-/* The least worth first; equals in the order of their places. */
-static int compare_worth(const void *a, const void *b) {
-    const worth *x = a, *y = b;
-    if (x->value != y->value)
-        return x->value < y->value ? -1 : 1;
-    if (x->module != y->module)
-        return x->module < y->module ? -1 : 1;
-    return (x->place > y->place) - (x->place < y->place);
-}
-
 /* Worths of the weights of modules [first, end) that are left: list[], of which there are enough. */
-static size_t list_weights(const expert_pruning *p, uint32_t first, uint32_t end, worth *list) {
+static size_t list_weights(const expert_pruning *p, uint32_t first, uint32_t end,
+                           ramify_worth *list) {
     size_t count = 0;
     for (uint32_t m = first; m < end; m++) {
         const float *mask = p->mask + m * p->base.floats;
@@ -280,10 +286,10 @@ static size_t list_weights(const expert_pruning *p, uint32_t first, uint32_t end
                     const bool chance = p->plan.score == RAMIFY_PRUNE_RANDOM;
                     const double drawn = chance ? ramify_random_uniform(&random) : 0;
                     if (mask[at] != 0)
-                        list[count++] = (worth){
+                        list[count++] = (ramify_worth){
                             .value = chance ? (float)drawn : fabsf(p->base.parts->records[m][at]),
                             .module = m,
-                            .place = (uint32_t)at};
+                            .place = at};
                 }
     }
     return count;
@@ -291,11 +297,11 @@ static size_t list_weights(const expert_pruning *p, uint32_t first, uint32_t end
 
 /* Of modules [first, end): until `wanted` weights are left. */
 static void prune_weights(expert_pruning *p, uint32_t first, uint32_t end, uint64_t wanted,
-                          worth *list, float *mask) {
+                          ramify_worth *list, float *mask) {
     const size_t count = list_weights(p, first, end, list);
     if (count <= wanted)
         return;
-    qsort(list, count, sizeof *list, compare_worth);
+    qsort(list, count, sizeof *list, ramify_worth_compare);
     for (size_t i = 0; i < count - wanted; i++)
         mask[list[i].module * p->base.floats + list[i].place] = 0;
 }
@@ -349,7 +355,7 @@ static size_t remove_unit(const expert_pruning *p, uint32_t m, uint32_t l, uint3
 
 /* Of modules [first, end): until no more than `wanted` weights are left; one unit of a layer always is. */
 static void prune_units(expert_pruning *p, uint32_t first, uint32_t end, uint64_t left,
-                        uint64_t wanted, worth *list, float *masks) {
+                        uint64_t wanted, ramify_worth *list, float *masks) {
     uint32_t units = 0;
     size_t count = 0;
     for (uint32_t l = 0; l + 1 < p->base.parts->shape.layers; l++)
@@ -363,12 +369,12 @@ static void prune_units(expert_pruning *p, uint32_t first, uint32_t end, uint64_
                 list[count++].place = u;
             }
         }
-    qsort(list, count, sizeof *list, compare_worth);
+    qsort(list, count, sizeof *list, ramify_worth_compare);
     for (size_t i = 0; i < count && left > wanted; i++) {
-        uint32_t unit = list[i].place, others = 0;
+        uint32_t unit = (uint32_t)list[i].place, others = 0;
         const uint32_t l = layer_of_unit(p, &unit);
         for (size_t k = i + 1; k < count && others == 0; k++) {
-            uint32_t other = list[k].place;
+            uint32_t other = (uint32_t)list[k].place;
             others += list[k].module == list[i].module && layer_of_unit(p, &other) == l;
         }
         if (others > 0)
@@ -393,7 +399,7 @@ static uint64_t weights_left(const expert_pruning *p, uint32_t first, uint32_t e
 static ramify_status prune_masks(expert_pruning *p, double density, float *masks) {
     const uint32_t modules = p->base.parts->module_count;
     const uint64_t each = p->weights / modules;
-    worth *list = ramify_allocate(p->base.context, (size_t)p->weights, sizeof *list);
+    ramify_worth *list = ramify_allocate(p->base.context, (size_t)p->weights, sizeof *list);
     if (!list)
         return RAMIFY_ERROR_MEMORY;
     memcpy(masks, p->mask, modules * p->base.floats * sizeof *masks);
@@ -521,8 +527,7 @@ static ramify_status experts_take(void *inside, ramify_model *state) {
     expert_pruning *p = inside;
     ramify_dismantled *taken = NULL;
     RAMIFY_TRY(ramify_dismantle(p->base.context, state, &taken));
-    bool same = taken->module_count == p->base.parts->module_count &&
-                ramify_mlp_record_bytes(&taken->shape) == p->base.floats * sizeof(float);
+    const bool same = same_shape(p->base.parts, taken);
     if (same) {
         for (uint32_t m = 0; m < taken->module_count; m++)
             memcpy(p->base.parts->records[m], taken->records[m], p->base.floats * sizeof(float));
@@ -531,8 +536,8 @@ static ramify_status experts_take(void *inside, ramify_model *state) {
     ramify_dismantled_destroy(&taken);
     return same ? ramify_repack_error(&p->base, NULL, &p->now.error)
                 : ramify_fail(p->base.context, RAMIFY_ERROR_DATA,
-                              "%s does not belong to this model: its experts are of another number "
-                              "or shape",
+                              "%s does not belong to this model: its tree or its experts are of "
+                              "another number or shape",
                               state->source.name);
 }
 
@@ -558,17 +563,42 @@ static ramify_status store(const expert_pruning *p, ramify_storage storage, cons
     return status;
 }
 
+/* about: NULL, or what the pruning says of itself. */
+static ramify_status make_config(const expert_pruning *p, json_t *about, json_t **config) {
+    *config = ramify_dismantled_config(p->base.model);
+    if (*config && (!about || json_object_set(*config, "pruning", about) == 0))
+        return RAMIFY_OK;
+    return ramify_fail(p->base.context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
+}
+
 static ramify_status experts_bytes(void *inside, double density, ramify_storage storage,
                                    uint64_t *bytes) {
     expert_pruning *p = inside;
+    json_t *about = ramify_pruning_longest(), *config = NULL;
     float *masks = ramify_allocate(p->base.context, p->base.parts->module_count * p->base.floats,
                                    sizeof *masks);
     ramify_stored s = {0};
-    ramify_status status = masks ? prune_masks(p, density, masks) : RAMIFY_ERROR_MEMORY;
+    ramify_status status = masks ? make_config(p, about, &config) : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = prune_masks(p, density, masks);
     if (status == RAMIFY_OK)
         status = store(p, storage, masks, 1, &s);
-    *bytes = p->base.model->source.size - p->base.model->limits.group[0].bytes + s.all;
+    if (status == RAMIFY_OK)
+        status = ramify_repack_size(&p->base, &s, config, bytes);
     ramify_stored_clear(&p->base, &s);
+    ramify_release(p->base.context, masks);
+    json_decref(config);
+    json_decref(about);
+    return status;
+}
+
+static ramify_status experts_reach(void *inside, double density, double *reached) {
+    expert_pruning *p = inside;
+    const uint32_t modules = p->base.parts->module_count;
+    float *masks = ramify_allocate(p->base.context, modules * p->base.floats, sizeof *masks);
+    ramify_status status = masks ? prune_masks(p, density, masks) : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        *reached = (double)weights_left(p, 0, modules, masks) / (double)p->weights;
     ramify_release(p->base.context, masks);
     return status;
 }
@@ -602,11 +632,8 @@ static ramify_status make_model(expert_pruning *p, ramify_storage storage, float
                                 json_t *about, ramify_model **model) {
     ramify_stored s = {0};
     *model = NULL;
-    json_t *config = ramify_dismantled_config(p->base.model);
-    ramify_status status = config && (!about || json_object_set(config, "pruning", about) == 0)
-                               ? RAMIFY_OK
-                               : ramify_fail(p->base.context, RAMIFY_ERROR_MEMORY,
-                                             "out of memory for a model's config");
+    json_t *config = NULL;
+    ramify_status status = make_config(p, about, &config);
     if (status == RAMIFY_OK)
         status = store(p, storage, NULL, factor, &s);
     if (status == RAMIFY_OK)
@@ -621,7 +648,9 @@ static ramify_status experts_model(void *inside, ramify_storage storage, json_t 
     expert_pruning *p = inside;
     float factor;
     RAMIFY_TRY(find_factor(p, &factor));
-    return make_model(p, storage, factor, about, model);
+    RAMIFY_TRY(make_model(p, storage, factor, about, model));
+    ramify_repack_warn(&p->base, *model);
+    return RAMIFY_OK;
 }
 
 static ramify_status experts_give(void *inside, json_t *about, ramify_model **state) {
@@ -638,5 +667,6 @@ const ramify_pruning_kind ramify_pruning_experts = {
     .give = experts_give,
     .take = experts_take,
     .bytes = experts_bytes,
+    .reach = experts_reach,
     .model = experts_model,
 };

@@ -5,6 +5,22 @@
 
 #include "prune.h"
 
+/* Of the rate of a schedule, what fine-tuning has. */
+#define RAMIFY_FINE_TUNE_RATE 0.1
+
+/* What a weight, a unit or a branch is worth, and where it is. */
+typedef struct ramify_worth {
+    float value;
+    uint32_t module;
+    size_t place; /* a weight's in the record, or a unit's number */
+} ramify_worth;
+
+/* For qsort: the least worth first; equals in the order of their places. */
+int ramify_worth_compare(const void *a, const void *b);
+
+/* What ramify_prune says of itself in a config, as long as it can be: a new reference, or NULL. */
+json_t *ramify_pruning_longest(void);
+
 typedef struct ramify_pruning_kind {
     void (*close)(void *inside);
     ramify_pruned (*state)(const void *inside);
@@ -15,6 +31,7 @@ typedef struct ramify_pruning_kind {
     ramify_status (*give)(void *inside, json_t *about, ramify_model **state);
     ramify_status (*take)(void *inside, ramify_model *state);
     ramify_status (*bytes)(void *inside, double density, ramify_storage storage, uint64_t *bytes);
+    ramify_status (*reach)(void *inside, double density, double *reached);
     ramify_status (*model)(void *inside, ramify_storage storage, json_t *about,
                            ramify_model **model);
 } ramify_pruning_kind;

@@ -123,6 +123,8 @@ static ramify_status write_model(quantizing *q, const ramify_quantize_result *re
                                              "out of memory for a model's config");
     if (status == RAMIFY_OK)
         status = ramify_repack_write(&q->base, &q->stored, config, quantized);
+    if (status == RAMIFY_OK)
+        ramify_repack_warn(&q->base, *quantized);
     json_decref(about);
     json_decref(config);
     return status;
@@ -141,7 +143,7 @@ static ramify_status run(quantizing *q, ramify_context *context, ramify_model *m
     RAMIFY_TRY(ramify_repack_open(context, model, "quantise", &q->base));
     RAMIFY_TRY(ramify_repack_read(&q->base, table, &rows));
     RAMIFY_TRY(ramify_repack_deal(&q->base, q->base.problem));
-    RAMIFY_TRY(ramify_repack_error(&q->base, NULL, &result->error_before));
+    RAMIFY_TRY(ramify_repack_own_error(&q->base, &result->error_before));
     RAMIFY_TRY(quantize_all(q));
     RAMIFY_TRY(ramify_repack_error(&q->base, &q->stored, &result->error));
     result->error_name = model->targets > 0 ? "rmse" : "error";

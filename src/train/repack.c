@@ -16,6 +16,8 @@
 
 /* Networks that take more than this together do not stay in a core's caches. */
 #define HOT_BYTES ((size_t)1 << 20)
+/* A config that tells of more passes is not believed. */
+#define EPOCHS_MAX 1000000
 
 void ramify_repack_close(ramify_repack *r) {
     ramify_context *context = r->context;
@@ -49,12 +51,14 @@ ramify_trained ramify_trained_by(const ramify_model *model) {
     const double validation = json_number_value(json_object_get(recipe, "validation"));
     const double rate = json_number_value(json_object_get(recipe, "rate"));
     const json_int_t batch = json_integer_value(json_object_get(recipe, "batch"));
+    const json_int_t epochs = json_integer_value(json_object_get(recipe, "epochs"));
     found.seed = (uint64_t)json_integer_value(json_object_get(config, "seed"));
     found.validation = validation > 0 && validation < 1 ? validation : 0;
     found.rate = rate > 0 && rate < 1 ? rate : 0;
     if (json_is_number(decay) && json_number_value(decay) >= 0 && json_number_value(decay) < 100)
         found.decay = json_number_value(decay);
     found.batch = batch > 0 && batch < (1 << 20) ? (uint32_t)batch : 0;
+    found.epochs = epochs > 0 && epochs < EPOCHS_MAX ? (uint32_t)epochs : 0;
     found.distilled = json_is_true(json_object_get(recipe, "distilled"));
     if (print)
         snprintf(found.fingerprint, sizeof found.fingerprint, "%s", print);
@@ -317,6 +321,11 @@ ramify_status ramify_repack_error(const ramify_repack *r, const ramify_stored *s
     return RAMIFY_OK;
 }
 
+ramify_status ramify_repack_own_error(const ramify_repack *r, double *error) {
+    const ramify_stored own = {.record = r->parts->packed, .shape = r->model->shape};
+    return ramify_repack_error(r, r->parts->packed ? &own : NULL, error);
+}
+
 /* --- Storing ---------------------------------------------------------------------------------- */
 
 void ramify_stored_clear(const ramify_repack *r, ramify_stored *s) {
@@ -372,8 +381,9 @@ void ramify_stored_end(const ramify_repack *r, ramify_stored *s) {
     }
 }
 
-static ramify_status draft_model(const ramify_repack *r, const ramify_stored *s, json_t *config,
-                                 const ramify_draft_notes *notes, ramify_model **model) {
+/* The file, as ramify_draft_write makes it. */
+static ramify_status draft_file(const ramify_repack *r, const ramify_stored *s, json_t *config,
+                                const ramify_draft_notes *notes, void **bytes, size_t *size) {
     const ramify_model *from = r->model;
     const ramify_dismantled *parts = r->parts;
     const ramify_draft draft = {
@@ -395,10 +405,51 @@ static ramify_status draft_model(const ramify_repack *r, const ramify_stored *s,
         .notes = notes,
         .config = config,
     };
+    return ramify_draft_write(r->context, &draft, bytes, size);
+}
+
+static ramify_status draft_model(const ramify_repack *r, const ramify_stored *s, json_t *config,
+                                 const ramify_draft_notes *notes, ramify_model **model) {
     void *bytes;
     size_t size;
-    RAMIFY_TRY(ramify_draft_write(r->context, &draft, &bytes, &size));
+    RAMIFY_TRY(draft_file(r, s, config, notes, &bytes, &size));
     return ramify_open_owned(r->context, bytes, size, model);
+}
+
+json_t *ramify_longest_report(const ramify_problem *problem) {
+    const double longest = RAMIFY_LONGEST_NUMBER;
+    const ramify_score score = {.rows = problem->report.count,
+                                .accuracy = problem->label ? longest : NAN,
+                                .log_loss = longest,
+                                .brier = longest,
+                                .calibration_error = longest,
+                                .rmse = longest,
+                                .mae = longest,
+                                .r2 = longest};
+    return ramify_score_json(&score);
+}
+
+ramify_status ramify_repack_size(const ramify_repack *r, const ramify_stored *s, json_t *config,
+                                 uint64_t *bytes) {
+    ramify_annotation *blank = NULL;
+    void *file = NULL;
+    size_t size = 0;
+    if (json_object_set_new(config, "report", ramify_longest_report(r->problem)) != 0)
+        return ramify_fail(r->context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
+    RAMIFY_TRY(ramify_annotation_blank(r->problem, r->model, &blank));
+    const ramify_status status = draft_file(r, s, config, &blank->notes, &file, &size);
+    ramify_annotation_destroy(r->context, &blank);
+    ramify_release(r->context, file);
+    *bytes = size;
+    return status;
+}
+
+void ramify_repack_warn(const ramify_repack *r, const ramify_model *made) {
+    if (made->targets > 0 && made->notes.residuals == 0)
+        ramify_log(r->context, RAMIFY_LOG_WARNING,
+                   "%s: the notes on residuals, which intervals are made of, are left out: "
+                   "validation rows leave only %zu to measure them on, and %d are needed",
+                   r->model->source.name, r->split->report_count, RAMIFY_ANNOTATE_LEAST_ROWS);
 }
 
 ramify_status ramify_repack_write(const ramify_repack *r, const ramify_stored *s, json_t *config,

@@ -23,6 +23,7 @@ typedef struct ramify_trained {
     uint64_t seed;
     double validation, rate, decay; /* decay below 0: not known */
     uint32_t batch;
+    uint32_t epochs; /* of the root, or of the whole; with teachers over their rows too */
     bool distilled;
     char fingerprint[16];
 } ramify_trained;
@@ -92,6 +93,23 @@ void ramify_stored_clear(const ramify_repack *repack, ramify_stored *stored);
  * deviations; or the share of wrong classes. stored: NULL for the model's records as they are. */
 ramify_status ramify_repack_error(const ramify_repack *repack, const ramify_stored *stored,
                                   double *error);
+
+/* A number that takes as many characters as any does in a config. */
+#define RAMIFY_LONGEST_NUMBER (-1.2345678901234567e-100)
+
+/* Scores of so many rows, as long in a config as any: a new reference, or NULL. */
+json_t *ramify_longest_report(const ramify_problem *problem);
+
+/* The bytes at most of the file of ramify_repack_write, which also adds to config. */
+ramify_status ramify_repack_size(const ramify_repack *repack, const ramify_stored *stored,
+                                 json_t *config, uint64_t *bytes);
+
+/* Logs a warning if a model was left without notes that intervals are made of, as validation rows are
+ * too few. */
+void ramify_repack_warn(const ramify_repack *repack, const ramify_model *made);
+
+/* That of the model itself, whose packed networks answer a little differently than unpacked ones. */
+ramify_status ramify_repack_own_error(const ramify_repack *repack, double *error);
 
 /* The model with these records, with notes and scores of its own, which are added to config. */
 ramify_status ramify_repack_write(const ramify_repack *repack, const ramify_stored *stored,

@@ -7,6 +7,7 @@ import json
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 from conftest import BUILD, run_tool, write_wave
@@ -188,6 +189,18 @@ def test_bytes(made, tmp_path):
     assert not (tmp_path / "q.ramify").exists()
 
 
+@pytest.mark.parametrize("share", [0.9, 0.77, 0.61, 0.56])
+@pytest.mark.parametrize("name", ["wave", "side"])
+def test_no_more_bytes_than_allowed(made, tmp_path, name, share):
+    out, allowed = (
+        tmp_path / "p.ramify",
+        int(share * (made / f"{name}.ramify").stat().st_size),
+    )
+    done = prune(made, "--max-bytes", allowed, "-o", out, name=name)
+    assert done.status == 0, done.err
+    assert 0.93 * allowed < out.stat().st_size <= allowed
+
+
 def test_dry_run(made, tmp_path):
     found = good(
         prune(made, "--max-error-increase", "50%", "--dry-run", "--rounds", 7, "--json")
@@ -299,6 +312,40 @@ def test_threads_do_not_matter(made, tmp_path):
     assert models[0] == models[1]
 
 
+def test_as_often_as_in_the_training(made, tmp_path):
+    """Without a wish a round has the passes that the training had."""
+    train = "--target target --kind mlp --hidden 16,16 --members 1 --distillation off"
+    done = run_tool(
+        *("train", "wave.csv", *train.split(), "--epochs", "3", "--seed", "1"),
+        *("-o", tmp_path / "m.ramify"),
+        cwd=made,
+    )
+    assert done.status == 0, done.err
+    errors = {}
+    for words in ([], ["--epochs", "3"], ["--epochs", "4"]):
+        done = run_tool(
+            *("prune", tmp_path / "m.ramify", "wave.csv", "--density", "0.5", *words),
+            *("-o", tmp_path / "p.ramify", "--json"),
+            cwd=made,
+        )
+        errors["".join(words)] = [one["error"] for one in good(done)["rounds"]]
+    assert errors[""] == errors["--epochs3"] != errors["--epochs4"]
+
+
+def test_time_limit_ends_a_round(made, tmp_path):
+    """What a round that the limit cut short has learned is not taken."""
+    began = time.monotonic()
+    done = run_tool(
+        *("prune", "wave.ramify", "wave.csv", "--density", "0.5", "--epochs", "500000"),
+        *("--time-limit", "1", "-o", tmp_path / "p.ramify", "--json"),
+        cwd=made,
+    )
+    found = good(done)
+    assert time.monotonic() - began < 60
+    assert found["time_limit_struck"]
+    assert len(found["rounds"]) == 1 and found["density"] == 1
+
+
 def test_other_ways(made, tmp_path):
     """Whole units, one density per network, in one go, tuned as they are, by chance."""
     out = tmp_path / "p.ramify"
@@ -366,6 +413,15 @@ def test_para_formers(branches, tmp_path, first):
         done = prune(branches, *words[:-1], parts, *more, "--resume", state)
         assert done.status == 0, done.err
     assert parts.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize("first", ["neurons", "branches"])
+def test_para_formers_by_bytes(branches, tmp_path, first):
+    out = tmp_path / "p.ramify"
+    allowed = (branches / "wave.ramify").stat().st_size * 7 // 10
+    done = prune(branches, "--max-bytes", allowed, "--first", first, "-o", out)
+    assert done.status == 0, done.err
+    assert 0.5 * allowed < out.stat().st_size <= allowed
 
 
 def test_para_formers_by_error(branches, tmp_path):

@@ -93,6 +93,32 @@ def test_classes(wide):
     assert abs(after["log_loss"] - before["log_loss"]) < 0.01
 
 
+def test_error_is_that_of_the_model_itself(wide):
+    """Of packed networks, not of those that they are unpacked to; a pruned model is not quantised."""
+    first = quantize(wide, "wave.ramify", "wave.csv", "-o", "first.r")
+    again = quantize(wide, "first.r", "wave.csv", "--type", "bf16", "-o", "again.r")
+    assert again["error_before"] == first["error"] != first["error_before"]
+    done = run_tool(
+        *("prune", "first.r", "wave.csv", "--density", "0.5", "--one-shot", "--json"),
+        *("--epochs", "2", "-o", "pruned-first.r"),
+        cwd=wide,
+    )
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["dense_error"] == first["error"]
+    done = run_tool("info", "pruned-first.r", "--json", cwd=wide)
+    assert "quantized" not in json.loads(done.out)["config"]
+
+
+def test_few_rows_leave_no_intervals(wide):
+    lines = (wide / "wave.csv").read_text().splitlines()
+    (wide / "few.csv").write_text("\n".join(lines[:20]) + "\n")
+    done = run_tool("quantize", "wave.ramify", "few.csv", "-o", "few.r", cwd=wide)
+    assert done.status == 0, done.err
+    assert "the notes on residuals" in done.err and "are left out" in done.err
+    done = run_tool("predict", "few.r", "test.csv", "--interval", "90%", cwd=wide)
+    assert done.status == 1 and "with too few validation rows" in done.err
+
+
 def test_pruned_models_stay_sparse(wide):
     done = run_tool(
         *("prune", "wave.ramify", "wave.csv", "--density", "0.1", "--one-shot"),

@@ -209,6 +209,8 @@ static void damage(const ramify_mlp_shape *shape, ramify_storage storage, ramify
             refused++;
             continue;
         }
+        /* The header's last bytes are zeros. */
+        assert_false(bit / 8 >= shape->layers * sizeof(ramify_packed_header) && bit / 8 < 64);
         ramify_packed_run(kernels, &packed.shape, copy, 9, x, 32, y, 16, room);
     }
     assert_true(refused > 200);
