@@ -1092,9 +1092,10 @@ RAMIFY_API void ramify_prune_result_destroy(ramify_prune_result **result);
 
 /* Prunes a model with the rows of a table, as a rule those that it was trained on. *pruned is in memory:
  * save it with ramify_save, close it with ramify_close; NULL for a prediction. `result` may be NULL.
- * Errors: RAMIFY_ERROR_ARGUMENT (options; a rewind point of another model), RAMIFY_ERROR_DATA (rows;
- * a request that no density meets), RAMIFY_ERROR_UNSUPPORTED (no networks in the model), RAMIFY_ERROR_LIMIT (max_bytes
- * is less than the model has without any weights). On RAMIFY_STOPPED *pruned is the best so far, or NULL if no round was finished. */
+ * Errors: RAMIFY_ERROR_ARGUMENT (options; a rewind point of another model), RAMIFY_ERROR_DATA (rows; a
+ * request that no density meets), RAMIFY_ERROR_UNSUPPORTED (no networks in the model),
+ * RAMIFY_ERROR_LIMIT (max_bytes is less than the file has without any weights). On RAMIFY_STOPPED
+ * *pruned is the best so far, or NULL if no round was finished. */
 RAMIFY_API ramify_status ramify_prune(ramify_context *context, ramify_model *model,
                                       const ramify_table *table,
                                       const ramify_prune_options *options, ramify_model **pruned,
