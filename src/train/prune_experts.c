@@ -482,8 +482,8 @@ static ramify_status run_round(expert_pruning *p, double density) {
     ramify_release(p->base.context, masks);
     RAMIFY_TRY(status);
     RAMIFY_TRY(train_all(p));
-    p->now.weights = weights_left(p, 0, modules, p->mask);
-    p->now.density = (double)p->now.weights / (double)p->weights;
+    set_masks(
+        p); /* as whoever goes on from the model would find it: training brings weights to zero too */
     return ramify_repack_error(&p->base, NULL, &p->now.error);
 }
 
