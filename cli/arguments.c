@@ -137,6 +137,47 @@ void arguments_finish_table(table_arguments *table) {
     table->options.categorical = table->categorical;
 }
 
+void arguments_add_held(arguments *list, held_arguments held) {
+    const argument_option options[] = {
+        {.help = "Rows, as in the training"},
+        {.name = "weight",
+         .kind = ARGUMENT_TEXT,
+         .value = held.weight,
+         .placeholder = "COL",
+         .unset = "none",
+         .help = "weight of every row"},
+        {.name = "group",
+         .kind = ARGUMENT_TEXT,
+         .value = held.group,
+         .placeholder = "COL",
+         .unset = "none",
+         .help = "rows that belong together"},
+        {.name = "time",
+         .kind = ARGUMENT_TEXT,
+         .value = held.time,
+         .placeholder = "COL",
+         .unset = "none",
+         .help = "hold out the latest rows by this"},
+        {.name = "validation",
+         .kind = ARGUMENT_SHARE,
+         .value = held.validation,
+         .placeholder = "SHARE",
+         .unset = "the training's",
+         .help = "rows held out, by which errors are told"},
+        {.name = "seed",
+         .kind = ARGUMENT_INTEGER,
+         .value = held.seed,
+         .placeholder = "N",
+         .unset = "the training's",
+         .help = "another one holds other rows out"},
+    };
+    arguments_add_all(list, options, sizeof options / sizeof options[0]);
+}
+
+const char *const argument_choice_names[] = {
+    [RAMIFY_CHOICE_AUTO] = "auto", [RAMIFY_CHOICE_ON] = "on", [RAMIFY_CHOICE_OFF] = "off", NULL};
+const char *const argument_store_names[] = {"fastest", "smallest", "dense", NULL};
+
 void arguments_add_context(arguments *list, context_arguments *context) {
     *context = (context_arguments){0};
     arguments_add(list, (argument_option){.help = "How it is computed"});

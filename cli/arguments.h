@@ -88,6 +88,19 @@ void arguments_add_model(arguments *list, model_arguments *model);
 void arguments_add_table(arguments *list, table_arguments *table);
 void arguments_add_context(arguments *list, context_arguments *context);
 
+/* Which rows of a model's training learn and which are held out, for verbs that go on from a model. A
+ * seed of UINT64_MAX, which the verb sets before, stands for the training's. */
+typedef struct held_arguments {
+    const char **weight, **group, **time; /* columns */
+    double *validation;
+    uint64_t *seed;
+} held_arguments;
+
+void arguments_add_held(arguments *list, held_arguments held);
+
+/* Words of a ramify_choice, and for how layers with zeros are stored; both end with NULL. */
+extern const char *const argument_choice_names[], *const argument_store_names[];
+
 /* Reads argv[0 .. argc), the words after the verb. Returns true when the verb is to run; else
  * *exit_status is what the tool is to exit with: help was asked for and is printed, or one sentence
  * about what is wrong is. */

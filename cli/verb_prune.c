@@ -23,8 +23,6 @@ static const char *const kept_names[] = {"runs.csv", "pruning.json", "round-", N
 
 static const char *const first_names[] = {"magnitude", "random", "neurons", "branches", NULL};
 static const char *const scope_names[] = {"global", "module", NULL};
-static const char *const store_names[] = {"fastest", "smallest", "dense", NULL};
-static const char *const choice_names[] = {"auto", "on", "off", NULL};
 
 typedef struct prune_request {
     const char *output, *rewind, *runs;
@@ -387,7 +385,7 @@ static void list_request(arguments *list, prune_request *request) {
         {.name = "store",
          .kind = ARGUMENT_NAME,
          .value = &request->store,
-         .names = store_names,
+         .names = argument_store_names,
          .help = "layers are sparse where that is faster, or smaller, or never"},
         {.name = "runs",
          .kind = ARGUMENT_TEXT,
@@ -452,7 +450,7 @@ static void list_rounds(arguments *list, prune_request *request) {
         {.name = "distillation",
          .kind = ARGUMENT_NAME,
          .value = &request->distillation,
-         .names = choice_names,
+         .names = argument_choice_names,
          .help = "the model answers made-up rows to learn from"},
     };
     arguments_add_all(list, options, sizeof options / sizeof options[0]);
@@ -483,45 +481,6 @@ static void list_ends(arguments *list, ramify_prune_options *o) {
     arguments_add_all(list, options, sizeof options / sizeof options[0]);
 }
 
-/* Which rows learn and which are held out. */
-static void list_rows(arguments *list, prune_request *request) {
-    ramify_prune_options *o = &request->options;
-    const argument_option options[] = {
-        {.help = "Rows, as in the training"},
-        {.name = "weight",
-         .kind = ARGUMENT_TEXT,
-         .value = &o->weight,
-         .placeholder = "COL",
-         .unset = "none",
-         .help = "weight of every row"},
-        {.name = "group",
-         .kind = ARGUMENT_TEXT,
-         .value = &o->group,
-         .placeholder = "COL",
-         .unset = "none",
-         .help = "rows that belong together"},
-        {.name = "time",
-         .kind = ARGUMENT_TEXT,
-         .value = &o->time,
-         .placeholder = "COL",
-         .unset = "none",
-         .help = "hold out the latest rows by this"},
-        {.name = "validation",
-         .kind = ARGUMENT_SHARE,
-         .value = &o->validation,
-         .placeholder = "SHARE",
-         .unset = "the training's",
-         .help = "rows held out, by which errors are told"},
-        {.name = "seed",
-         .kind = ARGUMENT_INTEGER,
-         .value = &request->seed,
-         .placeholder = "N",
-         .unset = "the training's",
-         .help = "another one holds other rows out"},
-    };
-    arguments_add_all(list, options, sizeof options / sizeof options[0]);
-}
-
 /* The options that have a meaning with --branches. */
 static const char *const with_branches[] = {"branches", "output", "json",    "threads",
                                             "isa",      "memory", "verbose", NULL};
@@ -531,7 +490,7 @@ static int check_request(prune_request *request, const arguments *list) {
     arguments_finish_table(&request->table);
     o->first = first_names[request->first];
     o->scope = scope_names[request->scope];
-    o->store = store_names[request->store];
+    o->store = argument_store_names[request->store];
     o->distillation = (ramify_choice)request->distillation;
     o->predict_only = request->dry_run;
     o->density = request->density > 0 ? request->density : 0;
@@ -577,7 +536,9 @@ int verb_prune(int argc, char **argv) {
     list_request(&list, &request);
     list_rounds(&list, &request);
     list_ends(&list, &request.options);
-    list_rows(&list, &request);
+    arguments_add_held(&list, (held_arguments){&request.options.weight, &request.options.group,
+                                               &request.options.time, &request.options.validation,
+                                               &request.seed});
     arguments_add_table(&list, &request.table);
     arguments_add_context(&list, &request.context);
     int exit_status;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 static const char *const type_names[] = {"int8", "bf16", NULL};
-static const char *const store_names[] = {"fastest", "smallest", "dense", NULL};
 
 typedef struct quantize_request {
     const char *output;
@@ -117,57 +116,28 @@ static void list_request(arguments *list, quantize_request *request) {
         {.name = "store",
          .kind = ARGUMENT_NAME,
          .value = &request->store,
-         .names = store_names,
+         .names = argument_store_names,
          .help = "layers with zeros are sparse where that is faster, or smaller, or never"},
         {.name = "json",
          .kind = ARGUMENT_NONE,
          .value = &request->json,
          .help = "print the results as JSON"},
-        {.help = "Rows, as in the training"},
         {.name = "calibration",
          .kind = ARGUMENT_COUNT,
          .value = &o->calibration_rows,
          .placeholder = "N",
          .help = "most rows by which a network is rounded"},
-        {.name = "weight",
-         .kind = ARGUMENT_TEXT,
-         .value = &o->weight,
-         .placeholder = "COL",
-         .unset = "none",
-         .help = "weight of every row"},
-        {.name = "group",
-         .kind = ARGUMENT_TEXT,
-         .value = &o->group,
-         .placeholder = "COL",
-         .unset = "none",
-         .help = "rows that belong together"},
-        {.name = "time",
-         .kind = ARGUMENT_TEXT,
-         .value = &o->time,
-         .placeholder = "COL",
-         .unset = "none",
-         .help = "hold out the latest rows by this"},
-        {.name = "validation",
-         .kind = ARGUMENT_SHARE,
-         .value = &o->validation,
-         .placeholder = "SHARE",
-         .unset = "the training's",
-         .help = "rows held out, by which errors are told"},
-        {.name = "seed",
-         .kind = ARGUMENT_INTEGER,
-         .value = &request->seed,
-         .placeholder = "N",
-         .unset = "the training's",
-         .help = "another one than the training's holds other rows out"},
     };
     arguments_add_all(list, options, sizeof options / sizeof options[0]);
+    arguments_add_held(
+        list, (held_arguments){&o->weight, &o->group, &o->time, &o->validation, &request->seed});
 }
 
 static int check_request(quantize_request *request) {
     ramify_quantize_options *o = &request->options;
     arguments_finish_table(&request->table);
     o->type = type_names[request->type];
-    o->store = store_names[request->store];
+    o->store = argument_store_names[request->store];
     o->own_seed = request->seed != UINT64_MAX;
     o->seed = o->own_seed ? request->seed : 0;
     if (!request->output)

@@ -41,8 +41,6 @@ typedef struct train_result {
 static const char *const kind_names[] = {"pathways", "mlp", "nyquist", "paraformer", NULL};
 static const char *const task_names[] = {"auto", "regression", "classification", NULL};
 static const char *const tree_names[] = {"kmeans", "dyadic", "random", NULL};
-static const char *const choice_names[] = {
-    [RAMIFY_CHOICE_AUTO] = "auto", [RAMIFY_CHOICE_ON] = "on", [RAMIFY_CHOICE_OFF] = "off", NULL};
 static const char *const activation_names[] = {
     [RAMIFY_ACTIVATION_PRELU] = "prelu", [RAMIFY_ACTIVATION_RELU] = "relu", NULL};
 
@@ -166,16 +164,19 @@ static void list_model(arguments *list, train_request *request) {
     add_count(list, "smallest-node", &options->smallest_node, NULL,
               "nodes with fewer rows are not split");
     add_names(list, "tree", &request->tree, tree_names, "how nodes are split");
-    add_names(list, "split-test", &request->split_test, choice_names,
+    add_names(list, "split-test", &request->split_test, argument_choice_names,
               "whether a split must be earned");
-    add_names(list, "periodic", &request->periodic, choice_names, "sine and cosine inputs");
-    add_names(list, "bins", &request->bins, choice_names, "inputs by quantile bins");
-    add_names(list, "gradient-routing", &request->gradient_routing, choice_names,
+    add_names(list, "periodic", &request->periodic, argument_choice_names,
+              "sine and cosine inputs");
+    add_names(list, "bins", &request->bins, argument_choice_names, "inputs by quantile bins");
+    add_names(list, "gradient-routing", &request->gradient_routing, argument_choice_names,
               "route where the output changes");
-    add_names(list, "borrow", &request->borrow, choice_names, "children see neighbours' rows");
-    add_names(list, "distillation", &request->distillation, choice_names,
+    add_names(list, "borrow", &request->borrow, argument_choice_names,
+              "children see neighbours' rows");
+    add_names(list, "distillation", &request->distillation, argument_choice_names,
               "learn from larger networks too");
-    add_names(list, "averaging", &request->averaging, choice_names, "average weights over steps");
+    add_names(list, "averaging", &request->averaging, argument_choice_names,
+              "average weights over steps");
     add_text(list, "module", &options->module, "NAME", "mlp",
              "of leaves: mlp, nyquist, or auto, the better one");
 }

@@ -18,6 +18,7 @@ import pathlib
 import subprocess
 import sys
 
+from grid import run
 from models import IMAGES, datasets_images
 
 TRAIN = [IMAGES["train-images"], "--labels", IMAGES["train-labels"]]
@@ -30,12 +31,7 @@ class Bench:
         self.lines: list[tuple[str, pathlib.Path]] = []
 
     def tool(self, *words: str) -> str:
-        done = subprocess.run(
-            [self.chosen.tool, *words], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise SystemExit(f"{' '.join(words)}: {done.stderr.strip()}")
-        return done.stdout
+        return run(self.chosen.tool, *words)
 
     def made(self, name: str, *words: str) -> pathlib.Path:
         path = self.keep / f"{name}.ramify"

@@ -28,11 +28,12 @@ ROUNDS = 20
 PLAIN = "--bins off --periodic off --distillation off --members 1 --activation relu"
 
 
-def run(*words: str) -> None:
-    """A call of the tool, or its sentence."""
+def run(*words: str) -> str:
+    """What a call of the tool prints, or its sentence."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def measure(

@@ -24,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "accuracy"))
 import datasets  # noqa: E402
-from grid import DATA  # noqa: E402
+from grid import DATA, run  # noqa: E402
 
 IMAGES = {
     part: str(DATA / f"fashion-{part}-idx{kind}-ubyte.gz")
@@ -79,12 +79,7 @@ class Bench:
         self.chosen, self.keep = chosen, chosen.keep
 
     def tool(self, *words: str) -> str:
-        done = subprocess.run(
-            [self.chosen.tool, *words], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise SystemExit(f"{' '.join(words)}: {done.stderr.strip()}")
-        return done.stdout
+        return run(self.chosen.tool, *words)
 
     def made(self, path: pathlib.Path, *words: str) -> None:
         """Runs the tool unless the file is there."""

@@ -6,6 +6,7 @@
 #include "save.h"
 #include "status.h"
 #include "table.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,9 +34,12 @@ static ramify_status is_there(const ramify_prune_folder *folder, const char *pat
     *there = file != NULL;
     if (file)
         fclose(file);
-    else if (errno != ENOENT)
-        return ramify_fail(folder->context, RAMIFY_ERROR_IO, "%s: cannot be read: %s", path,
-                           strerror(errno));
+    else if (errno != ENOENT) {
+        char reason[RAMIFY_REASON_BYTES], excerpt[RAMIFY_EXCERPT_BYTES];
+        const char *why = ramify_system_reason(errno, reason);
+        return ramify_fail(folder->context, RAMIFY_ERROR_IO, "%s: cannot be read: %s",
+                           ramify_text_excerpt(path, strlen(path), excerpt), why);
+    }
     return RAMIFY_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "progress.h"
 #include "prune.h"
 #include "prune_folder.h"
+#include "repack.h"
 #include "status.h"
 #include "table.h"
 #include "text.h"
@@ -116,14 +117,19 @@ static ramify_status check_options(ramify_context *context, const ramify_prune_o
     return RAMIFY_OK;
 }
 
-static json_t *describe(const driver *d) {
-    const ramify_pruned now = ramify_pruning_state(d->pruning);
-    json_t *about = json_pack("{s:f, s:f, s:I, s:s, s:s}", "density", now.density, "error",
-                              now.error, "rounds", (json_int_t)(d->result->round_count - 1),
-                              "first", d->options->first, "scope", d->options->scope);
+/* What a pruned model's config says of it: a new reference, or NULL and a message. */
+static json_t *describe(const driver *d, double density, double error, uint32_t rounds) {
+    json_t *about =
+        json_pack("{s:f, s:f, s:I, s:s, s:s}", "density", density, "error", error, "rounds",
+                  (json_int_t)rounds, "first", d->options->first, "scope", d->options->scope);
     if (!about)
         ramify_fail(d->context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
     return about;
+}
+
+static json_t *describe_now(const driver *d) {
+    const ramify_pruned now = ramify_pruning_state(d->pruning);
+    return describe(d, now.density, now.error, d->result->round_count - 1);
 }
 
 static ramify_status add_round(driver *d, ramify_prune_round round) {
@@ -255,7 +261,7 @@ static ramify_status make_round(driver *d, double density) {
                d->result->error_name, now.error, rise);
     fit_law(d);
     if (!found) {
-        json_t *about = describe(d);
+        json_t *about = describe_now(d);
         const ramify_status status =
             about ? ramify_prune_folder_keep(&d->folder, way, d->pruning, seconds, about)
                   : RAMIFY_ERROR_MEMORY;
@@ -389,17 +395,28 @@ static ramify_status go_by_error(driver *d) {
     return RAMIFY_OK;
 }
 
+/* Bytes at most of the file at this density, before any training. */
+static ramify_status foretell_bytes(const driver *d, double density, uint64_t *bytes) {
+    json_t *longest = describe(d, RAMIFY_LONGEST_NUMBER, RAMIFY_LONGEST_NUMBER, UINT32_MAX);
+    if (!longest)
+        return RAMIFY_ERROR_MEMORY;
+    const ramify_status status =
+        ramify_pruning_bytes(d->pruning, density, d->storage, longest, bytes);
+    json_decref(longest);
+    return status;
+}
+
 /* The largest density at which the file is small enough, as weights are now. */
 static ramify_status density_of_bytes(driver *d, double *density) {
     const uint64_t most = d->options->max_bytes;
     const double now = ramify_pruning_state(d->pruning).density;
     double low = 0, high = now;
     uint64_t bytes;
-    RAMIFY_TRY(ramify_pruning_bytes(d->pruning, now, d->storage, &bytes));
+    RAMIFY_TRY(foretell_bytes(d, now, &bytes));
     *density = now;
     if (bytes <= most)
         return RAMIFY_OK;
-    RAMIFY_TRY(ramify_pruning_bytes(d->pruning, DENSITY_LEAST, d->storage, &bytes));
+    RAMIFY_TRY(foretell_bytes(d, DENSITY_LEAST, &bytes));
     if (bytes > most)
         return ramify_fail(d->context, RAMIFY_ERROR_LIMIT,
                            "%s: without any weights its file would still have some %llu bytes, and "
@@ -408,7 +425,7 @@ static ramify_status density_of_bytes(driver *d, double *density) {
                            (unsigned long long)most);
     for (int i = 0; i < HALVINGS; i++) {
         const double middle = (low + high) / 2;
-        RAMIFY_TRY(ramify_pruning_bytes(d->pruning, middle, d->storage, &bytes));
+        RAMIFY_TRY(foretell_bytes(d, middle, &bytes));
         if (bytes > most)
             high = middle;
         else
@@ -572,7 +589,7 @@ static ramify_status run(driver *d, const ramify_table *table, ramify_model **pr
     conclude(d);
     if (d->options->predict_only || (went == RAMIFY_STOPPED && d->result->round_count <= 1))
         return went;
-    json_t *about = describe(d);
+    json_t *about = describe_now(d);
     if (!about)
         return RAMIFY_ERROR_MEMORY;
     ramify_status status = ramify_pruning_model(d->pruning, d->storage, about, pruned);

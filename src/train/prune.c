@@ -2,7 +2,6 @@
 
 #include "memory.h"
 #include "prune_kind.h"
-#include "repack.h"
 
 struct ramify_pruning {
     ramify_context *context;
@@ -80,15 +79,9 @@ int ramify_worth_compare(const void *a, const void *b) {
     return (x->place > y->place) - (x->place < y->place);
 }
 
-json_t *ramify_pruning_longest(void) {
-    return json_pack("{s:f, s:f, s:I, s:s, s:s}", "density", RAMIFY_LONGEST_NUMBER, "error",
-                     RAMIFY_LONGEST_NUMBER, "rounds", (json_int_t)UINT32_MAX, "first", "magnitude",
-                     "scope", "global");
-}
-
 ramify_status ramify_pruning_bytes(ramify_pruning *p, double density, ramify_storage storage,
-                                   uint64_t *bytes) {
-    return p->kind->bytes(p->inside, density, storage, bytes);
+                                   json_t *about, uint64_t *bytes) {
+    return p->kind->bytes(p->inside, density, storage, about, bytes);
 }
 
 ramify_status ramify_pruning_model(ramify_pruning *p, ramify_storage storage, json_t *about,

@@ -82,9 +82,10 @@ ramify_status ramify_pruning_take(ramify_pruning *pruning, ramify_model *state);
 /* The density that a round to this one would come to: units and branches go as wholes. */
 ramify_status ramify_pruning_reach(ramify_pruning *pruning, double density, double *reached);
 
-/* Bytes at most of the file if it were pruned to this density now, before any training. */
+/* Bytes at most of the file if it were pruned to this density now, before any training. about (borrowed):
+ * as for the model, and as long as it can become; numbers are with RAMIFY_LONGEST_NUMBER (repack.h). */
 ramify_status ramify_pruning_bytes(ramify_pruning *pruning, double density, ramify_storage storage,
-                                   uint64_t *bytes);
+                                   json_t *about, uint64_t *bytes);
 
 /* The model as it stands, its layers stored as asked for (RAMIFY_STORAGE_FASTEST looks at how much there
  * is), with notes and scores of its own; `about` (borrowed) becomes the key "pruning"

@@ -579,7 +579,7 @@ static ramify_status make_config(const branch_pruning *p, const ramify_paraforme
         json_object_del(made, left_out[i]);
     json_t *prefixes = json_object_get(recipe, "prefixes");
     const bool good = prefixes && json_object_set(made, "prefixes", prefixes) == 0 &&
-                      (!about || json_object_set(made, "pruning", about) == 0);
+                      json_object_set(made, "pruning", about) == 0;
     json_decref(recipe);
     *config = good ? made : NULL;
     if (good)
@@ -590,7 +590,7 @@ static ramify_status make_config(const branch_pruning *p, const ramify_paraforme
 
 /* Zeros are stored with the other weights, so that the shape says how long the file is. */
 static ramify_status branches_bytes(void *inside, double density, ramify_storage storage,
-                                    uint64_t *bytes) {
+                                    json_t *about, uint64_t *bytes) {
     branch_pruning *p = inside;
     ramify_context *context = p->base.context;
     const ramify_paraformer_shape shape = shape_at(p, density);
@@ -598,7 +598,7 @@ static ramify_status branches_bytes(void *inside, double density, ramify_storage
     /* Of which 1 - error and the root of the loss take as many characters as numbers do. */
     const ramify_fit_score longest = {.loss = RAMIFY_LONGEST_NUMBER * RAMIFY_LONGEST_NUMBER,
                                       .error = 1 / -RAMIFY_LONGEST_NUMBER};
-    json_t *about = ramify_pruning_longest(), *config = NULL;
+    json_t *config = NULL;
     ramify_annotation *blank = NULL;
     ramify_model *model = NULL;
     (void)storage;
@@ -624,7 +624,6 @@ static ramify_status branches_bytes(void *inside, double density, ramify_storage
     ramify_close(&model);
     ramify_annotation_destroy(context, &blank);
     json_decref(config);
-    json_decref(about);
     ramify_release(context, t.memory);
     ramify_release(context, t.prefix);
     return status;

@@ -482,8 +482,8 @@ static ramify_status run_round(expert_pruning *p, double density) {
     ramify_release(p->base.context, masks);
     RAMIFY_TRY(status);
     RAMIFY_TRY(train_all(p));
-    set_masks(
-        p); /* as whoever goes on from the model would find it: training brings weights to zero too */
+    /* As whoever goes on from the model finds it: training brings weights to zero too. */
+    set_masks(p);
     return ramify_repack_error(&p->base, NULL, &p->now.error);
 }
 
@@ -563,18 +563,18 @@ static ramify_status store(const expert_pruning *p, ramify_storage storage, cons
     return status;
 }
 
-/* about: NULL, or what the pruning says of itself. */
+/* about: what the pruning says of itself. */
 static ramify_status make_config(const expert_pruning *p, json_t *about, json_t **config) {
     *config = ramify_dismantled_config(p->base.model);
-    if (*config && (!about || json_object_set(*config, "pruning", about) == 0))
+    if (*config && json_object_set(*config, "pruning", about) == 0)
         return RAMIFY_OK;
     return ramify_fail(p->base.context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
 }
 
 static ramify_status experts_bytes(void *inside, double density, ramify_storage storage,
-                                   uint64_t *bytes) {
+                                   json_t *about, uint64_t *bytes) {
     expert_pruning *p = inside;
-    json_t *about = ramify_pruning_longest(), *config = NULL;
+    json_t *config = NULL;
     float *masks = ramify_allocate(p->base.context, p->base.parts->module_count * p->base.floats,
                                    sizeof *masks);
     ramify_stored s = {0};
@@ -588,7 +588,6 @@ static ramify_status experts_bytes(void *inside, double density, ramify_storage 
     ramify_stored_clear(&p->base, &s);
     ramify_release(p->base.context, masks);
     json_decref(config);
-    json_decref(about);
     return status;
 }
 

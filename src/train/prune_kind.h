@@ -18,9 +18,6 @@ typedef struct ramify_worth {
 /* For qsort: the least worth first; equals in the order of their places. */
 int ramify_worth_compare(const void *a, const void *b);
 
-/* What ramify_prune says of itself in a config, as long as it can be: a new reference, or NULL. */
-json_t *ramify_pruning_longest(void);
-
 typedef struct ramify_pruning_kind {
     void (*close)(void *inside);
     ramify_pruned (*state)(const void *inside);
@@ -30,7 +27,8 @@ typedef struct ramify_pruning_kind {
     ramify_status (*go_back)(void *inside);
     ramify_status (*give)(void *inside, json_t *about, ramify_model **state);
     ramify_status (*take)(void *inside, ramify_model *state);
-    ramify_status (*bytes)(void *inside, double density, ramify_storage storage, uint64_t *bytes);
+    ramify_status (*bytes)(void *inside, double density, ramify_storage storage, json_t *about,
+                           uint64_t *bytes);
     ramify_status (*reach)(void *inside, double density, double *reached);
     ramify_status (*model)(void *inside, ramify_storage storage, json_t *about,
                            ramify_model **model);

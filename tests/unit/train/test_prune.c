@@ -109,9 +109,10 @@ static void check_foretold(ramify_model *model, ramify_prune_score score) {
     assert_true(fabs(now.density - reached) < 1e-3);
     assert_int_equal(ramify_pruning_reach(pruning, now.density, &reached), RAMIFY_OK);
     assert_true(fabs(now.density - reached) < 1e-3);
-    assert_int_equal(ramify_pruning_bytes(pruning, now.density, RAMIFY_STORAGE_SMALLEST, &bytes),
-                     RAMIFY_OK);
     json_t *about = json_pack("{s:f}", "density", now.density);
+    assert_int_equal(
+        ramify_pruning_bytes(pruning, now.density, RAMIFY_STORAGE_SMALLEST, about, &bytes),
+        RAMIFY_OK);
     assert_int_equal(ramify_pruning_model(pruning, RAMIFY_STORAGE_SMALLEST, about, &made),
                      RAMIFY_OK);
     json_decref(about);
