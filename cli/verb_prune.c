@@ -15,9 +15,6 @@
 /* A file of this share of the dense one's bytes has hardly a sparse layer. */
 #define DENSE_SHARE 0.9
 
-/* A law has four parameters. */
-#define LAW_ROUNDS 5
-
 /* How names of the files begin that --resume keeps in its folder (ramify_prune_options). */
 static const char *const kept_names[] = {"runs.csv", "pruning.json", "round-", NULL};
 
@@ -148,10 +145,10 @@ static void print_predicted(const ramify_prune_result *result) {
         printf(" at density %.4g\n", result->density);
     } else if (law || isfinite(result->law_density)) {
         printf("predicted   nothing: the round that is kept was made before the first law\n");
-    } else if (result->round_count > LAW_ROUNDS) {
+    } else if (result->round_count > RAMIFY_PRUNE_LAW_ROUNDS) {
         printf("predicted   nothing: no law could be fitted to the rounds\n");
     } else {
-        printf("predicted   nothing: a law needs five rounds before\n");
+        printf("predicted   nothing: a law needs %d rounds before\n", RAMIFY_PRUNE_LAW_ROUNDS);
     }
 }
 

@@ -1071,6 +1071,9 @@ typedef struct ramify_prune_round {
     double seconds;
 } ramify_prune_round;
 
+/* Rounds that a law is fitted to at the least. */
+#define RAMIFY_PRUNE_LAW_ROUNDS 5
+
 /* Owned by the caller; free with ramify_prune_result_destroy. */
 typedef struct ramify_prune_result {
     ramify_context *context; /* whose memory this is */

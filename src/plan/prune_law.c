@@ -14,9 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The law has four parameters. */
-#define LAW_ROUNDS 5
-#define LAW_LEVEL  0.9
+#define LAW_LEVEL 0.9
 /* Rounds of a prediction. */
 #define PREDICTION_ROUNDS 8
 /* Rounds in which measure and law may disagree before it ends: errors of validation rows are noisy. */
@@ -152,7 +150,7 @@ static void fit_law(driver *d) {
     ramify_law_options options;
     ramify_table *table = NULL;
     ramify_law_destroy(&d->law);
-    if (result->round_count < LAW_ROUNDS)
+    if (result->round_count < RAMIFY_PRUNE_LAW_ROUNDS)
         return;
     double *runs = ramify_allocate(d->context, (size_t)2 * result->round_count, sizeof *runs);
     if (!runs) {
@@ -358,7 +356,7 @@ static ramify_status go_too_far(driver *d, double *beyond) {
         if (*beyond == 0)
             *beyond = now.density;
         /* One round's error is noisy: without a law only a large one counts. */
-        const bool enough = d->result->round_count >= LAW_ROUNDS ||
+        const bool enough = d->result->round_count >= RAMIFY_PRUNE_LAW_ROUNDS ||
                             (!d->options->predict_only && now.error > FAR * d->limit);
         if (enough && (failed(d) || ++disagreed >= DISAGREEMENTS))
             return RAMIFY_OK;

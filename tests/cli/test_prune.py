@@ -85,6 +85,14 @@ def test_density_is_met_and_bytes_shrink(made, tmp_path):
     assert found["error"] < 1  # of a target with deviation 1.2: it still knows most
 
 
+def test_experts_of_a_tree_learn_anew(made, tmp_path):
+    """A rate that suits small cuts only leaves half as much error again here."""
+    out = tmp_path / "p.ramify"
+    found = good(prune(made, "--density", "10%", "-o", out, "--json", quick=False))
+    assert found["error"] < 1.2 * found["dense_error"]
+    assert found["rounds"][1]["error"] < 1.05 * found["dense_error"]
+
+
 def test_error_is_what_it_says(tmp_path):
     """The error of validation rows is that of the model on just those rows: here the latest."""
     write_wave(tmp_path / "rows.csv", 1200, 1)
