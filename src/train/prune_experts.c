@@ -422,8 +422,7 @@ static ramify_status prune_masks(expert_pruning *p, double density, float *masks
 static double rate_of_round(const expert_pruning *p) {
     const bool tree = p->base.parts->node_count > 1;
     const double gone = 1 - p->now.density;
-    return tree && p->plan.restart == RAMIFY_PRUNE_REWIND ? p->fit.rate * gone * gone
-                                                          : p->fit.rate;
+    return tree && p->plan.restart == RAMIFY_PRUNE_REWIND ? p->fit.rate * gone * gone : p->fit.rate;
 }
 
 /* Task: one network learns with what is left of it. */

@@ -1,6 +1,7 @@
 /* ramify_train: table -> schema, split, problem -> root -> tree -> model, and the controls
  * beside it. */
 
+#include "train.h"
 #include "annotate.h"
 #include "controls.h"
 #include "finish.h"
@@ -13,10 +14,9 @@
 #include "routing.h"
 #include "score.h"
 #include "search.h"
-#include "split.h"
 #include "status.h"
 #include "temperature.h"
-#include "text.h"
+#include "train_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,9 +31,7 @@ typedef struct session {
     const ramify_table *table;
     const ramify_train_options *options;
     double started, deadline;
-    ramify_schema *schema;
-    ramify_match *match;
-    ramify_split *split;
+    ramify_train_rows rows;
     ramify_problem *problem;
     ramify_problem *enlarged; /* with rows that teachers answered; NULL: not used */
     ramify_recipe recipe;
@@ -42,13 +40,11 @@ typedef struct session {
     ramify_paraformer_trained *paraformer; /* in the place of root and tree */
     ramify_nyquist *nyquist;               /* likewise */
     ramify_leaf_series *series;            /* at some of the tree's leaves; NULL: none */
-    const ramify_column *weight;           /* of rows; NULL: none */
     float *features;                       /* problem rows x pad(features) */
     float *points;                         /* problem rows x pad(routes) */
     float *route;                          /* routes x pad(plain), or NULL */
     uint32_t routes;
     ramify_grown *grown;
-    uint64_t skipped;
     uint32_t fingerprint; /* of the problem */
     bool constant;        /* the targets of the training rows do not differ */
     bool stopped;
@@ -66,100 +62,7 @@ static void session_clear(session *s) {
     ramify_leaf_series_destroy(&s->series);
     ramify_problem_destroy(context, &s->enlarged);
     ramify_problem_destroy(context, &s->problem);
-    ramify_split_destroy(context, &s->split);
-    ramify_match_destroy(context, &s->match);
-    ramify_schema_destroy(context, &s->schema);
-}
-
-static ramify_status find_column(session *s, const char *name, const ramify_column **column) {
-    *column = NULL;
-    if (!name)
-        return RAMIFY_OK;
-    /* A name is written as in a list of one. */
-    const char *list = name, *first = "", *second;
-    size_t length = 0, more;
-    ramify_list_next(&list, &first, &length);
-    size_t index = ramify_table_find(s->table, first, length);
-    if (index == SIZE_MAX || ramify_list_next(&list, &second, &more))
-        return ramify_fail(s->context, RAMIFY_ERROR_DATA,
-                           "%s: %s names no column, or several where one is needed",
-                           s->table->source, name);
-    *column = &s->table->columns[index];
-    return RAMIFY_OK;
-}
-
-static ramify_status check_weight(session *s, const ramify_column *weight, size_t row) {
-    double value = weight->text ? NAN : ramify_column_value(weight, row);
-    if (value >= 0 && isfinite(value))
-        return RAMIFY_OK;
-    return ramify_fail(s->context, RAMIFY_ERROR_DATA,
-                       "%s: column \"%s\": the weight of row %zu is not a number of 0 or more",
-                       s->table->source, weight->name, row + 1);
-}
-
-/* Each part needs rows that count: weights of 0 throughout would train or choose nothing. */
-static ramify_status check_weights(const session *s, const ramify_column *weight) {
-    const uint32_t *const rows[] = {s->split->train, s->split->select, s->split->report};
-    const size_t counts[] = {s->split->train_count, s->split->select_count, s->split->report_count};
-    static const char *const names[] = {"training", "select", "report"};
-    for (size_t part = 0; weight && part < 3; part++) {
-        double sum = 0;
-        for (size_t i = 0; i < counts[part]; i++)
-            sum += ramify_column_value(weight, rows[part][i]);
-        if (counts[part] > 0 && !(sum > 0))
-            return ramify_fail(s->context, RAMIFY_ERROR_DATA,
-                               "%s: column \"%s\": all %s rows have weight 0: give some of them "
-                               "more, or do without weights",
-                               s->table->source, weight->name, names[part]);
-    }
-    return RAMIFY_OK;
-}
-
-/* Rows (of those given) whose targets are all there; labels for a stratified split. */
-static ramify_status usable_rows(session *s, const uint32_t *given, size_t given_count,
-                                 const ramify_column *weight, uint32_t *rows, double *labels,
-                                 size_t *count) {
-    *count = 0;
-    for (size_t i = 0; i < given_count; i++) {
-        size_t row = given ? given[i] : i;
-        bool there = true;
-        for (uint32_t t = 0; t < s->schema->target_count; t++)
-            there = there && !isnan(ramify_match_target(s->match, t, row));
-        if (!there) {
-            s->skipped++;
-            continue;
-        }
-        RAMIFY_TRY(ramify_match_check_targets(s->context, s->match, row));
-        if (weight)
-            RAMIFY_TRY(check_weight(s, weight, row));
-        labels[*count] = ramify_match_target(s->match, 0, row);
-        rows[(*count)++] = (uint32_t)row;
-    }
-    if (s->skipped > 0)
-        ramify_log(s->context, RAMIFY_LOG_WARNING, "%s: %llu rows without a target are left out",
-                   s->table->source, (unsigned long long)s->skipped);
-    return RAMIFY_OK;
-}
-
-static ramify_status split_rows(session *s, const uint32_t *given, size_t given_count,
-                                const ramify_column *weight) {
-    const ramify_train_options *options = s->options;
-    ramify_split_request request = {.validation = options->validation, .seed = options->seed};
-    RAMIFY_TRY(find_column(s, options->group, &request.group));
-    RAMIFY_TRY(find_column(s, options->time, &request.time));
-    uint32_t *rows = ramify_allocate(s->context, given_count, sizeof *rows);
-    double *labels = ramify_allocate(s->context, given_count, sizeof *labels);
-    ramify_status status = rows && labels ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    if (status == RAMIFY_OK)
-        status = usable_rows(s, given, given_count, weight, rows, labels, &request.count);
-    if (status == RAMIFY_OK) {
-        request.rows = rows;
-        request.labels = s->schema->task == RAMIFY_TASK_CLASSIFICATION ? labels : NULL;
-        status = ramify_split_create(s->context, s->table, &request, &s->split);
-    }
-    ramify_release(s->context, rows);
-    ramify_release(s->context, labels);
-    return status;
+    ramify_train_rows_close(&s->rows);
 }
 
 static bool is_paraformer(const session *s) {
@@ -193,34 +96,29 @@ static void plan_constant(session *s) {
                s->table->source);
 }
 
-static ramify_status prepare(session *s, const uint32_t *given, size_t given_count) {
+/* divided: by the caller; NULL: as the options say, of the rows given (NULL: the first count). */
+static ramify_status open_rows(session *s, const ramify_split *divided, const uint32_t *given,
+                               size_t count) {
+    RAMIFY_TRY(ramify_train_rows_open(s->context, s->table, s->options, &s->rows));
+    return divided ? ramify_train_rows_adopt(&s->rows, divided)
+                   : ramify_train_rows_divide(&s->rows, given, count);
+}
+
+static ramify_status prepare(session *s) {
     const ramify_train_options *options = s->options;
-    ramify_schema_request request = {
-        .target = options->target,
-        .task = options->task,
-        .drop = options->drop,
-        .weight = options->weight,
-        .group = options->group,
-        .time = options->time,
-    };
-    RAMIFY_TRY(ramify_schema_infer(s->context, s->table, &request, &s->schema));
-    RAMIFY_TRY(ramify_match_create_training(s->context, s->schema, s->table, &s->match));
-    RAMIFY_TRY(find_column(s, options->weight, &s->weight));
-    const ramify_column *weight = s->weight;
-    RAMIFY_TRY(split_rows(s, given, given_count, weight));
-    RAMIFY_TRY(check_weights(s, weight));
-    ramify_rows train = {s->split->train, s->split->train_count};
-    ramify_rows select = {s->split->select, s->split->select_count};
-    ramify_rows report = {s->split->report, s->split->report_count};
+    const ramify_split *split = s->rows.split;
+    ramify_rows train = {split->train, split->train_count};
+    ramify_rows select = {split->select, split->select_count};
+    ramify_rows report = {split->report, split->report_count};
     bool alike = is_paraformer(s) && s->table->image[0] > 0;
-    RAMIFY_TRY(ramify_problem_create(s->context, s->match, train, select, report, weight, alike,
-                                     &s->problem));
+    RAMIFY_TRY(ramify_problem_create(s->context, s->rows.match, train, select, report,
+                                     s->rows.weight, alike, &s->problem));
     s->fingerprint = ramify_problem_fingerprint(s->problem);
     if (is_nyquist(s))
         RAMIFY_TRY(ramify_nyquist_prepare(s->problem, options));
     ramify_recipe_make(s->problem, options, &s->recipe);
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
-        ramify_schema_warn_of_constants(s->context, s->table, s->schema);
+        ramify_schema_warn_of_constants(s->context, s->table, s->rows.schema);
     ramify_problem_warn_of_far(s->problem, s->table->source);
     char room[RAMIFY_OBSTACLE_BYTES];
     const char *obstacle = ramify_nyquist_obstacle(s->problem, room);
@@ -323,8 +221,9 @@ static ramify_status learn(session *s) {
         return s->stopped ? RAMIFY_OK : status;
     }
     if (is_nyquist(s)) {
-        ramify_status status = ramify_nyquist_train(s->problem, s->match, s->split, s->weight,
-                                                    s->options, s->deadline, &s->nyquist);
+        ramify_status status =
+            ramify_nyquist_train(s->problem, s->rows.match, s->rows.split, s->rows.weight,
+                                 s->options, s->deadline, &s->nyquist);
         s->stopped = status == RAMIFY_STOPPED && s->nyquist;
         return s->stopped ? RAMIFY_OK : status;
     }
@@ -439,15 +338,16 @@ static ramify_status choose_modules(session *s, bool all, double temperature,
     const ramify_train_options *options = s->options;
     bool better = false;
     if (!all) {
-        RAMIFY_TRY(ramify_nyquist_train(s->problem, s->match, s->split, s->weight, options,
-                                        s->deadline, &s->nyquist));
-        RAMIFY_TRY(
-            ramify_nyquist_beats(s->problem, s->nyquist, *model, s->match, s->split, &better));
+        RAMIFY_TRY(ramify_nyquist_train(s->problem, s->rows.match, s->rows.split, s->rows.weight,
+                                        options, s->deadline, &s->nyquist));
+        RAMIFY_TRY(ramify_nyquist_beats(s->problem, s->nyquist, *model, s->rows.match,
+                                        s->rows.split, &better));
     }
     if (!better) {
         ramify_nyquist_destroy(&s->nyquist);
-        RAMIFY_TRY(ramify_leaf_series_choose(s->problem, *model, s->match, s->split, s->weight,
-                                             options, s->deadline, all, &s->series));
+        RAMIFY_TRY(ramify_leaf_series_choose(s->problem, *model, s->rows.match, s->rows.split,
+                                             s->rows.weight, options, s->deadline, all,
+                                             &s->series));
         ramify_log(s->context, RAMIFY_LOG_INFO, "series at %u of %u leaves", s->series->taken,
                    s->series->leaves);
         if (s->series->taken == 0)
@@ -499,10 +399,10 @@ static ramify_status make_model(session *s, ramify_model **model, ramify_score *
     RAMIFY_TRY(finish_model(s, temperature, NULL, NULL, &blank));
     ramify_status status = try_modules(s, temperature, &blank);
     if (status == RAMIFY_OK)
-        status = ramify_score_model(s->context, blank, s->match, s->split->report,
-                                    s->split->report_count, score, NULL);
+        status = ramify_score_model(s->context, blank, s->rows.match, s->rows.split->report,
+                                    s->rows.split->report_count, score, NULL);
     if (status == RAMIFY_OK)
-        status = ramify_annotate(s->problem, blank, s->match, s->split, &annotation);
+        status = ramify_annotate(s->problem, blank, s->rows.match, s->rows.split, &annotation);
     ramify_close(&blank);
     if (status == RAMIFY_OK)
         status = finish_model(s, temperature, score, &annotation->notes, model);
@@ -535,8 +435,8 @@ static ramify_status describe(session *s, const char *name, ramify_model *model,
     };
     if (test)
         return ramify_evaluate(s->context, model, test, &line->score, NULL);
-    return ramify_score_model(s->context, model, s->match, s->split->report, s->split->report_count,
-                              &line->score, NULL);
+    return ramify_score_model(s->context, model, s->rows.match, s->rows.split->report,
+                              s->rows.split->report_count, &line->score, NULL);
 }
 
 static ramify_status run_controls(session *s, ramify_model *model, const ramify_table *test,
@@ -576,21 +476,24 @@ static ramify_status run_controls(session *s, ramify_model *model, const ramify_
     return RAMIFY_OK;
 }
 
-/* Trains on these rows of the table (NULL: all). *model may be set on RAMIFY_STOPPED too. */
+/* Trains on the rows of a split, or of those given as the options divide them. *model may be set on
+ * RAMIFY_STOPPED too. */
 static ramify_status train_rows(ramify_context *context, const ramify_table *table,
-                                const ramify_train_options *options, const uint32_t *rows,
-                                size_t row_count, const ramify_table *test, ramify_model **model,
-                                ramify_training *training) {
+                                const ramify_train_options *options, const ramify_split *divided,
+                                const uint32_t *rows, size_t row_count, const ramify_table *test,
+                                ramify_model **model, ramify_training *training) {
     session s = {.context = context, .table = table, .options = options};
     s.started = ramify_seconds();
     s.deadline = options->time_limit > 0 ? s.started + options->time_limit : 0;
-    ramify_status status = prepare(&s, rows, row_count);
+    ramify_status status = open_rows(&s, divided, rows, row_count);
+    if (status == RAMIFY_OK)
+        status = prepare(&s);
     if (status == RAMIFY_OK && test) {
         /* A test table that does not fit is found before the training, not after it. */
         ramify_match *match = NULL;
         status = ramify_table_check_image(context, test, table->image);
         if (status == RAMIFY_OK)
-            status = ramify_match_create(context, s.schema, test, true, &match);
+            status = ramify_match_create(context, s.rows.schema, test, true, &match);
         ramify_match_destroy(context, &match);
     }
     if (status == RAMIFY_OK)
@@ -601,10 +504,10 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
         status = finish_rewound(&s, &training->rewind);
     if (status == RAMIFY_OK) {
         training->rows = row_count;
-        training->train_rows = s.split->train_count;
-        training->select_rows = s.split->select_count;
-        training->report_rows = s.split->report_count;
-        training->skipped_rows = s.skipped;
+        training->train_rows = s.rows.split->train_count;
+        training->select_rows = s.rows.split->select_count;
+        training->report_rows = s.rows.split->report_count;
+        training->skipped_rows = s.rows.skipped;
         training->seconds = ramify_seconds() - s.started;
         training->training_bytes = s.paraformer ? s.paraformer->result.need.bytes : 0;
         training->time_limit_struck =
@@ -648,8 +551,8 @@ ramify_status ramify_train(ramify_context *context, const ramify_table *table,
         return RAMIFY_ERROR_MEMORY;
     made->context = context;
     made->score = ramify_score_none();
-    ramify_status status =
-        train_rows(context, table, options, NULL, ramify_table_rows(table), test, model, made);
+    ramify_status status = train_rows(context, table, options, NULL, NULL, ramify_table_rows(table),
+                                      test, model, made);
     if (training && *model)
         *training = made;
     else
@@ -657,44 +560,39 @@ ramify_status ramify_train(ramify_context *context, const ramify_table *table,
     return status;
 }
 
+ramify_status ramify_train_on(ramify_context *context, const ramify_table *table,
+                              const ramify_train_options *options, const ramify_split *split,
+                              ramify_model **model, ramify_training *training) {
+    const size_t count = split->train_count + split->select_count + split->report_count;
+    *model = NULL;
+    return train_rows(context, table, options, split, NULL, count, NULL, model, training);
+}
+
 ramify_status ramify_cross_validate(ramify_context *context, const ramify_table *table,
                                     const ramify_train_options *options, uint32_t folds,
                                     ramify_score *scores) {
     ramify_clear(context);
     RAMIFY_TRY(ramify_train_options_check(context, options));
-    session s = {.context = context, .table = table, .options = options};
+    ramify_train_rows r = {.context = context};
     size_t rows = ramify_table_rows(table);
     if (folds < 2 || folds > rows)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "%u folds of %zu rows: use 2 folds or more, and at most one per row",
                            folds, rows);
-    ramify_schema_request request = {.target = options->target,
-                                     .task = options->task,
-                                     .drop = options->drop,
-                                     .weight = options->weight,
-                                     .group = options->group,
-                                     .time = options->time};
     uint32_t *usable = ramify_allocate(context, rows, sizeof *usable);
     uint32_t *fold = ramify_allocate(context, rows, sizeof *fold);
     uint32_t *part = ramify_allocate(context, rows, sizeof *part);
     double *labels = ramify_allocate(context, rows, sizeof *labels);
-    ramify_split_request split = {.validation = options->validation, .seed = options->seed};
+    ramify_split_request split = {0};
     ramify_status status = usable && fold && part && labels ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
-        status = ramify_schema_infer(context, table, &request, &s.schema);
+        status = ramify_train_rows_open(context, table, options, &r);
     if (status == RAMIFY_OK)
-        status = ramify_match_create_training(context, s.schema, table, &s.match);
+        status = ramify_train_rows_request(&r, usable, labels, 0, &split);
     if (status == RAMIFY_OK)
-        status = find_column(&s, options->group, &split.group);
+        status = ramify_train_rows_find(&r, NULL, rows, usable, labels, &split.count);
     if (status == RAMIFY_OK)
-        status = find_column(&s, options->time, &split.time);
-    if (status == RAMIFY_OK)
-        status = usable_rows(&s, NULL, rows, NULL, usable, labels, &split.count);
-    if (status == RAMIFY_OK) {
-        split.rows = usable;
-        split.labels = s.schema->task == RAMIFY_TASK_CLASSIFICATION ? labels : NULL;
         status = ramify_split_folds(context, table, &split, folds, fold);
-    }
     for (uint32_t f = 0; status == RAMIFY_OK && f < folds; f++) {
         scores[f] = ramify_score_none();
         /* In time order the first fold has nothing before it to learn from. */
@@ -709,17 +607,16 @@ ramify_status ramify_cross_validate(ramify_context *context, const ramify_table 
         ramify_train_options plain = *options;
         plain.controls = false;
         plain.rewind_at = 0;
-        status = train_rows(context, table, &plain, part, count, NULL, &model, &training);
+        status = train_rows(context, table, &plain, NULL, part, count, NULL, &model, &training);
         count = 0;
         for (size_t i = 0; i < split.count; i++)
             if (fold[i] == f)
                 part[count++] = usable[i];
         if (status == RAMIFY_OK)
-            status = ramify_score_model(context, model, s.match, part, count, &scores[f], NULL);
+            status = ramify_score_model(context, model, r.match, part, count, &scores[f], NULL);
         ramify_close(&model);
     }
-    ramify_match_destroy(context, &s.match);
-    ramify_schema_destroy(context, &s.schema);
+    ramify_train_rows_close(&r);
     ramify_release(context, usable);
     ramify_release(context, fold);
     ramify_release(context, part);
