@@ -39,6 +39,15 @@ ramify_status ramify_context_create(const ramify_context_options *options,
     return RAMIFY_OK;
 }
 
+ramify_status ramify_context_beside(const ramify_context *parent, uint32_t threads,
+                                    ramify_context **context) {
+    ramify_context_options options = parent->options;
+    options.threads = threads;
+    options.log = NULL;
+    options.progress = NULL;
+    return ramify_context_create(&options, context);
+}
+
 void ramify_context_destroy(ramify_context **context) {
     if (!context || !*context)
         return;

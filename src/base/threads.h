@@ -29,6 +29,12 @@ ramify_status ramify_parallel_on(ramify_context *context, uint32_t workers, size
 /* Starts the pool now, where there is to be one, so that no later call allocates. */
 ramify_status ramify_parallel_start(ramify_context *context);
 
+/* A context for work beside the parent's own, on one thread at a time: it takes memory from the same
+ * callbacks and asks the same one whether to stop, computes with the same instruction set on `threads`
+ * threads, and says nothing. Fails with RAMIFY_ERROR_MEMORY. Free with ramify_context_destroy. */
+ramify_status ramify_context_beside(const ramify_context *parent, uint32_t threads,
+                                    ramify_context **context);
+
 /* Ends the pool's threads; called by ramify_context_destroy. */
 void ramify_pool_destroy(ramify_context *context);
 

@@ -15,6 +15,7 @@
 #define LEAST_STEPS       15000
 #define MOST_STEPS        90000
 #define CHILD_EPOCHS      30
+#define USUAL_BATCH       64
 #define CHILD_LEAST_STEPS 600
 /* Periodic features are two numbers per column and frequency; with more columns than this they
  * crowd out the rest. */
@@ -90,6 +91,12 @@ static uint32_t epochs_for(size_t rows, uint32_t batch, uint32_t epochs, double 
     if (epochs * steps > most)
         epochs = (uint32_t)(most / steps + 0.5);
     return epochs > 0 ? epochs : 1;
+}
+
+uint32_t ramify_recipe_epochs(size_t rows, const ramify_train_options *options) {
+    const uint32_t batch = options->batch ? options->batch : USUAL_BATCH;
+    return options->epochs ? options->epochs
+                           : epochs_for(rows, batch, ROOT_EPOCHS, LEAST_STEPS, MOST_STEPS);
 }
 
 static void choose_stems(const ramify_problem *problem, const ramify_train_options *options,
@@ -183,7 +190,7 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
                         ramify_recipe *recipe) {
     *recipe = (ramify_recipe){0};
     bool classes = problem->label != NULL;
-    uint32_t batch = options->batch ? options->batch : 64;
+    uint32_t batch = options->batch ? options->batch : USUAL_BATCH;
     size_t rows = problem->train.count;
     recipe->slope = options->activation == RAMIFY_ACTIVATION_PRELU ? PRELU_SLOPE : 0.0f;
     recipe->resident_bytes = ramify_train_resident(options);
@@ -197,8 +204,7 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     recipe->one_fold = options->group || options->time;
     recipe->tree = strcmp(options->kind, "pathways") == 0 && options->leaves != 1;
     recipe->root = (ramify_expert_plan){
-        .epochs = options->epochs ? options->epochs
-                                  : epochs_for(rows, batch, ROOT_EPOCHS, LEAST_STEPS, MOST_STEPS),
+        .epochs = ramify_recipe_epochs(rows, options),
         .batch = batch,
         .rate = options->rate > 0 ? options->rate : RATE,
         .warm_up = WARM_UP,

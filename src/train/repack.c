@@ -60,6 +60,8 @@ ramify_trained ramify_trained_by(const ramify_model *model) {
     found.batch = batch > 0 && batch < (1 << 20) ? (uint32_t)batch : 0;
     found.epochs = epochs > 0 && epochs < EPOCHS_MAX ? (uint32_t)epochs : 0;
     found.distilled = json_is_true(json_object_get(recipe, "distilled"));
+    found.bins = json_is_true(json_object_get(recipe, "bins"));
+    found.periodic = json_integer_value(json_object_get(recipe, "frequencies")) > 0;
     if (print)
         snprintf(found.fingerprint, sizeof found.fingerprint, "%s", print);
     json_decref(config);

@@ -25,6 +25,7 @@ typedef struct ramify_trained {
     uint32_t batch;
     uint32_t epochs; /* of the root, or of the whole; with teachers over their rows too */
     bool distilled;
+    bool bins, periodic; /* of its stem */
     char fingerprint[16];
 } ramify_trained;
 

@@ -21,11 +21,9 @@ static void set_widths(ramify_mlp_shape *shape, uint32_t layers, uint32_t width)
         shape->width[l] = width;
 }
 
-/* The widest shape of the design that fits; false when none does. *least is the smallest need
- * seen. */
-static bool fit_shape(const ramify_problem *problem, const ramify_recipe *recipe,
-                      const ramify_design *design, const ramify_encoder *encoder,
-                      ramify_mlp_shape *shape, uint64_t *least) {
+bool ramify_search_shape(const ramify_problem *problem, const ramify_recipe *recipe,
+                         const ramify_design *design, const ramify_encoder *encoder,
+                         ramify_mlp_shape *shape, uint64_t *least) {
     *shape = (ramify_mlp_shape){.layers = design->hidden_layers + 1, .members = design->members};
     shape->width[0] = encoder->stem.features;
     shape->width[shape->layers] = problem->outputs;
@@ -153,7 +151,7 @@ static ramify_status add_trial(search *s, const ramify_encoder_options *stem,
     memcpy(t->design.widths, recipe->widths, sizeof t->design.widths);
     ramify_encoder *encoder;
     RAMIFY_TRY(ramify_encoder_create(s->problem, stem, &encoder));
-    *fits = fit_shape(s->problem, recipe, &t->design, encoder, &t->shape, &s->least);
+    *fits = ramify_search_shape(s->problem, recipe, &t->design, encoder, &t->shape, &s->least);
     ramify_encoder_destroy(s->problem->context, &encoder);
     for (uint32_t f = 1; f < s->folds.count; f++) {
         t[f] = *t;

@@ -16,4 +16,10 @@ ramify_status ramify_search_root(const ramify_problem *problem, ramify_recipe *r
                                  double started, double deadline, ramify_root **root,
                                  ramify_problem **enlarged);
 
+/* The widest shape of a design that fits the recipe's bound; false when none does. *least: the smallest
+ * need seen so far, in bytes. */
+bool ramify_search_shape(const ramify_problem *problem, const ramify_recipe *recipe,
+                         const ramify_design *design, const ramify_encoder *encoder,
+                         ramify_mlp_shape *shape, uint64_t *least);
+
 #endif

@@ -1,0 +1,307 @@
+#include "sweep.h"
+#include "dismantle.h"
+#include "memory.h"
+#include "model.h"
+#include "predict.h"
+#include "progress.h"
+#include "random.h"
+#include "recipe.h"
+#include "repack.h"
+#include "score.h"
+#include "status.h"
+#include "threads.h"
+#include "train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Fewer rows than this tell nothing of more. */
+#define LEAST_ROWS 100
+/* Rows that judge, at most: more cost time, and their error is known well enough. */
+#define HELD_MOST 20000
+/* What stages cost, in that of one plain expert with its stem chosen, on kin8nm, letter, california, power
+ * plant and kin40k: 2 to 3 with a search, 3 to 4 with teachers, 5 to 14 with a tree. */
+#define SEARCH_COST 3.0
+#define TAUGHT_COST 4.0
+#define TREE_COST   10.0
+/* The usual expert: three layers of so many units. */
+#define USUAL_WIDTH 96.0
+/* Rows and repeats by which a latency is measured. */
+#define LATENCY_ROWS    64
+#define LATENCY_REPEATS 15
+/* Of a normal distribution, between the ends of a 90 % interval, in standard deviations. */
+#define NORMAL_90 3.289707
+
+const char *ramify_stage_name(ramify_stage stage) {
+    static const char *const names[RAMIFY_STAGES] = {"one expert", "one taught expert", "tree"};
+    return names[stage];
+}
+
+/* --- Rows ---------------------------------------------------------------------------------------- */
+
+/* Of the level above, half; its other half, where it is to judge, is held. */
+static ramify_status halve(ramify_sweep *s, uint32_t level) {
+    const ramify_split *above = &s->part[level - 1];
+    ramify_split_request request;
+    ramify_split *halves = NULL;
+    double *labels = ramify_allocate(s->context, above->train_count, sizeof *labels);
+    if (!labels)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; i < above->train_count; i++)
+        labels[i] = ramify_match_target(s->rows.match, 0, above->train[i]);
+    ramify_status status =
+        ramify_train_rows_request(&s->rows, above->train, labels, above->train_count, &request);
+    request.validation = 0.5;
+    request.seed = ramify_random_child(s->options->seed, level);
+    request.time = NULL; /* rows of all times, fewer of them */
+    if (status == RAMIFY_OK)
+        status = ramify_split_create(s->context, s->table, &request, &halves);
+    ramify_release(s->context, labels);
+    RAMIFY_TRY(status);
+    s->part[level] = *above;
+    s->part[level].train = halves->train;
+    s->part[level].train_count = halves->train_count;
+    halves->train = NULL;
+    ramify_split_destroy(s->context, &halves);
+    return RAMIFY_OK;
+}
+
+/* The rows of level 0 that level 1 lacks, or some of them; both are ascending. */
+static ramify_status hold_rows(ramify_sweep *s) {
+    const ramify_split *all = &s->part[0], *half = &s->part[1];
+    const size_t count = all->train_count - half->train_count;
+    const size_t step = (count + HELD_MOST - 1) / HELD_MOST;
+    s->held = ramify_allocate(s->context, count, sizeof *s->held);
+    if (!s->held)
+        return RAMIFY_ERROR_MEMORY;
+    size_t seen = 0;
+    for (size_t i = 0, k = 0; i < all->train_count; i++) {
+        if (k < half->train_count && half->train[k] == all->train[i]) {
+            k++;
+            continue;
+        }
+        if (seen++ % step == 0)
+            s->held[s->held_count++] = all->train[i];
+    }
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_sweep_open(ramify_context *context, const ramify_table *table,
+                                const ramify_train_options *options, ramify_sweep *sweep) {
+    *sweep = (ramify_sweep){.context = context, .table = table, .options = options};
+    RAMIFY_TRY(ramify_train_rows_open(context, table, options, &sweep->rows));
+    RAMIFY_TRY(ramify_train_rows_divide(&sweep->rows, NULL, ramify_table_rows(table)));
+    sweep->part[0] = *sweep->rows.split;
+    sweep->levels = 1;
+    sweep->epochs = ramify_recipe_epochs(sweep->part[0].train_count, options);
+    while (sweep->levels < RAMIFY_SWEEP_LEVELS_MAX &&
+           sweep->part[sweep->levels - 1].train_count >= 2 * (size_t)LEAST_ROWS) {
+        RAMIFY_TRY(halve(sweep, sweep->levels));
+        sweep->levels++;
+    }
+    if (sweep->levels < 2)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: %zu training rows are too few for small runs: a plan needs %d; "
+                           "train instead",
+                           table->source, sweep->part[0].train_count, 2 * LEAST_ROWS);
+    return hold_rows(sweep);
+}
+
+void ramify_sweep_close(ramify_sweep *sweep) {
+    for (uint32_t level = 1; level < sweep->levels; level++)
+        ramify_release(sweep->context, sweep->part[level].train);
+    ramify_release(sweep->context, sweep->held);
+    ramify_train_rows_close(&sweep->rows);
+}
+
+/* --- Runs ---------------------------------------------------------------------------------------- */
+
+static double rows_of(const ramify_sweep *s, uint32_t level) {
+    return (double)s->part[level].train_count;
+}
+
+double ramify_sweep_cost(const ramify_sweep *s, const ramify_sweep_point *point) {
+    double cost = rows_of(s, point->level) / rows_of(s, 0) * point->length;
+    if (point->design.width > 0)
+        cost *= point->design.width / USUAL_WIDTH;
+    if (point->stage == RAMIFY_STAGE_PLAIN)
+        return point->design.layers > 0 ? cost : SEARCH_COST * cost;
+    return cost * (point->stage == RAMIFY_STAGE_TREE ? TREE_COST : TAUGHT_COST);
+}
+
+static ramify_choice on_or_off(bool on) {
+    return on ? RAMIFY_CHOICE_ON : RAMIFY_CHOICE_OFF;
+}
+
+/* hidden: room for the widths. */
+static void set_design(const ramify_sweep_design *design, char *hidden, size_t room,
+                       ramify_train_options *options) {
+    if (design->layers == 0)
+        return;
+    size_t used = 0;
+    for (uint32_t l = 0; l < design->layers && used < room; l++)
+        used +=
+            (size_t)snprintf(hidden + used, room - used, "%s%u", l > 0 ? "," : "", design->width);
+    options->hidden = hidden;
+    options->bins = on_or_off(design->bins);
+    options->periodic = on_or_off(design->periodic);
+    options->members = design->members;
+}
+
+static ramify_train_options options_of(const ramify_sweep *s, const ramify_sweep_point *point,
+                                       char *hidden, size_t room) {
+    ramify_train_options options = *s->options;
+    options.controls = false;
+    options.rewind_at = 0;
+    options.time_limit = 0;
+    options.seed = s->options->seed + point->repeat;
+    options.epochs = (uint32_t)fmax(round(s->epochs * point->length), 1);
+    options.distillation =
+        point->stage == RAMIFY_STAGE_PLAIN ? RAMIFY_CHOICE_OFF : s->options->distillation;
+    if (point->stage != RAMIFY_STAGE_TREE)
+        options.leaves = 1;
+    set_design(&point->design, hidden, room, &options);
+    return options;
+}
+
+/* The least of several means, as whatever else runs only adds to them. */
+static ramify_status measure_latency(const ramify_sweep *s, ramify_context *context,
+                                     ramify_model *model, double *latency) {
+    ramify_model_info info;
+    ramify_model_get_info(model, &info);
+    const size_t rows = s->held_count < LATENCY_ROWS ? s->held_count : LATENCY_ROWS;
+    ramify_predictor *predictor = NULL;
+    double *x = ramify_allocate(context, rows * info.columns, sizeof *x);
+    double *y = ramify_allocate(context, info.outputs, sizeof *y);
+    ramify_status status = x && y ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = ramify_predictor_create(context, model, 1, &predictor);
+    if (status == RAMIFY_OK)
+        ramify_match_rows(s->rows.match, s->held, 0, rows, x);
+    *latency = INFINITY;
+    for (int i = 0; status == RAMIFY_OK && i < LATENCY_REPEATS; i++) {
+        const double started = ramify_seconds();
+        for (size_t r = 0; status == RAMIFY_OK && r < rows; r++)
+            status = ramify_predict_double(predictor, 1, x + r * info.columns, info.columns, y,
+                                           info.outputs);
+        *latency = fmin(*latency, (ramify_seconds() - started) / (double)rows);
+    }
+    ramify_predictor_destroy(&predictor);
+    ramify_release(context, x);
+    ramify_release(context, y);
+    return status;
+}
+
+static ramify_status find_shape(ramify_context *context, ramify_model *model,
+                                ramify_sweep_design *design) {
+    ramify_dismantled *parts = NULL;
+    RAMIFY_TRY(ramify_dismantle(context, model, &parts));
+    design->members = parts->shape.members;
+    design->layers = parts->shape.layers - 1;
+    design->width = parts->shape.width[1];
+    ramify_dismantled_destroy(&parts);
+    return RAMIFY_OK;
+}
+
+static ramify_status describe(const ramify_sweep *s, ramify_context *context, ramify_model *model,
+                              ramify_sweep_run *run) {
+    const ramify_split *part = &s->part[run->point.level];
+    const bool whole = run->point.level == 0;
+    ramify_score score;
+    ramify_model_info info;
+    ramify_model_get_info(model, &info);
+    RAMIFY_TRY(ramify_score_model(context, model, s->rows.match, whole ? part->report : s->held,
+                                  whole ? part->report_count : s->held_count, &score, NULL));
+    run->rows = part->train_count;
+    const ramify_trained trained = ramify_trained_by(model);
+    run->epochs = trained.epochs;
+    run->design.bins = trained.bins;
+    run->design.periodic = trained.periodic;
+    RAMIFY_TRY(find_shape(context, model, &run->design));
+    run->error = isnan(score.rmse) ? 1 - score.accuracy : score.rmse;
+    run->deviation = (score.error_high - score.error_low) / NORMAL_90;
+    run->parameters = info.parameters;
+    run->resident_bytes = info.resident_bytes;
+    run->file_bytes = info.file_bytes;
+    run->modules = info.modules;
+    return measure_latency(s, context, model, &run->latency);
+}
+
+typedef struct sweep_task {
+    const ramify_sweep *sweep;
+    ramify_sweep_run **run; /* in the order in which they are made */
+    double total;           /* costs */
+    _Atomic(double) done;
+} sweep_task;
+
+static ramify_status make_run(void *argument, size_t index, uint32_t worker) {
+    (void)worker;
+    sweep_task *task = argument;
+    const ramify_sweep *s = task->sweep;
+    ramify_sweep_run *run = task->run[index];
+    ramify_context *context = NULL;
+    ramify_model *model = NULL;
+    ramify_training training = {0};
+    char hidden[64];
+    if (ramify_context_beside(s->context, 1, &context) != RAMIFY_OK)
+        return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for a small run");
+    const ramify_train_options options = options_of(s, &run->point, hidden, sizeof hidden);
+    const double started = ramify_seconds();
+    ramify_status status =
+        ramify_train_on(context, s->table, &options, &s->part[run->point.level], &model, &training);
+    run->seconds = ramify_seconds() - started;
+    if (status == RAMIFY_OK)
+        status = describe(s, context, model, run);
+    run->made = status == RAMIFY_OK;
+    if (status != RAMIFY_OK && status != RAMIFY_STOPPED)
+        status = ramify_fail(s->context, status, "%s", ramify_message(context));
+    ramify_close(&model);
+    ramify_context_destroy(&context);
+    if (status == RAMIFY_OK) {
+        const double cost = ramify_sweep_cost(s, &run->point);
+        double done = atomic_load(&task->done);
+        while (!atomic_compare_exchange_weak(&task->done, &done, done + cost))
+            ;
+        ramify_progress_report(s->context, "small runs", fmin(done + cost, task->total),
+                               task->total);
+    }
+    return status;
+}
+
+/* qsort has no argument: runs are sorted with their costs beside them. */
+typedef struct costed_run {
+    double cost;
+    size_t index;
+    ramify_sweep_run *run;
+} costed_run;
+
+static int dearer_first(const void *a, const void *b) {
+    const costed_run *one = a, *other = b;
+    if (one->cost != other->cost)
+        return one->cost > other->cost ? -1 : 1;
+    return one->index < other->index ? -1 : 1;
+}
+
+ramify_status ramify_sweep_make(ramify_sweep *sweep, ramify_sweep_run *runs, size_t count) {
+    costed_run *list = ramify_allocate(sweep->context, count + 1, sizeof *list);
+    ramify_sweep_run **order = ramify_allocate(sweep->context, count + 1, sizeof(void *));
+    sweep_task task = {.sweep = sweep, .run = order};
+    ramify_status status = list && order ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    size_t missing = 0;
+    for (size_t i = 0; status == RAMIFY_OK && i < count; i++)
+        if (!runs[i].made) {
+            list[missing] = (costed_run){ramify_sweep_cost(sweep, &runs[i].point), i, &runs[i]};
+            task.total += list[missing++].cost;
+        }
+    if (status == RAMIFY_OK) {
+        qsort(list, missing, sizeof *list, dearer_first);
+        for (size_t i = 0; i < missing; i++)
+            order[i] = list[i].run;
+        status = ramify_parallel(sweep->context, missing, make_run, &task);
+    }
+    ramify_release(sweep->context, list);
+    ramify_release(sweep->context, order);
+    return status;
+}

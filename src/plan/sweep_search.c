@@ -1,0 +1,104 @@
+#include "problem.h"
+#include "recipe.h"
+#include "search.h"
+#include "status.h"
+#include "sweep.h"
+
+#include <math.h>
+
+typedef struct designer {
+    ramify_sweep *sweep;
+    ramify_problem *problem; /* of few rows: columns and targets are what matters */
+    ramify_recipe recipe;
+    uint64_t least;
+} designer;
+
+/* The design of a stem and a shape, if it fits. */
+static ramify_status fit(designer *d, uint32_t stem, uint32_t shape, ramify_sweep_design *design,
+                         bool *fits) {
+    const ramify_recipe *recipe = &d->recipe;
+    ramify_design wanted = {.encoder = recipe->stem[stem],
+                            .hidden_layers = recipe->shape[shape].hidden_layers,
+                            .members = recipe->shape[shape].members};
+    for (uint32_t l = 0; l < RAMIFY_MLP_LAYERS_MAX; l++)
+        wanted.widths[l] = recipe->widths[l];
+    ramify_encoder *encoder;
+    ramify_mlp_shape found;
+    RAMIFY_TRY(ramify_encoder_create(d->problem, &wanted.encoder, &encoder));
+    *fits = ramify_search_shape(d->problem, recipe, &wanted, encoder, &found, &d->least);
+    ramify_encoder_destroy(d->sweep->context, &encoder);
+    *design = (ramify_sweep_design){.bins = wanted.encoder.bins,
+                                    .periodic = wanted.encoder.frequencies > 0,
+                                    .members = wanted.members,
+                                    .layers = wanted.hidden_layers,
+                                    .width = *fits ? found.width[1] : 0};
+    return RAMIFY_OK;
+}
+
+static ramify_sweep_run run_of(const ramify_sweep_design *design, uint32_t level, double length) {
+    return (ramify_sweep_run){.point = {.level = level, .length = length, .design = *design}};
+}
+
+static uint32_t best_of(const ramify_sweep_run *runs, uint32_t count) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; i++)
+        if (runs[i].error < runs[best].error)
+            best = i;
+    return best;
+}
+
+static ramify_status add_stems(designer *d, uint32_t level, double length, ramify_sweep_run *runs,
+                               uint32_t *stems, uint32_t *count) {
+    for (uint32_t i = 0; i < d->recipe.stem_count; i++) {
+        bool fits = false;
+        ramify_sweep_design design;
+        for (uint32_t k = 0; k < d->recipe.shape_count && !fits; k++)
+            RAMIFY_TRY(fit(d, i, k, &design, &fits));
+        if (fits) {
+            stems[*count] = i;
+            runs[(*count)++] = run_of(&design, level, length);
+        }
+    }
+    if (*count == 0)
+        return ramify_fail(d->sweep->context, RAMIFY_ERROR_LIMIT,
+                           "no expert for these columns fits in %llu resident bytes: allow at "
+                           "least %llu (--resident)",
+                           (unsigned long long)d->recipe.resident_bytes,
+                           (unsigned long long)d->least);
+    return RAMIFY_OK;
+}
+
+static ramify_status search(designer *d, uint32_t level, double length, ramify_sweep_run *runs,
+                            uint32_t *count, ramify_sweep_design *best) {
+    uint32_t stems[RAMIFY_STEMS_MAX];
+    RAMIFY_TRY(add_stems(d, level, length, runs, stems, count));
+    RAMIFY_TRY(ramify_sweep_make(d->sweep, runs, *count));
+    const uint32_t first = best_of(runs, *count);
+    const ramify_sweep_design *with = &runs[first].point.design;
+    for (uint32_t k = 0; k < d->recipe.shape_count; k++) {
+        ramify_sweep_design design;
+        bool fits;
+        RAMIFY_TRY(fit(d, stems[first], k, &design, &fits));
+        if (fits && (design.layers != with->layers || design.members != with->members))
+            runs[(*count)++] = run_of(&design, level, length);
+    }
+    RAMIFY_TRY(ramify_sweep_make(d->sweep, runs, *count));
+    *best = runs[best_of(runs, *count)].point.design;
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_sweep_search(ramify_sweep *sweep, uint32_t level, double length,
+                                  ramify_sweep_run *runs, uint32_t *count,
+                                  ramify_sweep_design *best) {
+    const ramify_split *part = &sweep->part[sweep->levels - 1];
+    designer d = {.sweep = sweep, .least = UINT64_MAX};
+    *count = 0;
+    RAMIFY_TRY(ramify_problem_create(
+        sweep->context, sweep->rows.match, (ramify_rows){part->train, part->train_count},
+        (ramify_rows){part->select, part->select_count},
+        (ramify_rows){part->report, part->report_count}, sweep->rows.weight, false, &d.problem));
+    ramify_recipe_make(d.problem, sweep->options, &d.recipe);
+    const ramify_status status = search(&d, level, length, runs, count, best);
+    ramify_problem_destroy(sweep->context, &d.problem);
+    return status;
+}
