@@ -3,35 +3,13 @@
 
 #include "diagnose_report.h"
 #include "output.h"
+#include "page.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char head[] =
-    "<!DOCTYPE html>\n"
-    "<html lang=\"en\">\n"
-    "<head>\n"
-    "<meta charset=\"utf-8\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-    "<title>Where the error comes from</title>\n"
-    "<style>\n"
-    "body { max-width: 44rem; margin: 1.5rem auto; padding: 0 1rem; background: #fff; color: "
-    "#222;\n"
-    "  font: 1rem/1.5 system-ui, sans-serif; }\n"
-    "h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }\n"
-    "table { border-collapse: collapse; width: 100%; font-size: .9rem; }\n"
-    "th, td { text-align: left; padding: .25rem .5rem .25rem 0; border-bottom: 1px solid #ddd; }\n"
-    "td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }\n"
-    "svg { width: 100%; height: auto; } .wide { overflow-x: auto; }\n"
-    "p.advice { border-left: 4px solid #555; padding-left: 1rem; }\n"
-    "@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }\n"
-    "</style>\n"
-    "</head>\n"
-    "<body>\n"
-    "<h1>Where the error comes from</h1>\n";
 
 static const char *const colours[RAMIFY_ERROR_SOURCES] = {"#777777", "#c2570c", "#1f6fb2",
                                                           "#5b8c2a"};
@@ -42,26 +20,6 @@ static const char *const meanings[RAMIFY_ERROR_SOURCES] = {
     [RAMIFY_SOURCE_ESTIMATION] = "what so many rows leave open",
     [RAMIFY_SOURCE_OPTIMISATION] = "what this training leaves undone",
 };
-
-static void write_text(FILE *file, const char *text) {
-    for (; *text; text++)
-        switch (*text) {
-        case '&':
-            fputs("&amp;", file);
-            break;
-        case '<':
-            fputs("&lt;", file);
-            break;
-        case '>':
-            fputs("&gt;", file);
-            break;
-        case '"':
-            fputs("&quot;", file);
-            break;
-        default:
-            fputc(*text, file);
-        }
-}
 
 /* Numbers of the picture, in its own units. */
 enum { PICTURE_WIDTH = 600, ROW_HEIGHT = 56, BAR_HEIGHT = 20, BAR_TOP = 24, PICTURE_MARGIN = 8 };
@@ -99,13 +57,6 @@ static void write_picture(FILE *file, const ramify_diagnosis *d) {
     fputs("</svg>\n", file);
 }
 
-static void write_number(FILE *file, double value) {
-    if (isfinite(value))
-        fprintf(file, "<td class=\"n\">%.4g</td>", value);
-    else
-        fputs("<td class=\"n\">&ndash;</td>", file);
-}
-
 static void write_shares(FILE *file, const ramify_diagnosis *d) {
     fputs("<table>\n<tr><th>source</th><th>what it is</th><th class=\"n\">share</th>"
           "<th class=\"n\">90&nbsp;% interval</th></tr>\n",
@@ -130,11 +81,11 @@ static void write_evidence(FILE *file, const ramify_diagnosis *d) {
           file);
     for (uint32_t e = 0; e < d->evidence_count; e++) {
         fputs("<tr><td>", file);
-        write_text(file, d->evidence[e].name);
+        page_text(file, d->evidence[e].name);
         fputs("</td>", file);
-        write_number(file, d->evidence[e].value);
-        write_number(file, d->evidence[e].low);
-        write_number(file, d->evidence[e].high);
+        page_number(file, d->evidence[e].value);
+        page_number(file, d->evidence[e].low);
+        page_number(file, d->evidence[e].high);
         fputs("</tr>\n", file);
     }
     fputs("</table></div>\n", file);
@@ -162,30 +113,30 @@ static void write_fits(FILE *file, const ramify_diagnosis *d) {
             test += d->fits[f].test_error * d->fits[f].test_error;
         }
         fputs("<tr><td>", file);
-        write_text(file, first->stage);
+        page_text(file, first->stage);
         fputs("</td><td>", file);
-        write_text(file, first->hidden);
+        page_text(file, first->hidden);
         fprintf(file,
                 "</td><td class=\"n\">%" PRIu32 "</td><td class=\"n\">%" PRIu64
                 "</td><td class=\"n\">%" PRIu32 "</td><td class=\"n\">%g</td>",
                 count, first->rows, first->epochs, first->rate);
-        write_number(file, sqrt(train / count));
-        write_number(file, sqrt(test / count));
+        page_number(file, sqrt(train / count));
+        page_number(file, sqrt(test / count));
         fputs("</tr>\n", file);
     }
     fputs("</table></div>\n", file);
 }
 
 static void write_page(FILE *file, const char *hidden, const ramify_diagnosis *d) {
-    fputs(head, file);
+    page_begin(file, "Where the error comes from");
     fprintf(file, "<p>%" PRIu64 " rows; target deviation %.4g; network of hidden widths ", d->rows,
             d->deviation);
-    write_text(file, hidden);
+    page_text(file, hidden);
     if (isfinite(d->error))
         fprintf(file, "; rmse %.4g (%.4g to %.4g) on rows held out", d->error, d->error_low,
                 d->error_high);
     fputs(".</p>\n<p class=\"advice\">", file);
-    write_text(file, d->advice);
+    page_text(file, d->advice);
     fputs("</p>\n<h2>Shares of the expected squared error</h2>\n", file);
     write_picture(file, d);
     write_shares(file, d);
@@ -193,10 +144,10 @@ static void write_page(FILE *file, const char *hidden, const ramify_diagnosis *d
         write_evidence(file, d);
     if (d->fit_count > 0)
         write_fits(file, d);
-    fprintf(file,
-            "<p>Made by ramify %s. The four terms are a reconstruction; docs/cli.md says how they "
-            "are estimated and what they cannot tell.</p>\n</body>\n</html>\n",
-            ramify_version());
+    page_end(
+        file,
+        "The four terms are a reconstruction; docs/cli.md says how they are estimated and what "
+        "they cannot tell.");
 }
 
 bool diagnose_report_write(const char *path, const char *hidden,

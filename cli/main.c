@@ -17,7 +17,7 @@ static const verb verbs[] = {
     {"train", verb_train},       {"predict", verb_predict}, {"evaluate", verb_evaluate},
     {"info", verb_info},         {"export", verb_export},   {"law", verb_law},
     {"import", verb_import},     {"prune", verb_prune},     {"quantize", verb_quantize},
-    {"diagnose", verb_diagnose},
+    {"diagnose", verb_diagnose}, {"plan", verb_plan},
 };
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
@@ -37,6 +37,7 @@ static const char explanation[] =
     "  ramify quantize cars.ramify cars.csv -o small.ramify  the same with 8-bit weights\n"
     "  ramify law fit runs.csv --form m4 --x rows --y error  what larger runs will give\n"
     "  ramify diagnose cars.csv --target price               where the error comes from\n"
+    "  ramify plan cars.csv --target price -o PLAN.json      the error, before it is paid for\n"
     "\n"
     "DATA is CSV (any delimiter, header or not, numbers, words and gaps), NPY or IDX, also "
     "gzipped,\n"
@@ -70,7 +71,7 @@ static int run_verb(int argc, char **argv) {
     return arguments_refuse(NULL,
                             "unknown verb \"%s\"; known are train, predict, evaluate, info, "
                             "export, law, import, prune, "
-                            "quantize and diagnose",
+                            "quantize, diagnose and plan",
                             argv[1]);
 }
 

@@ -12,5 +12,6 @@ int verb_prune(int argc, char **argv);
 int verb_quantize(int argc, char **argv);
 int verb_law(int argc, char **argv);
 int verb_diagnose(int argc, char **argv);
+int verb_plan(int argc, char **argv);
 
 #endif

@@ -10,6 +10,9 @@
  *   6. Exporting                         a model as C source or as an ONNX file
  *   7. Scaling laws                      the error of runs that were not made
  *   8. Where the error comes from        noise, size, rows or training
+ *   9. Pruning                           fewer weights, and what that costs
+ *  10. Quantising                        fewer bits for every weight
+ *  11. Planning                          the error of a training that was not made
  *
  * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
  * and only that expert is read. The file format is described in docs/model-format.md, the command
@@ -1153,6 +1156,62 @@ RAMIFY_API ramify_status ramify_quantize(ramify_context *context, ramify_model *
                                          const ramify_table *table,
                                          const ramify_quantize_options *options,
                                          ramify_model **quantized, ramify_quantize_result *result);
+
+/* ------------------------------------------------------------------------------------------------
+ * 11. Planning
+ *
+ * What a training will bring, before it is paid for. Small runs of it are made, on nested parts of its
+ * rows, of smaller experts, over fewer passes; all are judged by rows that none of them sees. Laws of
+ * these runs tell the error of the whole training, of the ways in which it could be done, and the
+ * cheapest that meets what is asked for is chosen. docs/plan.md says how, and how well it does.
+ * --------------------------------------------------------------------------------------------- */
+
+/* What is asked for. Fill with ramify_plan_options_init, then change what matters. */
+typedef struct ramify_plan_options {
+    /* The training that is planned: kind "pathways" or "mlp"; borrowed during the call. Of what it leaves
+     * open, a plan chooses passes (epochs), widths (hidden), teachers (distillation) and the tree (leaves);
+     * what it sets stays. Its resident_bytes bound every candidate. Its time_limit is not looked at. */
+    const ramify_train_options *train;
+    double
+        error; /* as much error as may be, in the units of the prediction; 0: as little as can be */
+    double latency; /* seconds that a row alone may take, its weights in the caches; 0: any */
+    double budget;  /* seconds that small runs and training may take together; 0: any */
+    double
+        share; /* of the whole training, what small runs may take; above 0, at most 1; default 0.1 */
+    double level; /* of intervals, above 0 and below 1; default 0.9 */
+} ramify_plan_options;
+
+RAMIFY_API void ramify_plan_options_init(ramify_plan_options *options);
+
+typedef struct ramify_plan ramify_plan;
+
+/* Plans a training on the rows of a table. When cancelled, the plan is made of the runs there are; RAMIFY_STOPPED
+ * without a plan where these are too few. Fails with RAMIFY_ERROR_ARGUMENT (options), RAMIFY_ERROR_UNSUPPORTED
+ * (another kind), RAMIFY_ERROR_DATA as ramify_train does, and where small runs tell nothing of a large one:
+ * too few rows, or errors that rise with the rows. Times and latencies are this machine's. Free with
+ * ramify_plan_destroy. */
+RAMIFY_API ramify_status ramify_plan_make(ramify_context *context, const ramify_table *table,
+                                          const ramify_plan_options *options, ramify_plan **plan);
+RAMIFY_API void ramify_plan_destroy(ramify_plan **plan);
+
+/* The plan as JSON text (docs/cli.md); lives as long as the plan, or until ramify_plan_add_obtained. */
+RAMIFY_API const char *ramify_plan_text(const ramify_plan *plan);
+
+/* Reads a plan from such a text (size bytes; name: for messages, may be NULL). Fails with
+ * RAMIFY_ERROR_DATA, or RAMIFY_ERROR_UNSUPPORTED for a newer format. */
+RAMIFY_API ramify_status ramify_plan_open_text(ramify_context *context, const char *text,
+                                               size_t size, const char *name, ramify_plan **plan);
+
+/* Fills *options with what the plan chose; texts live as long as the plan. */
+RAMIFY_API ramify_status ramify_plan_choice(const ramify_plan *plan, ramify_train_options *options);
+
+/* The error that was predicted for the choice, as a root mean square in the target's units or a share of
+ * wrong classes, and the level of its interval. */
+RAMIFY_API ramify_law_estimate ramify_plan_predicted(const ramify_plan *plan, double *level);
+
+/* Adds what the training of the choice brought: its score, on rows that nothing was chosen by. */
+RAMIFY_API ramify_status ramify_plan_add_obtained(ramify_plan *plan, const ramify_score *score,
+                                                  double seconds, uint64_t resident_bytes);
 
 #ifdef __cplusplus
 }

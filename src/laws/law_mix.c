@@ -70,18 +70,10 @@ double ramify_law_mix_value(const ramify_law_mix *mix, const double *ln_x) {
     return sum;
 }
 
-/* Student's quantile with 4 degrees of freedom for a two-sided level: it has a closed form (Shaw
- * 2006). Four degrees stand for tails that are heavier than the normal's. */
-static double student(double level) {
-    double p = 0.5 * (1 + level), a = 4 * p * (1 - p);
-    double q = cos(acos(sqrt(a)) / 3) / sqrt(a);
-    return 2 * sqrt(fmax(0, q - 1));
-}
-
 double ramify_law_mix_width(const ramify_law_mix *mix, const double *ln_x, double level) {
     const ramify_law_spread *s = &mix->spread;
     const ramify_law_box *box = &mix->box;
-    double octaves = ramify_law_octaves(box, ln_x), quantile = student(level);
+    double octaves = ramify_law_octaves(box, ln_x), quantile = ramify_student(level);
     if (s->local) {
         double d = ramify_form_damped_distance(ln_x[0] - box->ln_high[0]) - s->line[0];
         double line = s->line[1] + 2 * s->line[2] * d + s->line[3] * d * d;

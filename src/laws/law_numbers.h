@@ -27,6 +27,14 @@ static inline double ramify_logistic(double a) {
     return a > 0 ? 1 / (1 + exp(-a)) : exp(a) / (1 + exp(a));
 }
 
+/* Student's quantile with 4 degrees of freedom for a two-sided level: it has a closed form (Shaw
+ * 2006). Four degrees stand for tails that are heavier than the normal's. */
+static inline double ramify_student(double level) {
+    double p = 0.5 * (1 + level), a = 4 * p * (1 - p);
+    double q = cos(acos(sqrt(a)) / 3) / sqrt(a);
+    return 2 * sqrt(fmax(0, q - 1));
+}
+
 /* Least and largest ln y, and ln x of a variable. */
 typedef struct ramify_log_range {
     double low, high;

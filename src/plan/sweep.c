@@ -21,13 +21,14 @@
 #define LEAST_ROWS 100
 /* Rows that judge, at most: more cost time, and their error is known well enough. */
 #define HELD_MOST 20000
-/* What stages cost, in that of one plain expert with its stem chosen, on kin8nm, letter, california, power
- * plant and kin40k: 2 to 3 with a search, 3 to 4 with teachers, 5 to 14 with a tree. */
-#define SEARCH_COST 3.0
+/* What stages cost, in that of one plain expert with its design chosen: medians over sets of bench/plan. */
+#define SEARCH_COST 2.3
 #define TAUGHT_COST 4.0
-#define TREE_COST   10.0
-/* The usual expert: three layers of so many units. */
-#define USUAL_WIDTH 96.0
+#define TREE_COST   7.0
+/* The expert whose cost is 1. */
+#define USUAL_WIDTH   96.0
+#define USUAL_LAYERS  3.0
+#define USUAL_MEMBERS 2.0
 /* Rows and repeats by which a latency is measured. */
 #define LATENCY_ROWS    64
 #define LATENCY_REPEATS 15
@@ -37,6 +38,11 @@
 const char *ramify_stage_name(ramify_stage stage) {
     static const char *const names[RAMIFY_STAGES] = {"one expert", "one taught expert", "tree"};
     return names[stage];
+}
+
+bool ramify_sweep_same_design(const ramify_sweep_design *a, const ramify_sweep_design *b) {
+    return a->bins == b->bins && a->periodic == b->periodic && a->members == b->members &&
+           a->layers == b->layers && a->width == b->width;
 }
 
 /* --- Rows ---------------------------------------------------------------------------------------- */
@@ -123,12 +129,16 @@ static double rows_of(const ramify_sweep *s, uint32_t level) {
 }
 
 double ramify_sweep_cost(const ramify_sweep *s, const ramify_sweep_point *point) {
-    double cost = rows_of(s, point->level) / rows_of(s, 0) * point->length;
-    if (point->design.width > 0)
-        cost *= point->design.width / USUAL_WIDTH;
-    if (point->stage == RAMIFY_STAGE_PLAIN)
-        return point->design.layers > 0 ? cost : SEARCH_COST * cost;
-    return cost * (point->stage == RAMIFY_STAGE_TREE ? TREE_COST : TAUGHT_COST);
+    const ramify_sweep_design *design = &point->design;
+    const double cost = rows_of(s, point->level) / rows_of(s, 0) * point->length;
+    if (point->stage == RAMIFY_STAGE_TREE)
+        return TREE_COST * cost;
+    if (point->stage == RAMIFY_STAGE_TAUGHT)
+        return TAUGHT_COST * cost;
+    if (design->layers == 0)
+        return SEARCH_COST * cost;
+    return cost * design->layers / USUAL_LAYERS * design->members / USUAL_MEMBERS * design->width /
+           USUAL_WIDTH;
 }
 
 static ramify_choice on_or_off(bool on) {

@@ -1,0 +1,277 @@
+/* The page: the question, the answer, learning curves with the forecast at their end, what else could be
+ * done, and what was run. Colours keep apart in print and for most eyes; every mark has its number beside it or in a
+ * table. */
+
+#include "plan_report.h"
+#include "output.h"
+#include "page.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Pictures, in their own units. */
+enum { WIDTH = 640, HEIGHT = 360, LEFT = 70, RIGHT = 16, TOP = 14, BOTTOM = 46, TICKS = 5 };
+
+typedef struct axis {
+    double low, high; /* logarithms */
+    double from, to;  /* in the picture */
+} axis;
+
+static double place(const axis *a, double value) {
+    return a->from + (log(value) - a->low) / (a->high - a->low) * (a->to - a->from);
+}
+
+static double number_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static void widen(axis *a, double value) {
+    if (!(value > 0) || !isfinite(value))
+        return;
+    a->low = fmin(a->low, log(value));
+    a->high = fmax(a->high, log(value));
+}
+
+/* A margin around what is shown, and some room where all is one value. */
+static void finish_axis(axis *a) {
+    if (!(a->low <= a->high))
+        a->low = a->high = 0;
+    const double margin = fmax(0.06 * (a->high - a->low), 0.02);
+    a->low -= margin;
+    a->high += margin;
+}
+
+/* Numbers of one digit, or of 1, 2 and 5 steps, that lie on the axis: lines and their names. */
+static void write_ticks(FILE *file, const axis *a, bool upright) {
+    static const double digits[] = {1, 1.5, 2, 3, 4, 5, 6, 8};
+    double shown[64];
+    size_t count = 0;
+    for (int power = (int)floor(a->low / log(10)); power <= (int)ceil(a->high / log(10)); power++)
+        for (size_t d = 0; d < sizeof digits / sizeof digits[0] && count < 64; d++) {
+            const double value = digits[d] * pow(10, power);
+            if (log(value) > a->low && log(value) < a->high)
+                shown[count++] = value;
+        }
+    const size_t step = count > TICKS + 3 ? (count + TICKS) / TICKS : 1;
+    for (size_t i = 0; i < count; i += step) {
+        const double at = place(a, shown[i]);
+        if (upright)
+            fprintf(file,
+                    "<path d=\"M%d %.1f H%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" "
+                    "text-anchor=\"end\">%.3g</text>\n",
+                    LEFT, at, WIDTH - RIGHT, LEFT - 6, at + 4, shown[i]);
+        else
+            fprintf(file,
+                    "<path d=\"M%.1f %d V%d\" stroke=\"#ddd\"/><text x=\"%.1f\" y=\"%d\" "
+                    "text-anchor=\"middle\">%.4g</text>\n",
+                    at, TOP, HEIGHT - BOTTOM, at, HEIGHT - BOTTOM + 16, shown[i]);
+    }
+}
+
+static void begin_picture(FILE *file, const axis *x, const axis *y, const char *label,
+                          const char *below, const char *beside) {
+    fprintf(file,
+            "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\" font-size=\"13\" "
+            "font-family=\"sans-serif\" fill=\"#222\">\n",
+            WIDTH, HEIGHT, label);
+    write_ticks(file, x, false);
+    write_ticks(file, y, true);
+    fprintf(file,
+            "<path d=\"M%d %d V%d H%d\" stroke=\"#333\" fill=\"none\"/>\n"
+            "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n"
+            "<text transform=\"translate(14 %d) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
+            LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8,
+            below, (TOP + HEIGHT - BOTTOM) / 2, beside);
+}
+
+/* A point with its interval; ends that are no numbers are left out. */
+static void write_interval(FILE *file, double x, const axis *y, double value, double low,
+                           double high, const char *colour) {
+    if (low > 0 && high > 0)
+        fprintf(file, "<path d=\"M%.1f %.1f V%.1f\" stroke=\"%s\" stroke-width=\"3\"/>\n", x,
+                place(y, low), place(y, high), colour);
+    fprintf(file, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6\" fill=\"%s\"/>\n", x, place(y, value),
+            colour);
+}
+
+static bool is_whole(const json_t *run) {
+    return fabs(number_of(run, "length") - 1) < 0.05;
+}
+
+static axis axis_of_runs(const json_t *plan, const char *key, double from, double to) {
+    axis a = {INFINITY, -INFINITY, from, to};
+    size_t i;
+    json_t *run;
+    json_array_foreach(json_object_get(plan, "runs"), i, run) widen(&a, number_of(run, key));
+    return a;
+}
+
+static void write_curves(FILE *file, const json_t *plan) {
+    const json_t *predicted = json_object_get(plan, "predicted"),
+                 *obtained = json_object_get(plan, "obtained");
+    const double whole = number_of(json_object_get(plan, "rows"), "train");
+    axis x = axis_of_runs(plan, "rows", LEFT, WIDTH - RIGHT),
+         y = axis_of_runs(plan, "error", HEIGHT - BOTTOM, TOP);
+    size_t i;
+    json_t *run;
+    widen(&x, whole);
+    widen(&y, number_of(predicted, "low"));
+    widen(&y, number_of(predicted, "high"));
+    widen(&y, number_of(obtained, "error"));
+    finish_axis(&x);
+    finish_axis(&y);
+    begin_picture(file, &x, &y, "Error of small runs by their rows, and the forecast",
+                  "training rows", text_of(plan, "error"));
+    json_array_foreach(json_object_get(plan, "runs"), i, run) {
+        const double rows = number_of(run, "rows"), error = number_of(run, "error");
+        if (rows > 0 && error > 0)
+            fprintf(file,
+                    "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\" stroke=\"#1f6fb2\"/>\n",
+                    place(&x, rows), place(&y, error), is_whole(run) ? "#1f6fb2" : "#fff");
+    }
+    write_interval(file, place(&x, whole), &y, number_of(predicted, "value"),
+                   number_of(predicted, "low"), number_of(predicted, "high"), "#c2570c");
+    if (number_of(obtained, "error") > 0)
+        fprintf(file,
+                "<path d=\"M%.1f %.1f l7 -7 l7 7 l-7 7 z\" fill=\"#5b8c2a\" stroke=\"#111\"/>\n",
+                place(&x, whole) - 7, place(&y, number_of(obtained, "error")));
+    fputs(
+        "</svg>\n<p>Blue: small runs, filled where they were as long as the training. Orange: the "
+        "forecast and its interval.",
+        file);
+    if (obtained)
+        fputs(" Green: what the training brought.", file);
+    fputs("</p>\n", file);
+}
+
+static void write_candidates(FILE *file, const json_t *plan) {
+    axis x = {INFINITY, -INFINITY, LEFT, WIDTH - RIGHT},
+         y = {INFINITY, -INFINITY, HEIGHT - BOTTOM, TOP};
+    const json_t *list = json_object_get(plan, "candidates");
+    size_t i;
+    json_t *c;
+    json_array_foreach(list, i, c) {
+        widen(&x, number_of(c, "seconds"));
+        widen(&y, number_of(json_object_get(c, "predicted"), "value"));
+    }
+    finish_axis(&x);
+    finish_axis(&y);
+    fputs("<h2>What could be done</h2>\n", file);
+    begin_picture(file, &x, &y, "Forecast error of every way to train by its time",
+                  "seconds of training", text_of(plan, "error"));
+    const double chosen = number_of(plan, "training_seconds"),
+                 value = number_of(json_object_get(plan, "predicted"), "value");
+    json_array_foreach(list, i, c) {
+        const double seconds = number_of(c, "seconds"),
+                     error = number_of(json_object_get(c, "predicted"), "value");
+        const bool taken = seconds == chosen && error == value;
+        if (seconds > 0 && error > 0)
+            fprintf(file, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%d\" fill=\"%s\"/>\n",
+                    place(&x, seconds), place(&y, error), taken ? 7 : 4,
+                    taken ? "#c2570c" : "#777");
+    }
+    fputs("</svg>\n<div class=\"wide\"><table>\n<tr><th>way</th><th class=\"n\">width</th>"
+          "<th class=\"n\">length</th><th class=\"n\">forecast</th><th class=\"n\">low</th>"
+          "<th class=\"n\">high</th><th class=\"n\">seconds</th><th class=\"n\">&micro;s a row</th>"
+          "</tr>\n",
+          file);
+    json_array_foreach(list, i, c) {
+        const json_t *e = json_object_get(c, "predicted");
+        fputs("<tr><td>", file);
+        page_text(file, text_of(c, "stage"));
+        fputs("</td>", file);
+        page_number(file, number_of(c, "width"));
+        page_number(file, number_of(c, "length"));
+        page_number(file, number_of(e, "value"));
+        page_number(file, number_of(e, "low"));
+        page_number(file, number_of(e, "high"));
+        page_number(file, number_of(c, "seconds"));
+        page_number(file, 1e6 * number_of(c, "latency_seconds"));
+        fputs("</tr>\n", file);
+    }
+    fputs("</table></div>\n", file);
+}
+
+static void write_runs(FILE *file, const json_t *plan) {
+    size_t i;
+    json_t *run;
+    fputs("<h2>Small runs</h2>\n<div class=\"wide\"><table>\n<tr><th class=\"n\">rows</th>"
+          "<th class=\"n\">epochs</th><th class=\"n\">width</th><th class=\"n\">layers</th>"
+          "<th class=\"n\">members</th><th class=\"n\">seed</th><th class=\"n\">error</th>"
+          "<th class=\"n\">seconds</th></tr>\n",
+          file);
+    static const char *const keys[] = {"rows",    "epochs", "width", "layers",
+                                       "members", "seed",   "error", "seconds"};
+    json_array_foreach(json_object_get(plan, "runs"), i, run) {
+        fputs("<tr>", file);
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+            page_number(file, number_of(run, keys[k]));
+        fputs("</tr>\n", file);
+    }
+    fputs("</table></div>\n", file);
+}
+
+static void write_estimate(FILE *file, const json_t *e) {
+    fprintf(file, "%.4g (%g&nbsp;%%: %.4g to %.4g)", number_of(e, "value"),
+            100 * number_of(e, "level"), number_of(e, "low"), number_of(e, "high"));
+}
+
+static void write_question(FILE *file, const json_t *plan) {
+    const json_t *request = json_object_get(plan, "request"),
+                 *choice = json_object_get(plan, "choice");
+    fputs("<p>What will a training on ", file);
+    fprintf(file, "%.0f rows, for ", number_of(json_object_get(plan, "rows"), "train"));
+    page_text(file, text_of(choice, "target"));
+    fputs(", bring", file);
+    if (isfinite(number_of(request, "error")))
+        fprintf(file, "; how is an error of %.4g reached at least cost",
+                number_of(request, "error"));
+    if (isfinite(number_of(request, "latency_seconds")))
+        fprintf(file, "; with a row answered in %.3g &micro;s",
+                1e6 * number_of(request, "latency_seconds"));
+    if (isfinite(number_of(request, "budget_seconds")))
+        fprintf(file, "; in %.3g s", number_of(request, "budget_seconds"));
+    fputs("?</p>\n", file);
+}
+
+static void write_answer(FILE *file, const json_t *plan) {
+    const json_t *twice = json_object_get(plan, "twice"),
+                 *obtained = json_object_get(plan, "obtained");
+    fputs("<p class=\"advice\">", file);
+    page_text(file, text_of(plan, "stage"));
+    fprintf(file, ": %s ", text_of(plan, "error"));
+    write_estimate(file, json_object_get(plan, "predicted"));
+    fprintf(file, ", in about %.3g s. ", number_of(plan, "training_seconds"));
+    page_text(file, text_of(plan, "why"));
+    fputs(". Twice the rows would bring ", file);
+    write_estimate(file, json_object_get(twice, "rows"));
+    fputs(", twice the time ", file);
+    write_estimate(file, json_object_get(twice, "time"));
+    fputs(".", file);
+    if (obtained)
+        fprintf(file, " <strong>Obtained: %.4g</strong> (90&nbsp;%%: %.4g to %.4g, by %.0f rows).",
+                number_of(obtained, "error"), number_of(obtained, "low"),
+                number_of(obtained, "high"), number_of(obtained, "rows"));
+    fputs("</p>\n", file);
+}
+
+bool plan_report_write(const char *path, const json_t *plan) {
+    output to;
+    if (!output_open(&to, path))
+        return false;
+    page_begin(to.file, "A training, planned");
+    write_question(to.file, plan);
+    write_answer(to.file, plan);
+    write_curves(to.file, plan);
+    write_candidates(to.file, plan);
+    write_runs(to.file, plan);
+    page_end(to.file, "Times are those of the machine that it was made on; docs/plan.md says how "
+                      "forecasts are made and how good they are.");
+    return output_close(&to);
+}

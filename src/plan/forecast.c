@@ -1,0 +1,144 @@
+#include "forecast.h"
+#include "law_numbers.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Found on the sets of bench/plan (docs/plan.md). An octave's step is nearer to the last one than to the one
+ * before; what follows keeps nearly all of it. */
+#define NEAR_WEIGHT 0.6
+#define KEPT        0.9
+/* What teachers and tree gain beyond one expert of the ladder, in ln error: GAIN, and more where the error
+ * falls fast, as there is more left to be learned; in parts of a tree's. */
+#define GAIN      0.04
+#define GAIN_STEP 0.25
+static const double gain_parts[RAMIFY_STAGES] = {
+    [RAMIFY_STAGE_PLAIN] = 0, [RAMIFY_STAGE_TAUGHT] = 0.5, [RAMIFY_STAGE_TREE] = 1};
+/* Deviations of forecasts: of gains, of the step as a share of it, and of a run without a repeat. */
+#define GAIN_DEVIATION 0.05
+#define STEP_DEVIATION 0.25
+#define RUN_DEVIATION  0.03
+/* A rise by more than so many deviations is no chance. */
+#define RISE 3.0
+/* Sizes below which there is no law. */
+#define LEAST_LEVELS 3
+/* Lengths are equal within this factor. */
+#define SAME_LENGTH 1.1
+
+static bool same_length(double a, double b) {
+    return a < b * SAME_LENGTH && b < a * SAME_LENGTH;
+}
+
+static bool on_ladder(const ramify_sweep_run *run, const ramify_sweep_design *design,
+                      double length) {
+    return run->made && run->error > 0 && run->point.stage == RAMIFY_STAGE_PLAIN &&
+           run->point.level > 0 && ramify_sweep_same_design(&run->point.design, design) &&
+           same_length(run->point.length, length);
+}
+
+/* Means by level; squares and freedom: of what repeats lie from them. */
+static void climb(const ramify_forecast *f, double length, double *ladder, double *squares,
+                  uint32_t *freedom) {
+    for (uint32_t level = 0; level < RAMIFY_SWEEP_LEVELS_MAX; level++) {
+        double sum = 0, sum_squares = 0;
+        uint32_t count = 0;
+        for (size_t i = 0; i < f->count; i++) {
+            const ramify_sweep_run *run = &f->runs[i];
+            if (run->point.level != level || !on_ladder(run, &f->design, length))
+                continue;
+            sum += log(run->error);
+            sum_squares += log(run->error) * log(run->error);
+            count++;
+        }
+        ladder[level] = count > 0 ? sum / count : (double)NAN;
+        if (count > 1) {
+            *squares += fmax(sum_squares - sum * sum / count, 0);
+            *freedom += count - 1;
+        }
+    }
+}
+
+/* Where only short runs were made: as much above or below them as on the levels next to these. */
+static void fill_from_brief(ramify_forecast *f) {
+    uint32_t known = 0;
+    while (known < RAMIFY_SWEEP_LEVELS_MAX && isnan(f->ladder[known]))
+        known++;
+    double gap = 0;
+    if (known < RAMIFY_SWEEP_LEVELS_MAX && !isnan(f->brief[known])) {
+        gap = f->ladder[known] - f->brief[known];
+        const bool two = known + 1 < RAMIFY_SWEEP_LEVELS_MAX && !isnan(f->ladder[known + 1]) &&
+                         !isnan(f->brief[known + 1]);
+        if (two)
+            gap = NEAR_WEIGHT * gap +
+                  (1 - NEAR_WEIGHT) * (f->ladder[known + 1] - f->brief[known + 1]);
+    }
+    for (uint32_t level = 0; level < known; level++)
+        if (!isnan(f->brief[level]))
+            f->ladder[level] = f->brief[level] + gap;
+}
+
+ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t count,
+                                           const ramify_sweep_design *design,
+                                           ramify_forecast *forecast) {
+    ramify_forecast *f = forecast;
+    *f = (ramify_forecast){.runs = runs, .count = count, .design = *design};
+    double squares = 0;
+    uint32_t freedom = 0;
+    climb(f, 1, f->ladder, &squares, &freedom);
+    climb(f, RAMIFY_FORECAST_BRIEF, f->brief, &squares, &freedom);
+    fill_from_brief(f);
+    /* One repeat more, of the usual deviation, steadies few of them. */
+    f->noise = sqrt((squares + RUN_DEVIATION * RUN_DEVIATION) / (freedom + 1));
+    while (f->first < RAMIFY_SWEEP_LEVELS_MAX && isnan(f->ladder[f->first]))
+        f->first++;
+    if (f->first + LEAST_LEVELS > RAMIFY_SWEEP_LEVELS_MAX)
+        return RAMIFY_FORECAST_FEW;
+    const double *y = f->ladder + f->first;
+    if (isnan(y[1]) || isnan(y[2]))
+        return RAMIFY_FORECAST_FEW;
+    for (size_t i = 0; i < count; i++)
+        if (runs[i].made && runs[i].point.level == f->first && runs[i].error > 0)
+            f->judged = fmax(f->judged, runs[i].deviation / runs[i].error);
+    const double step = NEAR_WEIGHT * (y[1] - y[0]) + (1 - NEAR_WEIGHT) * (y[2] - y[1]);
+    f->slope = fmax(step, 0);
+    return step < -RISE * f->noise ? RAMIFY_FORECAST_RISING : RAMIFY_FORECAST_FINE;
+}
+
+/* What a design of another width adds, where its runs and the ladder's meet. */
+static double of_width(const ramify_forecast *f, const ramify_sweep_design *design) {
+    for (size_t i = 0; i < f->count; i++) {
+        const ramify_sweep_run *run = &f->runs[i];
+        if (on_ladder(run, design, 1) && !isnan(f->ladder[run->point.level]))
+            return log(run->error) - f->ladder[run->point.level];
+    }
+    return 0;
+}
+
+/* What other passes add, of which a fourth of them is known. */
+static double of_length(const ramify_forecast *f, double length) {
+    if (isnan(f->brief[f->first]))
+        return 0;
+    const double gap = f->brief[f->first] - f->ladder[f->first];
+    return gap * log(length) / log(RAMIFY_FORECAST_BRIEF);
+}
+
+ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
+                                          const ramify_sweep_point *point, double rows,
+                                          double level) {
+    const ramify_forecast *f = forecast;
+    const double octaves = f->first + log2(rows);
+    const double steps = (1 - pow(KEPT, octaves)) / (1 - KEPT);
+    const double width =
+        point->design.layers == 0 || ramify_sweep_same_design(&point->design, &f->design)
+            ? 0
+            : of_width(f, &point->design);
+    const double length = same_length(point->length, 1) ? 0 : of_length(f, point->length);
+    const double gain = gain_parts[point->stage] * (GAIN + GAIN_STEP * f->slope);
+    const double y = f->ladder[f->first] - f->slope * steps - gain + width + length;
+    const double step = STEP_DEVIATION * f->slope * steps;
+    const double deviation =
+        sqrt(GAIN_DEVIATION * GAIN_DEVIATION + step * step + f->judged * f->judged +
+             f->noise * f->noise + 0.25 * (width * width + length * length));
+    const double half = ramify_student(level) * deviation;
+    return (ramify_law_estimate){exp(y), exp(y - half), exp(y + half)};
+}

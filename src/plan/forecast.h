@@ -1,0 +1,41 @@
+#ifndef RAMIFY_PLAN_FORECAST_H
+#define RAMIFY_PLAN_FORECAST_H
+/* The error of a training, from small runs of it. Arithmetic alone, in logarithms of errors; docs/plan.md has
+ * the formulas, and how its constants were found. */
+
+#include "ramify.h"
+#include "sweep.h"
+
+typedef enum ramify_forecast_doubt {
+    RAMIFY_FORECAST_FINE = 0,
+    RAMIFY_FORECAST_FEW,   /* too few sizes were run */
+    RAMIFY_FORECAST_RISING /* errors rise with the rows, by more than they scatter */
+} ramify_forecast_doubt;
+
+/* What runs of one design say, once for all questions. */
+typedef struct ramify_forecast {
+    const ramify_sweep_run *runs; /* borrowed; those that were not made are passed over */
+    size_t count;
+    ramify_sweep_design design; /* of the ladders */
+    uint32_t first;             /* the level of most rows that the ladder of whole length reaches */
+    double ladder[RAMIFY_SWEEP_LEVELS_MAX]; /* ln error by level, whole length; NaN: not known */
+    double brief[RAMIFY_SWEEP_LEVELS_MAX];  /* the same of short runs */
+    double slope;  /* what an octave of rows takes from ln error, near the first level; 0 or more */
+    double noise;  /* standard deviation of ln error of one run */
+    double judged; /* of the first level's, by the rows that judge */
+} ramify_forecast;
+
+/* Passes of short runs, in those of the whole training. */
+#define RAMIFY_FORECAST_BRIEF 0.25
+
+ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t count,
+                                           const ramify_sweep_design *design,
+                                           ramify_forecast *forecast);
+
+/* The error at a point of level 0 and whole or short length, with so many times the rows, and its interval.
+ * A design of layers 0 is the one that the training finds. */
+ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
+                                          const ramify_sweep_point *point, double rows,
+                                          double level);
+
+#endif

@@ -1,0 +1,404 @@
+/* ramify_plan_make: small runs within their share -> forecasts of every way to train -> the choice. */
+
+#include "plan.h"
+#include "memory.h"
+#include "progress.h"
+#include "recipe.h"
+#include "status.h"
+#include "table.h"
+#include "threads.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SHARE 0.1
+#define LEVEL 0.9
+/* Tables with fewer rows may have small runs of this share: they are not small beside the training. */
+#define FEW_ROWS  5000
+#define FEW_SHARE 0.25
+/* Designs are tried on a sixteenth of the rows, or on the fewest there are. */
+#define SEARCH_LEVEL 4
+/* A ladder has this many rungs at most: smaller ones say nothing of the end. */
+#define RUNGS 6
+/* Of a training's time, what one thread does alone (measured: 1.56 times as fast on two). */
+#define ALONE 0.28
+/* Lengths and widths that are candidates, in those of the usual training. */
+static const double lengths[] = {RAMIFY_FORECAST_BRIEF, 1};
+static const uint32_t widths[] = {48, 16};
+
+void ramify_plan_options_init(ramify_plan_options *options) {
+    *options = (ramify_plan_options){.share = SHARE, .level = LEVEL};
+}
+
+static ramify_status check(ramify_context *context, const ramify_plan_options *o) {
+    if (!o->train)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "ramify_plan_make: the training to be planned is NULL");
+    RAMIFY_TRY(ramify_train_options_check(context, o->train));
+    if (strcmp(o->train->kind, "pathways") != 0 && strcmp(o->train->kind, "mlp") != 0)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "trainings of kind %s are not planned: use pathways or mlp",
+                           o->train->kind);
+    if (o->train->module && strcmp(o->train->module, "mlp") != 0)
+        return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
+                           "trainings with series are not planned: leave module out");
+    if (!(o->share > 0 && o->share <= 1))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "share %g: small runs take more than 0 and at most all of it", o->share);
+    if (!(o->level > 0 && o->level < 1))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "level %g: an interval's level lies between 0 and 1", o->level);
+    if (!(o->error >= 0 && o->latency >= 0 && o->budget >= 0) || isinf(o->error) ||
+        isinf(o->latency) || isinf(o->budget))
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "error, latency and budget are numbers of 0 or more");
+    return RAMIFY_OK;
+}
+
+/* --- Small runs ---------------------------------------------------------------------------------- */
+
+static ramify_status add_run(ramify_planning *p, const ramify_sweep_run *run) {
+    if (p->count == p->room) {
+        const size_t room = p->room == 0 ? 32 : 2 * p->room;
+        ramify_sweep_run *larger = ramify_reallocate(p->context, p->runs, room, sizeof *larger);
+        if (!larger)
+            return RAMIFY_ERROR_MEMORY;
+        p->runs = larger;
+        p->room = room;
+    }
+    p->runs[p->count++] = *run;
+    return RAMIFY_OK;
+}
+
+static uint32_t search_level(const ramify_sweep *s) {
+    return s->levels - 1 < SEARCH_LEVEL ? s->levels - 1 : SEARCH_LEVEL;
+}
+
+static ramify_status search_design(ramify_planning *p) {
+    ramify_sweep_run tried[RAMIFY_SWEEP_SEARCH_MAX];
+    uint32_t count = 0;
+    const ramify_status status = ramify_sweep_search(
+        &p->sweep, search_level(&p->sweep), RAMIFY_FORECAST_BRIEF, tried, &count, &p->design);
+    for (uint32_t i = 0; i < count; i++)
+        if (tried[i].made)
+            RAMIFY_TRY(add_run(p, &tried[i]));
+    return status;
+}
+
+/* The whole training that the shares are of: the dearest candidate of usual length. */
+static ramify_sweep_point whole_training(const ramify_planning *p) {
+    const ramify_train_options *train = p->options->train;
+    const bool tree = strcmp(train->kind, "pathways") == 0 && train->leaves != 1;
+    const bool taught = train->distillation != RAMIFY_CHOICE_OFF;
+    return (ramify_sweep_point){.length = 1,
+                                .stage = tree     ? RAMIFY_STAGE_TREE
+                                         : taught ? RAMIFY_STAGE_TAUGHT
+                                                  : RAMIFY_STAGE_PLAIN};
+}
+
+static double seconds_per_cost(const ramify_planning *p) {
+    double seconds = 0, cost = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->runs[i].made) {
+            seconds += p->runs[i].seconds;
+            cost += ramify_sweep_cost(&p->sweep, &p->runs[i].point);
+        }
+    return cost > 0 ? seconds / cost : 0;
+}
+
+static double speed_of_threads(const ramify_planning *p) {
+    return 1 / (ALONE + (1 - ALONE) / ramify_threads(p->context));
+}
+
+/* What small runs may cost. */
+static double allowance(const ramify_planning *p) {
+    const ramify_plan_options *o = p->options;
+    const double rows = (double)p->sweep.part[0].train_count;
+    const double share = o->share == SHARE && rows < FEW_ROWS ? FEW_SHARE : o->share;
+    const ramify_sweep_point whole = whole_training(p);
+    double cost = ramify_sweep_cost(&p->sweep, &whole);
+    if (o->budget > 0 && p->unit > 0)
+        cost = fmin(cost, o->budget * speed_of_threads(p) / p->unit);
+    return share * cost;
+}
+
+static bool was_made(const ramify_planning *p, const ramify_sweep_point *point) {
+    for (size_t i = 0; i < p->count; i++) {
+        const ramify_sweep_point *q = &p->runs[i].point;
+        if (q->stage == point->stage && q->level == point->level && q->length == point->length &&
+            q->repeat == point->repeat && ramify_sweep_same_design(&q->design, &point->design))
+            return true;
+    }
+    return false;
+}
+
+/* Adds a run that is affordable; *left is what the others may cost. */
+static ramify_status want(ramify_planning *p, ramify_sweep_point point, bool needed, double *left) {
+    const double cost = ramify_sweep_cost(&p->sweep, &point);
+    if (was_made(p, &point) || (!needed && cost > *left))
+        return RAMIFY_OK;
+    *left -= cost;
+    return add_run(p, &(ramify_sweep_run){.point = point});
+}
+
+/* Ladders first: short runs up to half of the rows, whole ones as far up as the allowance reaches; then
+ * narrower experts and repeats. */
+static ramify_status list_runs(ramify_planning *p, double left) {
+    const uint32_t last = p->sweep.levels - 1 < RUNGS ? p->sweep.levels - 1 : RUNGS;
+    const uint32_t middle = last < 3 ? last : 3;
+    ramify_sweep_point brief = {.length = RAMIFY_FORECAST_BRIEF, .design = p->design};
+    ramify_sweep_point whole = {.length = 1, .design = p->design};
+    for (uint32_t level = last; level >= 1; level--) {
+        brief.level = level;
+        RAMIFY_TRY(want(p, brief, true, &left));
+    }
+    for (uint32_t level = last; level >= 1; level--) {
+        whole.level = level;
+        RAMIFY_TRY(want(p, whole, level + 1 >= last, &left));
+    }
+    for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
+        if (widths[w] < p->design.width && !p->options->train->hidden) {
+            whole.design.width = widths[w];
+            whole.level = middle;
+            RAMIFY_TRY(want(p, whole, false, &left));
+        }
+    whole.design = p->design;
+    for (uint32_t level = middle; level >= 1; level--) {
+        brief.level = whole.level = level;
+        brief.repeat = whole.repeat = 1;
+        RAMIFY_TRY(want(p, brief, false, &left));
+        RAMIFY_TRY(want(p, whole, false, &left));
+    }
+    return RAMIFY_OK;
+}
+
+static ramify_status make_runs(ramify_planning *p) {
+    ramify_status status = search_design(p);
+    p->unit = seconds_per_cost(p);
+    double left = allowance(p);
+    for (size_t i = 0; i < p->count; i++)
+        left -= ramify_sweep_cost(&p->sweep, &p->runs[i].point);
+    if (status == RAMIFY_OK)
+        status = list_runs(p, left);
+    if (status == RAMIFY_OK)
+        status = ramify_sweep_make(&p->sweep, p->runs, p->count);
+    p->stopped = status == RAMIFY_STOPPED;
+    p->unit = seconds_per_cost(p);
+    return p->stopped ? RAMIFY_OK : status;
+}
+
+/* --- Candidates ---------------------------------------------------------------------------------- */
+
+/* Of the run that is most like it. */
+static const ramify_sweep_run *like(const ramify_planning *p, const ramify_candidate *c) {
+    const uint32_t width = c->point.design.layers > 0 ? c->point.design.width : p->design.width;
+    const ramify_sweep_run *found = NULL;
+    for (size_t i = 0; i < p->count; i++) {
+        const ramify_sweep_run *run = &p->runs[i];
+        if (run->made && run->design.width == width && run->design.members == p->design.members &&
+            run->design.layers == p->design.layers &&
+            (!found || run->point.level < found->point.level))
+            found = run;
+    }
+    return found;
+}
+
+static void add_candidate(ramify_planning *p, ramify_stage stage, double length, uint32_t width) {
+    ramify_candidate c = {.point = {.stage = stage, .length = length}};
+    if (p->candidates == RAMIFY_CANDIDATES_MAX)
+        return;
+    if (width > 0) {
+        c.point.design = p->design;
+        c.point.design.width = width;
+    }
+    c.error = ramify_forecast_error(&p->forecast, &c.point, 1, p->options->level);
+    c.seconds = ramify_sweep_cost(&p->sweep, &c.point) * p->unit / speed_of_threads(p);
+    const ramify_sweep_run *run = like(p, &c);
+    c.latency = run ? run->latency : (double)NAN;
+    c.resident_bytes = run ? run->resident_bytes : 0;
+    p->candidate[p->candidates++] = c;
+}
+
+static bool width_was_run(const ramify_planning *p, uint32_t width) {
+    for (size_t i = 0; i < p->count; i++)
+        if (p->runs[i].made && p->runs[i].design.width == width && p->runs[i].point.length == 1)
+            return true;
+    return false;
+}
+
+static void list_candidates(ramify_planning *p) {
+    const ramify_stage most = whole_training(p).stage;
+    const bool open = p->options->train->epochs == 0;
+    for (int stage = 0; stage <= (int)most; stage++)
+        for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
+            if (open || lengths[l] == 1) {
+                add_candidate(p, (ramify_stage)stage, lengths[l], 0);
+                for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
+                    if (width_was_run(p, widths[w]) && widths[w] < p->design.width)
+                        add_candidate(p, (ramify_stage)stage, lengths[l], widths[w]);
+            }
+}
+
+ramify_train_options ramify_plan_options_of(const ramify_planning *planning,
+                                            const ramify_candidate *candidate,
+                                            char hidden[RAMIFY_HIDDEN_ROOM]) {
+    ramify_train_options options = *planning->options->train;
+    const ramify_sweep_design *design = &candidate->point.design;
+    size_t used = 0;
+    options.time_limit = 0;
+    options.controls = false;
+    options.rewind_at = 0;
+    if (candidate->point.length != 1)
+        options.epochs = (uint32_t)fmax(round(planning->sweep.epochs * candidate->point.length), 1);
+    if (candidate->point.stage != RAMIFY_STAGE_TREE && strcmp(options.kind, "pathways") == 0)
+        options.leaves = 1;
+    if (candidate->point.stage == RAMIFY_STAGE_PLAIN)
+        options.distillation = RAMIFY_CHOICE_OFF;
+    for (uint32_t l = 0; l < design->layers && used < RAMIFY_HIDDEN_ROOM; l++)
+        used += (size_t)snprintf(hidden + used, RAMIFY_HIDDEN_ROOM - used, "%s%u", l > 0 ? "," : "",
+                                 design->width);
+    if (design->layers > 0)
+        options.hidden = hidden;
+    return options;
+}
+
+/* --- The choice ---------------------------------------------------------------------------------- */
+
+static bool affordable(const ramify_planning *p, const ramify_candidate *c) {
+    return p->options->budget == 0 || p->spent + c->seconds <= p->options->budget;
+}
+
+static bool fast(const ramify_planning *p, const ramify_candidate *c) {
+    return p->options->latency == 0 || c->latency <= p->options->latency;
+}
+
+/* Whether `c` is to be taken instead of `best`: with an error asked for, the cheaper of those that meet it;
+ * else the one with less error, where it is less by more than chance would have it. */
+static bool preferable(const ramify_planning *p, const ramify_candidate *c,
+                       const ramify_candidate *best) {
+    const double wanted = p->options->error;
+    const bool meets = wanted > 0 && c->error.value <= wanted;
+    const bool met = wanted > 0 && best->error.value <= wanted;
+    if (meets != met)
+        return meets;
+    return meets ? c->seconds < best->seconds : c->error.value < best->error.value;
+}
+
+static uint32_t best_candidate(const ramify_planning *p, bool any_latency, bool any_budget) {
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < p->candidates; i++) {
+        const ramify_candidate *c = &p->candidate[i];
+        if ((any_latency || fast(p, c)) && (any_budget || affordable(p, c)) &&
+            (best == UINT32_MAX || preferable(p, c, &p->candidate[best])))
+            best = i;
+    }
+    return best;
+}
+
+static uint32_t least(const ramify_planning *p, bool by_latency) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < p->candidates; i++) {
+        const ramify_candidate *c = &p->candidate[i], *b = &p->candidate[best];
+        if (by_latency ? c->latency < b->latency : c->seconds < b->seconds)
+            best = i;
+    }
+    return best;
+}
+
+static void choose(ramify_planning *p) {
+    const ramify_plan_options *o = p->options;
+    p->chosen = best_candidate(p, false, false);
+    p->met = p->chosen != UINT32_MAX;
+    if (!p->met) {
+        const bool slow = best_candidate(p, false, true) == UINT32_MAX;
+        p->chosen = least(p, slow);
+        const ramify_candidate *c = &p->candidate[p->chosen];
+        if (slow)
+            snprintf(p->why, sizeof p->why,
+                     "no expert answers a row within %.3g us; the fastest takes %.3g us",
+                     1e6 * o->latency, 1e6 * c->latency);
+        else
+            snprintf(p->why, sizeof p->why,
+                     "no training ends within %.3g s; the shortest takes about %.3g s more",
+                     o->budget, c->seconds);
+        return;
+    }
+    const ramify_candidate *c = &p->candidate[p->chosen];
+    if (o->error > 0 && c->error.value > o->error) {
+        p->met = false;
+        snprintf(p->why, sizeof p->why,
+                 "an error of %.4g is not to be had of these rows%s; the least is about %.4g",
+                 o->error, o->latency > 0 || o->budget > 0 ? " within these bounds" : "",
+                 c->error.value);
+    } else if (o->error > 0) {
+        snprintf(p->why, sizeof p->why, "the cheapest of %u ways that is to reach %.4g",
+                 p->candidates, o->error);
+    } else {
+        snprintf(p->why, sizeof p->why, "the least error of %u ways%s", p->candidates,
+                 o->latency > 0 || o->budget > 0 ? " within the bounds" : "");
+    }
+}
+
+static void look_beyond(ramify_planning *p) {
+    const ramify_law_estimate unknown = {(double)NAN, (double)NAN, (double)NAN};
+    const double level = p->options->level;
+    ramify_sweep_point point = p->candidate[p->chosen].point;
+    p->more.rows = ramify_forecast_error(&p->forecast, &point, 2, level);
+    p->more.size = unknown;
+    point.length *= 2;
+    p->more.time = ramify_forecast_error(&p->forecast, &point, 1, level);
+}
+
+/* --- All of it ----------------------------------------------------------------------------------- */
+
+static ramify_status forecast(ramify_planning *p) {
+    const char *source = p->sweep.table->source;
+    switch (ramify_forecast_make(p->runs, p->count, &p->design, &p->forecast)) {
+    case RAMIFY_FORECAST_FEW:
+        return p->stopped
+                   ? RAMIFY_STOPPED
+                   : ramify_fail(p->context, RAMIFY_ERROR_DATA,
+                                 "%s: its rows are too few to tell what more of them bring: train "
+                                 "without a plan",
+                                 source);
+    case RAMIFY_FORECAST_RISING:
+        return ramify_fail(p->context, RAMIFY_ERROR_DATA,
+                           "%s: errors of small runs rise with their rows, so that no law tells "
+                           "the whole training's: are the rows in an order, or of several kinds?",
+                           source);
+    default:
+        return RAMIFY_OK;
+    }
+}
+
+static ramify_status plan_all(ramify_planning *p, const ramify_table *table) {
+    const double started = ramify_seconds();
+    RAMIFY_TRY(ramify_sweep_open(p->context, table, p->options->train, &p->sweep));
+    RAMIFY_TRY(make_runs(p));
+    RAMIFY_TRY(forecast(p));
+    p->spent = ramify_seconds() - started;
+    list_candidates(p);
+    choose(p);
+    look_beyond(p);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_plan_make(ramify_context *context, const ramify_table *table,
+                               const ramify_plan_options *options, ramify_plan **plan) {
+    ramify_clear(context);
+    *plan = NULL;
+    RAMIFY_TRY(check(context, options));
+    ramify_planning *p = ramify_allocate_zeroed(context, 1, sizeof *p);
+    if (!p)
+        return RAMIFY_ERROR_MEMORY;
+    p->context = context;
+    p->options = options;
+    ramify_status status = plan_all(p, table);
+    if (status == RAMIFY_OK)
+        status = ramify_plan_write(p, plan);
+    ramify_sweep_close(&p->sweep);
+    ramify_release(context, p->runs);
+    ramify_release(context, p);
+    return status;
+}

@@ -1,0 +1,60 @@
+#ifndef RAMIFY_PLAN_PLAN_H
+#define RAMIFY_PLAN_PLAN_H
+/* A plan while it is made, and as it is kept. */
+
+#include "forecast.h"
+#include "sweep.h"
+
+#include <jansson.h>
+
+struct ramify_plan {
+    ramify_context *context;
+    json_t *json; /* owned, as is the text of it */
+    char *text;
+};
+
+/* One way of training. */
+typedef struct ramify_candidate {
+    ramify_sweep_point point;
+    ramify_law_estimate error;
+    double seconds; /* of the training, on the context's threads */
+    double latency; /* of a row alone; NaN: not measured */
+    uint64_t resident_bytes;
+} ramify_candidate;
+
+#define RAMIFY_CANDIDATES_MAX 32
+
+/* What one learns beside the answer: the error with twice as much of something; NaN: not known. */
+typedef struct ramify_plan_more {
+    ramify_law_estimate rows, size, time;
+} ramify_plan_more;
+
+/* Everything that is made on the way to a plan. */
+typedef struct ramify_planning {
+    ramify_context *context;
+    const ramify_plan_options *options;
+    ramify_sweep sweep;
+    ramify_sweep_run *runs; /* count of them, room for `room`; owned */
+    size_t count, room;
+    ramify_sweep_design design; /* the best, whose ladders are run */
+    ramify_forecast forecast;
+    double unit;  /* seconds of one thread that a cost of 1 takes */
+    double spent; /* seconds since the beginning */
+    bool stopped;
+    ramify_candidate candidate[RAMIFY_CANDIDATES_MAX];
+    uint32_t candidates, chosen;
+    bool met;      /* what was asked for, by the candidate that was chosen */
+    char why[320]; /* a sentence about it */
+    ramify_plan_more more;
+} ramify_planning;
+
+/* The plan as it is kept. */
+ramify_status ramify_plan_write(const ramify_planning *planning, ramify_plan **plan);
+
+/* The options of the training with a candidate. hidden: room for its widths. */
+#define RAMIFY_HIDDEN_ROOM 128
+ramify_train_options ramify_plan_options_of(const ramify_planning *planning,
+                                            const ramify_candidate *candidate,
+                                            char hidden[RAMIFY_HIDDEN_ROOM]);
+
+#endif
