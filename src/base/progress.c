@@ -21,6 +21,12 @@ double ramify_seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+double ramify_thread_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 bool ramify_late(double deadline) {
     return deadline > 0 && ramify_seconds() > deadline;
 }

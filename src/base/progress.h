@@ -11,7 +11,10 @@ bool ramify_cancelled(ramify_context *context);
 /* Seconds on a monotonic clock. */
 double ramify_seconds(void);
 
-/* Whether a deadline on that clock has passed; 0: there is none. */
+/* Seconds that the calling thread has computed. */
+double ramify_thread_seconds(void);
+
+/* Whether a deadline on the monotonic clock has passed; 0: there is none. */
 bool ramify_late(double deadline);
 
 /* Tells the progress callback that `done` of `total` units of `stage` are finished. Calls are

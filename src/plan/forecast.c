@@ -4,22 +4,24 @@
 #include <math.h>
 #include <string.h>
 
-/* Found on the sets of bench/plan (docs/plan.md). An octave's step is nearer to the last one than to the one
- * before; what follows keeps nearly all of it. */
+/* Found on the sets of bench/plan (docs/plan.md). The next octave's step is nearer to the last one than to the
+ * one before, and a little more; those that follow keep nearly all of it. */
 #define NEAR_WEIGHT 0.6
+#define NEXT        1.1
 #define KEPT        0.9
-/* What teachers and tree gain beyond one expert of the ladder, in ln error: GAIN, and more where the error
- * falls fast, as there is more left to be learned; in parts of a tree's. */
-#define GAIN      0.04
-#define GAIN_STEP 0.25
+/* What teachers and tree gain beyond one expert of the ladder, as a part of what a factor of passes gains: where
+ * longer training brings much, so do they. */
 static const double gain_parts[RAMIFY_STAGES] = {
-    [RAMIFY_STAGE_PLAIN] = 0, [RAMIFY_STAGE_TAUGHT] = 0.5, [RAMIFY_STAGE_TREE] = 1};
-/* Deviations of forecasts: of gains, of the step as a share of it, and of a run without a repeat. */
-#define GAIN_DEVIATION 0.05
-#define STEP_DEVIATION 0.25
-#define RUN_DEVIATION  0.03
+    [RAMIFY_STAGE_PLAIN] = 0, [RAMIFY_STAGE_TAUGHT] = 0.35, [RAMIFY_STAGE_TREE] = 0.5};
+/* Deviations of forecasts: of any, of steps and gains as shares of these, and of a run without a repeat. */
+#define LEAST_DEVIATION 0.04
+#define STEP_DEVIATION  0.25
+#define GAP_DEVIATION   0.25
+#define RUN_DEVIATION   0.03
 /* A rise by more than so many deviations is no chance. */
 #define RISE 3.0
+/* Of what a factor of passes brought, what the next brings. */
+#define BEYOND 0.5
 /* Sizes below which there is no law. */
 #define LEAST_LEVELS 3
 /* Lengths are equal within this factor. */
@@ -78,14 +80,14 @@ static void fill_from_brief(ramify_forecast *f) {
 }
 
 ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t count,
-                                           const ramify_sweep_design *design,
+                                           const ramify_sweep_design *design, double length,
                                            ramify_forecast *forecast) {
     ramify_forecast *f = forecast;
-    *f = (ramify_forecast){.runs = runs, .count = count, .design = *design};
+    *f = (ramify_forecast){.runs = runs, .count = count, .design = *design, .length = length};
     double squares = 0;
     uint32_t freedom = 0;
-    climb(f, 1, f->ladder, &squares, &freedom);
-    climb(f, RAMIFY_FORECAST_BRIEF, f->brief, &squares, &freedom);
+    climb(f, length, f->ladder, &squares, &freedom);
+    climb(f, length * RAMIFY_FORECAST_BRIEF, f->brief, &squares, &freedom);
     fill_from_brief(f);
     /* One repeat more, of the usual deviation, steadies few of them. */
     f->noise = sqrt((squares + RUN_DEVIATION * RUN_DEVIATION) / (freedom + 1));
@@ -108,18 +110,22 @@ ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t 
 static double of_width(const ramify_forecast *f, const ramify_sweep_design *design) {
     for (size_t i = 0; i < f->count; i++) {
         const ramify_sweep_run *run = &f->runs[i];
-        if (on_ladder(run, design, 1) && !isnan(f->ladder[run->point.level]))
+        if (on_ladder(run, design, f->length) && !isnan(f->ladder[run->point.level]))
             return log(run->error) - f->ladder[run->point.level];
     }
     return 0;
 }
 
-/* What other passes add, of which a fourth of them is known. */
+/* What short runs lack near the first level. */
+static double gap_of(const ramify_forecast *f) {
+    return isnan(f->brief[f->first]) ? 0 : f->brief[f->first] - f->ladder[f->first];
+}
+
+/* What passes other than the ladder's add: as much for every factor as between short runs and those, less
+ * beyond them. */
 static double of_length(const ramify_forecast *f, double length) {
-    if (isnan(f->brief[f->first]))
-        return 0;
-    const double gap = f->brief[f->first] - f->ladder[f->first];
-    return gap * log(length) / log(RAMIFY_FORECAST_BRIEF);
+    const double factors = log(length / f->length) / log(RAMIFY_FORECAST_BRIEF);
+    return gap_of(f) * (factors < 0 ? BEYOND * factors : factors);
 }
 
 ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
@@ -127,17 +133,21 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
                                           double level) {
     const ramify_forecast *f = forecast;
     const double octaves = f->first + log2(rows);
-    const double steps = (1 - pow(KEPT, octaves)) / (1 - KEPT);
+    const double steps = NEXT * (1 - pow(KEPT, octaves)) / (1 - KEPT);
     const double width =
         point->design.layers == 0 || ramify_sweep_same_design(&point->design, &f->design)
             ? 0
             : of_width(f, &point->design);
-    const double length = same_length(point->length, 1) ? 0 : of_length(f, point->length);
-    const double gain = gain_parts[point->stage] * (GAIN + GAIN_STEP * f->slope);
-    const double y = f->ladder[f->first] - f->slope * steps - gain + width + length;
-    const double step = STEP_DEVIATION * f->slope * steps;
+    /* The stages' gains were found beside the ladder's own length, which is near the whole. */
+    const bool usual = point->length > f->length && point->length <= 1;
+    const double length =
+        usual || same_length(point->length, f->length) ? 0 : of_length(f, point->length);
+    const double gap = fmax(gap_of(f), 0);
+    const double y =
+        f->ladder[f->first] - f->slope * steps - gain_parts[point->stage] * gap + width + length;
+    const double step = STEP_DEVIATION * f->slope * steps, gain = GAP_DEVIATION * gap;
     const double deviation =
-        sqrt(GAIN_DEVIATION * GAIN_DEVIATION + step * step + f->judged * f->judged +
+        sqrt(LEAST_DEVIATION * LEAST_DEVIATION + step * step + gain * gain + f->judged * f->judged +
              f->noise * f->noise + 0.25 * (width * width + length * length));
     const double half = ramify_student(level) * deviation;
     return (ramify_law_estimate){exp(y), exp(y - half), exp(y + half)};

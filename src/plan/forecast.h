@@ -17,22 +17,24 @@ typedef struct ramify_forecast {
     const ramify_sweep_run *runs; /* borrowed; those that were not made are passed over */
     size_t count;
     ramify_sweep_design design; /* of the ladders */
-    uint32_t first;             /* the level of most rows that the ladder of whole length reaches */
-    double ladder[RAMIFY_SWEEP_LEVELS_MAX]; /* ln error by level, whole length; NaN: not known */
+    uint32_t first;             /* the level of most rows that a ladder reaches */
+    double
+        length; /* of the ladder's runs, in that of the training; short ones have a fourth of it */
+    double ladder[RAMIFY_SWEEP_LEVELS_MAX]; /* ln error by level; NaN: not known */
     double brief[RAMIFY_SWEEP_LEVELS_MAX];  /* the same of short runs */
     double slope;  /* what an octave of rows takes from ln error, near the first level; 0 or more */
     double noise;  /* standard deviation of ln error of one run */
     double judged; /* of the first level's, by the rows that judge */
 } ramify_forecast;
 
-/* Passes of short runs, in those of the whole training. */
+/* Passes of short runs, in those of the ladder's. */
 #define RAMIFY_FORECAST_BRIEF 0.25
 
 ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t count,
-                                           const ramify_sweep_design *design,
+                                           const ramify_sweep_design *design, double length,
                                            ramify_forecast *forecast);
 
-/* The error at a point of level 0 and whole or short length, with so many times the rows, and its interval.
+/* The error at a point of level 0, with so many times the rows, and its interval.
  * A design of layers 0 is the one that the training finds. */
 ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
                                           const ramify_sweep_point *point, double rows,

@@ -17,10 +17,14 @@
 /* Tables with fewer rows may have small runs of this share: they are not small beside the training. */
 #define FEW_ROWS  5000
 #define FEW_SHARE 0.25
-/* Designs are tried on a sixteenth of the rows, or on the fewest there are. */
-#define SEARCH_LEVEL 4
+/* Designs are tried on a quarter of the rows, or on the fewest there are, in few passes: which is best changes
+ * more with the rows than with the passes. */
+#define SEARCH_LEVEL  2
+#define SEARCH_LENGTH 0.08
 /* A ladder has this many rungs at most: smaller ones say nothing of the end. */
 #define RUNGS 6
+/* Ladders of runs that are shorter than this, in the whole training's length, tell too little of it. */
+#define LEAST_LENGTH 0.2
 /* Of a training's time, what one thread does alone (measured: 1.56 times as fast on two). */
 #define ALONE 0.28
 /* Lengths and widths that are candidates, in those of the usual training. */
@@ -78,8 +82,9 @@ static uint32_t search_level(const ramify_sweep *s) {
 static ramify_status search_design(ramify_planning *p) {
     ramify_sweep_run tried[RAMIFY_SWEEP_SEARCH_MAX];
     uint32_t count = 0;
-    const ramify_status status = ramify_sweep_search(
-        &p->sweep, search_level(&p->sweep), RAMIFY_FORECAST_BRIEF, tried, &count, &p->design);
+    const ramify_status status =
+        ramify_sweep_search(&p->sweep, search_level(&p->sweep), SEARCH_LENGTH, tried, &count);
+    p->design = p->sweep.usual;
     for (uint32_t i = 0; i < count; i++)
         if (tried[i].made)
             RAMIFY_TRY(add_run(p, &tried[i]));
@@ -142,20 +147,31 @@ static ramify_status want(ramify_planning *p, ramify_sweep_point point, bool nee
     return add_run(p, &(ramify_sweep_run){.point = point});
 }
 
-/* Ladders first: short runs up to half of the rows, whole ones as far up as the allowance reaches; then
- * narrower experts and repeats. */
-static ramify_status list_runs(ramify_planning *p, double left) {
-    const uint32_t last = p->sweep.levels - 1 < RUNGS ? p->sweep.levels - 1 : RUNGS;
-    const uint32_t middle = last < 3 ? last : 3;
-    ramify_sweep_point brief = {.length = RAMIFY_FORECAST_BRIEF, .design = p->design};
-    ramify_sweep_point whole = {.length = 1, .design = p->design};
-    for (uint32_t level = last; level >= 1; level--) {
-        brief.level = level;
-        RAMIFY_TRY(want(p, brief, true, &left));
+static uint32_t last_rung(const ramify_planning *p) {
+    return p->sweep.levels - 1 < RUNGS ? p->sweep.levels - 1 : RUNGS;
+}
+
+/* The length with which both ladders together cost what is left. */
+static double length_of_ladders(const ramify_planning *p, double left) {
+    double whole = 0;
+    for (uint32_t level = 1; level <= last_rung(p); level++) {
+        const ramify_sweep_point point = {.level = level, .length = 1, .design = p->design};
+        whole += ramify_sweep_cost(&p->sweep, &point);
     }
+    const double length = left / (whole * (1 + RAMIFY_FORECAST_BRIEF));
+    return fmin(fmax(length, LEAST_LENGTH), 1);
+}
+
+/* Both ladders, from few rows up to half of them; then narrower experts and repeats. */
+static ramify_status list_runs(ramify_planning *p, double left) {
+    const uint32_t last = last_rung(p), middle = last < 3 ? last : 3;
+    p->length = length_of_ladders(p, left);
+    ramify_sweep_point brief = {.length = p->length * RAMIFY_FORECAST_BRIEF, .design = p->design};
+    ramify_sweep_point whole = {.length = p->length, .design = p->design};
     for (uint32_t level = last; level >= 1; level--) {
-        whole.level = level;
-        RAMIFY_TRY(want(p, whole, level + 1 >= last, &left));
+        brief.level = whole.level = level;
+        RAMIFY_TRY(want(p, brief, true, &left));
+        RAMIFY_TRY(want(p, whole, true, &left));
     }
     for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
         if (widths[w] < p->design.width && !p->options->train->hidden) {
@@ -164,11 +180,11 @@ static ramify_status list_runs(ramify_planning *p, double left) {
             RAMIFY_TRY(want(p, whole, false, &left));
         }
     whole.design = p->design;
+    brief.repeat = whole.repeat = 1;
     for (uint32_t level = middle; level >= 1; level--) {
         brief.level = whole.level = level;
-        brief.repeat = whole.repeat = 1;
-        RAMIFY_TRY(want(p, brief, false, &left));
         RAMIFY_TRY(want(p, whole, false, &left));
+        RAMIFY_TRY(want(p, brief, false, &left));
     }
     return RAMIFY_OK;
 }
@@ -222,7 +238,8 @@ static void add_candidate(ramify_planning *p, ramify_stage stage, double length,
 
 static bool width_was_run(const ramify_planning *p, uint32_t width) {
     for (size_t i = 0; i < p->count; i++)
-        if (p->runs[i].made && p->runs[i].design.width == width && p->runs[i].point.length == 1)
+        if (p->runs[i].made && p->runs[i].design.width == width &&
+            p->runs[i].point.length == p->length)
             return true;
     return false;
 }
@@ -354,7 +371,7 @@ static void look_beyond(ramify_planning *p) {
 
 static ramify_status forecast(ramify_planning *p) {
     const char *source = p->sweep.table->source;
-    switch (ramify_forecast_make(p->runs, p->count, &p->design, &p->forecast)) {
+    switch (ramify_forecast_make(p->runs, p->count, &p->design, p->length, &p->forecast)) {
     case RAMIFY_FORECAST_FEW:
         return p->stopped
                    ? RAMIFY_STOPPED

@@ -37,6 +37,7 @@ typedef struct ramify_planning {
     ramify_sweep_run *runs; /* count of them, room for `room`; owned */
     size_t count, room;
     ramify_sweep_design design; /* the best, whose ladders are run */
+    double length;              /* of the ladder's runs, in that of the whole training */
     ramify_forecast forecast;
     double unit;  /* seconds of one thread that a cost of 1 takes */
     double spent; /* seconds since the beginning */

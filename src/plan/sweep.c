@@ -21,14 +21,20 @@
 #define LEAST_ROWS 100
 /* Rows that judge, at most: more cost time, and their error is known well enough. */
 #define HELD_MOST 20000
-/* What stages cost, in that of one plain expert with its design chosen: medians over sets of bench/plan. */
-#define SEARCH_COST 2.3
-#define TAUGHT_COST 4.0
-#define TREE_COST   7.0
-/* The expert whose cost is 1. */
-#define USUAL_WIDTH   96.0
-#define USUAL_LAYERS  3.0
-#define USUAL_MEMBERS 2.0
+/* What a training does beside its root, in passes of the usual length, as the recipe has it: seven designs on
+ * trial; four teachers; a root that learns from them besides; two routings on trial and two levels of a tree.
+ * Trials are made on two folds where few rows choose. */
+#define TRIALS         1.05
+#define TEACHERS       1.28
+#define DISTILLED_ROOT 1.5
+#define ROUTINGS       0.8
+#define LEVELS         2.6
+#define FOLDS          2.0
+#define FOLDS_BELOW    500
+/* Weights of a teacher between those of its two kinds: three layers of 128 units, or of 96 and two members. */
+#define TEACHER_WIDTH   112.0
+#define TEACHER_MEMBERS 1.5
+#define TEACHER_LAYERS  3.0
 /* Rows and repeats by which a latency is measured. */
 #define LATENCY_ROWS    64
 #define LATENCY_REPEATS 15
@@ -128,17 +134,30 @@ static double rows_of(const ramify_sweep *s, uint32_t level) {
     return (double)s->part[level].train_count;
 }
 
+static double weights_of(const ramify_sweep *s, double inputs, double layers, double width,
+                         double members) {
+    const ramify_schema *schema = s->rows.schema;
+    const double outputs =
+        schema->task == RAMIFY_TASK_CLASSIFICATION ? schema->class_count : schema->target_count;
+    return members * width * (inputs + (layers - 1) * width + outputs);
+}
+
 double ramify_sweep_cost(const ramify_sweep *s, const ramify_sweep_point *point) {
-    const ramify_sweep_design *design = &point->design;
-    const double cost = rows_of(s, point->level) / rows_of(s, 0) * point->length;
+    const ramify_sweep_design *design = point->design.layers > 0 ? &point->design : &s->usual;
+    const double visits = rows_of(s, point->level) * s->epochs * point->length;
+    const double weights =
+        weights_of(s, design->inputs, design->layers, design->width, design->members);
+    const double teacher =
+        weights_of(s, design->inputs, TEACHER_LAYERS, TEACHER_WIDTH, TEACHER_MEMBERS);
+    if (point->stage == RAMIFY_STAGE_PLAIN && point->design.layers > 0)
+        return visits * weights;
+    double passes = 1 + TRIALS * (s->part[0].select_count < FOLDS_BELOW ? FOLDS : 1);
+    if (point->stage == RAMIFY_STAGE_PLAIN)
+        return visits * weights * (passes + 1); /* two designs are trained in full */
+    passes += DISTILLED_ROOT;
     if (point->stage == RAMIFY_STAGE_TREE)
-        return TREE_COST * cost;
-    if (point->stage == RAMIFY_STAGE_TAUGHT)
-        return TAUGHT_COST * cost;
-    if (design->layers == 0)
-        return SEARCH_COST * cost;
-    return cost * design->layers / USUAL_LAYERS * design->members / USUAL_MEMBERS * design->width /
-           USUAL_WIDTH;
+        passes += ROUTINGS + LEVELS;
+    return visits * (weights * passes + teacher * TEACHERS);
 }
 
 static ramify_choice on_or_off(bool on) {
@@ -211,6 +230,7 @@ static ramify_status find_shape(ramify_context *context, ramify_model *model,
     design->members = parts->shape.members;
     design->layers = parts->shape.layers - 1;
     design->width = parts->shape.width[1];
+    design->inputs = parts->shape.width[0];
     ramify_dismantled_destroy(&parts);
     return RAMIFY_OK;
 }
@@ -258,10 +278,10 @@ static ramify_status make_run(void *argument, size_t index, uint32_t worker) {
     if (ramify_context_beside(s->context, 1, &context) != RAMIFY_OK)
         return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for a small run");
     const ramify_train_options options = options_of(s, &run->point, hidden, sizeof hidden);
-    const double started = ramify_seconds();
+    const double started = ramify_thread_seconds();
     ramify_status status =
         ramify_train_on(context, s->table, &options, &s->part[run->point.level], &model, &training);
-    run->seconds = ramify_seconds() - started;
+    run->seconds = ramify_thread_seconds() - started;
     if (status == RAMIFY_OK)
         status = describe(s, context, model, run);
     run->made = status == RAMIFY_OK;

@@ -24,6 +24,7 @@ typedef struct ramify_sweep_design {
     bool bins, periodic;
     uint32_t members, layers; /* layers 0: the training chooses all of these */
     uint32_t width;           /* of the hidden layers */
+    uint32_t inputs;          /* of the first of these, as the stem makes them */
 } ramify_sweep_design;
 
 bool ramify_sweep_same_design(const ramify_sweep_design *a, const ramify_sweep_design *b);
@@ -46,7 +47,7 @@ typedef struct ramify_sweep_run {
     double error;    /* root mean square error, in the target's units, or share of wrong classes, on
                         held rows; at level 0 on report rows */
     double deviation; /* standard error of it, by the rows that judge */
-    double seconds;   /* of one thread */
+    double seconds;   /* that its thread computed */
     double latency;   /* seconds of a row alone, its weights in the caches */
     uint64_t parameters, resident_bytes, file_bytes, modules;
     ramify_sweep_design design; /* what its root came to be; layers 0: several */
@@ -63,7 +64,8 @@ typedef struct ramify_sweep {
     ramify_split part[RAMIFY_SWEEP_LEVELS_MAX]; /* by level; part[0] is the training's own */
     uint32_t *held;                             /* held_count: rows that judge levels 1 and up */
     size_t held_count;
-    uint32_t epochs; /* of the whole training's root */
+    uint32_t epochs;           /* of the whole training's root */
+    ramify_sweep_design usual; /* stands for those that trainings choose; layers 0: not known yet */
 } ramify_sweep;
 
 /* Divides the rows. Refuses tables with too few of them (RAMIFY_ERROR_DATA). Close with
@@ -76,16 +78,14 @@ void ramify_sweep_close(ramify_sweep *sweep);
  * RAMIFY_STOPPED those that were made stay. */
 ramify_status ramify_sweep_make(ramify_sweep *sweep, ramify_sweep_run *runs, size_t count);
 
-/* What a run costs, an estimate before it is made: in that of one expert of three layers of 96 units and
- * two members, trained at length 1 on all rows. */
+/* What a run costs, an estimate before it is made, in weights times training rows seen. */
 double ramify_sweep_cost(const ramify_sweep *sweep, const ramify_sweep_point *point);
 
-/* Tries the designs that the training would, each with the widest layers that fit its bound: every stem
- * with one shape, then the best stem with the others. runs has room for RAMIFY_SWEEP_SEARCH_MAX of them;
- * *best is the design with the least error. Fails with RAMIFY_ERROR_LIMIT where none fits. */
-#define RAMIFY_SWEEP_SEARCH_MAX 8
+/* Tries the stems that the training would, each with the first shape that fits its bound: sweep->usual becomes
+ * the design with the least error. runs has room for RAMIFY_SWEEP_SEARCH_MAX of them. Fails with
+ * RAMIFY_ERROR_LIMIT where none fits. */
+#define RAMIFY_SWEEP_SEARCH_MAX 4
 ramify_status ramify_sweep_search(ramify_sweep *sweep, uint32_t level, double length,
-                                  ramify_sweep_run *runs, uint32_t *count,
-                                  ramify_sweep_design *best);
+                                  ramify_sweep_run *runs, uint32_t *count);
 
 #endif

@@ -31,7 +31,8 @@ static ramify_status fit(designer *d, uint32_t stem, uint32_t shape, ramify_swee
                                     .periodic = wanted.encoder.frequencies > 0,
                                     .members = wanted.members,
                                     .layers = wanted.hidden_layers,
-                                    .width = *fits ? found.width[1] : 0};
+                                    .width = *fits ? found.width[1] : 0,
+                                    .inputs = *fits ? found.width[0] : 0};
     return RAMIFY_OK;
 }
 
@@ -48,16 +49,14 @@ static uint32_t best_of(const ramify_sweep_run *runs, uint32_t count) {
 }
 
 static ramify_status add_stems(designer *d, uint32_t level, double length, ramify_sweep_run *runs,
-                               uint32_t *stems, uint32_t *count) {
+                               uint32_t *count) {
     for (uint32_t i = 0; i < d->recipe.stem_count; i++) {
         bool fits = false;
         ramify_sweep_design design;
         for (uint32_t k = 0; k < d->recipe.shape_count && !fits; k++)
             RAMIFY_TRY(fit(d, i, k, &design, &fits));
-        if (fits) {
-            stems[*count] = i;
+        if (fits)
             runs[(*count)++] = run_of(&design, level, length);
-        }
     }
     if (*count == 0)
         return ramify_fail(d->sweep->context, RAMIFY_ERROR_LIMIT,
@@ -69,27 +68,15 @@ static ramify_status add_stems(designer *d, uint32_t level, double length, ramif
 }
 
 static ramify_status search(designer *d, uint32_t level, double length, ramify_sweep_run *runs,
-                            uint32_t *count, ramify_sweep_design *best) {
-    uint32_t stems[RAMIFY_STEMS_MAX];
-    RAMIFY_TRY(add_stems(d, level, length, runs, stems, count));
+                            uint32_t *count) {
+    RAMIFY_TRY(add_stems(d, level, length, runs, count));
     RAMIFY_TRY(ramify_sweep_make(d->sweep, runs, *count));
-    const uint32_t first = best_of(runs, *count);
-    const ramify_sweep_design *with = &runs[first].point.design;
-    for (uint32_t k = 0; k < d->recipe.shape_count; k++) {
-        ramify_sweep_design design;
-        bool fits;
-        RAMIFY_TRY(fit(d, stems[first], k, &design, &fits));
-        if (fits && (design.layers != with->layers || design.members != with->members))
-            runs[(*count)++] = run_of(&design, level, length);
-    }
-    RAMIFY_TRY(ramify_sweep_make(d->sweep, runs, *count));
-    *best = runs[best_of(runs, *count)].point.design;
+    d->sweep->usual = runs[best_of(runs, *count)].point.design;
     return RAMIFY_OK;
 }
 
 ramify_status ramify_sweep_search(ramify_sweep *sweep, uint32_t level, double length,
-                                  ramify_sweep_run *runs, uint32_t *count,
-                                  ramify_sweep_design *best) {
+                                  ramify_sweep_run *runs, uint32_t *count) {
     const ramify_split *part = &sweep->part[sweep->levels - 1];
     designer d = {.sweep = sweep, .least = UINT64_MAX};
     *count = 0;
@@ -98,7 +85,7 @@ ramify_status ramify_sweep_search(ramify_sweep *sweep, uint32_t level, double le
         (ramify_rows){part->select, part->select_count},
         (ramify_rows){part->report, part->report_count}, sweep->rows.weight, false, &d.problem));
     ramify_recipe_make(d.problem, sweep->options, &d.recipe);
-    const ramify_status status = search(&d, level, length, runs, count, best);
+    const ramify_status status = search(&d, level, length, runs, count);
     ramify_problem_destroy(sweep->context, &d.problem);
     return status;
 }
