@@ -2,6 +2,7 @@
 
 #include "printing.h"
 #include "session.h"
+#include "train_plan.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ typedef struct train_request {
     const char *output; /* NULL: only with folds */
     const char *test, *test_labels;
     bool json;
+    train_plan plan;
     table_arguments table;
     context_arguments context;
 } train_request;
@@ -275,6 +277,7 @@ static void list_options(arguments *list, train_request *request) {
     list_series(list, options);
     list_branches(list, options);
     list_training(list, request);
+    train_plan_add_options(list, &request->plan);
     arguments_add_table(list, &request->table);
     arguments_add_context(list, &request->context);
 }
@@ -301,8 +304,11 @@ static void finish_options(train_request *request) {
     options->distillation = (ramify_choice)request->distillation;
 }
 
-static int check_request(const train_request *request) {
-    if (!request->options.target)
+static int check_request(const arguments *list, const train_request *request) {
+    const int planned = train_plan_check(list, &request->plan);
+    if (planned != EXIT_OK)
+        return planned;
+    if (!request->options.target && !request->plan.path)
         return arguments_refuse("train", "--target COL is missing: the column to predict");
     if (!request->output && request->folds == 0)
         return arguments_refuse("train", "-o MODEL is missing: the model file to write");
@@ -329,13 +335,16 @@ static int check_request(const train_request *request) {
 static int check_output(session *run, const train_request *request, const char *data) {
     const char *path = request->output;
     char *checkpoint = session_file_in(request->options.resume, "paraformer.checkpoint");
-    const char *const outputs[] = {path, request->rewind, checkpoint};
+    const char *const outputs[] = {path, request->rewind, checkpoint, request->plan.report,
+                                   request->plan.path};
     const char *const inputs[] = {data, request->test, request->table.options.labels,
                                   request->test_labels, request->options.weights_from};
-    int problem = session_check_outputs(run, outputs, 3, inputs, sizeof inputs / sizeof inputs[0]);
+    int problem = session_check_outputs(run, outputs, 5, inputs, sizeof inputs / sizeof inputs[0]);
     free(checkpoint);
-    if (problem == EXIT_OK && request->rewind)
-        problem = session_check_writable(run, request->rewind);
+    const char *const beside[] = {request->rewind, request->plan.report, request->plan.path};
+    for (size_t i = 0; problem == EXIT_OK && i < 3; i++)
+        if (beside[i])
+            problem = session_check_writable(run, beside[i]);
     if (problem != EXIT_OK)
         return problem;
     struct stat about;
@@ -436,6 +445,8 @@ static void print_result(const train_request *request, const train_result *resul
     if (training->training_bytes > 0)
         printf("memory      %s at most, beside the table\n",
                format_size(a, training->training_bytes));
+    if (request->plan.plan)
+        train_plan_print(&request->plan, result->test ? result->test : &training->score);
     if (training->control_count > 0)
         print_controls(training);
     printf("\nwritten     %s, %s\n", request->output, format_size(a, result->info.file_bytes));
@@ -492,6 +503,8 @@ static bool print_result_json(const train_request *request, const train_result *
             json_object_set_new(object, "test", score_json(result->test));
         if (training->control_count > 0)
             json_object_set_new(object, "controls", controls_json(training));
+        if (request->plan.plan)
+            json_object_set_new(object, "plan", train_plan_json(&request->plan));
     }
     if (result->folds) {
         json_t *folds = json_array();
@@ -552,7 +565,7 @@ static int train_model(session *run, const train_request *request, const ramify_
     return status == RAMIFY_OK ? EXIT_OK : session_failed(run, status);
 }
 
-static int train(session *run, const train_request *request, const ramify_table *table,
+static int train(session *run, train_request *request, const ramify_table *table,
                  const ramify_table *test) {
     train_result result = {0};
     ramify_model *model = NULL;
@@ -575,6 +588,8 @@ static int train(session *run, const train_request *request, const ramify_table 
             ramify_model_get_info(model, &result.info);
             result.training = training;
             result.test = test ? &test_score : NULL;
+            exit_status = train_plan_close(run, &request->plan, training,
+                                           test ? &test_score : &training->score, &result.info);
         }
         if (!request->json)
             print_result(request, &result);
@@ -588,8 +603,11 @@ static int train(session *run, const train_request *request, const ramify_table 
 }
 
 /* Reads the tables and trains on them. */
-static int read_and_train(session *run, const train_request *request, const char *data) {
+static int read_and_train(session *run, train_request *request, const char *data) {
     ramify_table *table = NULL, *test = NULL;
+    const int planned = train_plan_open(run, &request->plan, &request->options);
+    if (planned != EXIT_OK)
+        return planned;
     ramify_status status = ramify_train_options_check(run->context, &request->options);
     if (status == RAMIFY_OK && request->output) {
         int exit_status = check_output(run, request, data);
@@ -623,12 +641,13 @@ int verb_train(int argc, char **argv) {
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
         finish_options(&request);
-        exit_status = check_request(&request);
+        exit_status = check_request(&list, &request);
         session run;
         if (exit_status == EXIT_OK)
             exit_status = session_open(&run, "train", &request.context);
         if (exit_status == EXIT_OK) {
             exit_status = read_and_train(&run, &request, list.positional[0]);
+            ramify_plan_destroy(&request.plan.plan);
             session_close(&run);
         }
     }

@@ -1197,8 +1197,11 @@ RAMIFY_API void ramify_plan_destroy(ramify_plan **plan);
 /* The plan as JSON text (docs/cli.md); lives as long as the plan, or until ramify_plan_add_obtained. */
 RAMIFY_API const char *ramify_plan_text(const ramify_plan *plan);
 
-/* Reads a plan from such a text (size bytes; name: for messages, may be NULL). Fails with
- * RAMIFY_ERROR_DATA, or RAMIFY_ERROR_UNSUPPORTED for a newer format. */
+/* Reads a plan from a file that holds such a text, or from the text (size bytes; name: for messages, may be
+ * NULL). Fails with RAMIFY_ERROR_DATA, or RAMIFY_ERROR_UNSUPPORTED for a newer format. Free with
+ * ramify_plan_destroy. */
+RAMIFY_API ramify_status ramify_plan_open(ramify_context *context, const char *path,
+                                          ramify_plan **plan);
 RAMIFY_API ramify_status ramify_plan_open_text(ramify_context *context, const char *text,
                                                size_t size, const char *name, ramify_plan **plan);
 

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 /* Bytes asked of the system at once when reading ahead. */
+/* A text's first block. */
+#define FIRST_BYTES ((size_t)65536)
+
 #define RAW_BYTES ((size_t)64 << 10)
 
 /* Takes up to `size` bytes as stored; fewer only at the end. */
@@ -144,6 +147,36 @@ ramify_status ramify_input_read(ramify_input *input, void *buffer, size_t size, 
         RAMIFY_TRY(read_stream(input, (uint8_t *)buffer + used, size - used, &more));
     *count = used + more;
     return RAMIFY_OK;
+}
+
+ramify_status ramify_input_read_all(ramify_context *context, const char *path, size_t most,
+                                    const char *thing, char **text, size_t *size) {
+    ramify_input input;
+    ramify_status status = ramify_input_open(context, path, &input);
+    size_t room = 0, got = 1;
+    *text = NULL;
+    *size = 0;
+    while (status == RAMIFY_OK && got > 0) {
+        if (*size == room) {
+            room = room == 0 ? FIRST_BYTES : room * 2;
+            char *larger = ramify_reallocate(context, *text, room, 1);
+            *text = larger ? larger : *text;
+            status = larger ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+        }
+        if (status == RAMIFY_OK)
+            status = ramify_input_read(&input, *text + *size, room - *size, &got);
+        *size += status == RAMIFY_OK ? got : 0;
+        if (*size > most)
+            status =
+                ramify_fail(context, RAMIFY_ERROR_LIMIT, "%s: larger than %zu MiB, which no %s is",
+                            path, most >> 20, thing);
+    }
+    ramify_input_close(&input);
+    if (status != RAMIFY_OK) {
+        ramify_release(context, *text);
+        *text = NULL;
+    }
+    return status;
 }
 
 uint64_t ramify_input_used(const ramify_input *input) {

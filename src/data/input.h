@@ -45,6 +45,11 @@ ramify_status ramify_input_peek(ramify_input *input, const uint8_t **bytes, size
 /* Reads `size` bytes; *count is less only at the end of the stream. */
 ramify_status ramify_input_read(ramify_input *input, void *buffer, size_t size, size_t *count);
 
+/* Reads all of a file, or of standard input for "-", into *text, which is freed with ramify_release; at most
+ * `most` bytes, else RAMIFY_ERROR_LIMIT: it is larger than any such `thing`. */
+ramify_status ramify_input_read_all(ramify_context *context, const char *path, size_t most,
+                                    const char *thing, char **text, size_t *size);
+
 /* Bytes as stored that have been used so far: what progress and estimates divide by input->size. */
 uint64_t ramify_input_used(const ramify_input *input);
 

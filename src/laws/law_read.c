@@ -19,7 +19,6 @@
 
 #define VERSION        1
 #define TEXT_BYTES_MAX (64U << 20)
-#define FIRST_BYTES    65536
 #define GROUPS_MAX     1000000
 #define RESAMPLES_MAX  100000
 #define DENSE_MAX      100000
@@ -347,28 +346,12 @@ ramify_status ramify_law_open(ramify_context *context, const char *path, ramify_
     ramify_clear(context);
     if (!path || !law)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "ramify_law_open: path or law is NULL");
-    ramify_input input;
-    ramify_status status = ramify_input_open(context, path, &input);
-    char *text = NULL;
-    size_t room = 0, used = 0, got = 1;
-    while (status == RAMIFY_OK && got > 0) {
-        if (used == room) {
-            room = room == 0 ? FIRST_BYTES : room * 2;
-            char *larger = ramify_reallocate(context, text, room, 1);
-            text = larger ? larger : text;
-            status = larger ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-        }
-        if (status == RAMIFY_OK)
-            status = ramify_input_read(&input, text + used, room - used, &got);
-        used += status == RAMIFY_OK ? got : 0;
-        if (used > TEXT_BYTES_MAX)
-            status =
-                ramify_fail(context, RAMIFY_ERROR_LIMIT, "%s: larger than %u MiB, which no law is",
-                            path, TEXT_BYTES_MAX >> 20);
-    }
-    ramify_input_close(&input);
+    char *text;
+    size_t size;
+    ramify_status status =
+        ramify_input_read_all(context, path, TEXT_BYTES_MAX, "law", &text, &size);
     if (status == RAMIFY_OK)
-        status = ramify_law_open_text(context, text, used, path, law);
+        status = ramify_law_open_text(context, text, size, path, law);
     ramify_release(context, text);
     return status;
 }

@@ -1,5 +1,6 @@
 /* Plans as JSON: what is kept of them, and reading it back. */
 
+#include "input.h"
 #include "memory.h"
 #include "plan.h"
 #include "plan_options.h"
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 
 /* The format of the text; newer ones are refused. */
-#define FORMAT 1
+#define FORMAT         1
+#define TEXT_BYTES_MAX ((size_t)16 << 20)
 
 static json_t *number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
@@ -186,6 +188,17 @@ ramify_status ramify_plan_open_text(ramify_context *context, const char *text, s
         return status;
     }
     return keep(context, json, plan);
+}
+
+ramify_status ramify_plan_open(ramify_context *context, const char *path, ramify_plan **plan) {
+    char *text;
+    size_t size;
+    ramify_clear(context);
+    *plan = NULL;
+    RAMIFY_TRY(ramify_input_read_all(context, path, TEXT_BYTES_MAX, "plan", &text, &size));
+    const ramify_status status = ramify_plan_open_text(context, text, size, path, plan);
+    ramify_release(context, text);
+    return status;
 }
 
 ramify_status ramify_plan_choice(const ramify_plan *plan, ramify_train_options *options) {

@@ -1,0 +1,132 @@
+#include "train_plan.h"
+#include "output.h"
+#include "plan_report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What may stand beside --plan: all else shapes the model, and is the plan's. */
+static const char *const beside[] = {
+    "plan",       "report",  "output",    "test",      "test-labels", "json",        "controls",
+    "time-limit", "rewind",  "rewind-at", "delimiter", "header",      "categorical", "labels",
+    "image",      "threads", "isa",       "memory",    "verbose",     NULL};
+
+void train_plan_add_options(arguments *list, train_plan *from) {
+    const argument_option options[] = {
+        {.help = "With a plan (ramify plan)"},
+        {.name = "plan",
+         .kind = ARGUMENT_TEXT,
+         .value = &from->path,
+         .placeholder = "PLAN",
+         .unset = "none",
+         .help = "options as it has them; the outcome is added to it"},
+        {.name = "report",
+         .kind = ARGUMENT_TEXT,
+         .value = &from->report,
+         .placeholder = "FILE",
+         .unset = "none",
+         .help = "a page of HTML: the plan and its outcome"},
+    };
+    arguments_add_all(list, options, sizeof options / sizeof options[0]);
+}
+
+int train_plan_check(const arguments *list, const train_plan *from) {
+    if (!from->path)
+        return from->report
+                   ? arguments_refuse("train", "--report needs --plan: a plan to report of")
+                   : EXIT_OK;
+    const char *other = arguments_beside(list, beside);
+    return other
+               ? arguments_refuse("train",
+                                  "--%s and --plan: the plan holds what shapes the model; give it "
+                                  "to ramify plan",
+                                  other)
+               : EXIT_OK;
+}
+
+int train_plan_open(session *run, train_plan *from, ramify_train_options *options) {
+    if (!from->path)
+        return EXIT_OK;
+    ramify_train_options planned;
+    ramify_status status = ramify_plan_open(run->context, from->path, &from->plan);
+    if (status == RAMIFY_OK)
+        status = ramify_plan_choice(from->plan, &planned);
+    if (status != RAMIFY_OK)
+        return session_failed(run, status);
+    planned.controls = options->controls;
+    planned.time_limit = options->time_limit;
+    planned.rewind_at = options->rewind_at;
+    *options = planned;
+    return EXIT_OK;
+}
+
+static json_t *plan_json(const train_plan *from) {
+    return json_loads(ramify_plan_text(from->plan), 0, NULL);
+}
+
+static bool rewrite(const train_plan *from) {
+    output to;
+    if (!output_open(&to, from->path))
+        return false;
+    fprintf(to.file, "%s\n", ramify_plan_text(from->plan));
+    return output_close(&to);
+}
+
+/* Rows are counted, not compared: a table that grew since is a table of its own. */
+static void warn_of_other_rows(session *run, const train_plan *from,
+                               const ramify_training *training) {
+    json_t *plan = plan_json(from);
+    const json_int_t rows =
+        json_integer_value(json_object_get(json_object_get(plan, "rows"), "train"));
+    if (rows > 0 && (uint64_t)rows != training->train_rows)
+        session_warning(run,
+                        "%s was made for %lld training rows, and these are %llu: what it predicts "
+                        "is of those",
+                        from->path, (long long)rows, (unsigned long long)training->train_rows);
+    json_decref(plan);
+}
+
+int train_plan_close(session *run, train_plan *from, const ramify_training *training,
+                     const ramify_score *score, const ramify_model_info *info) {
+    if (!from->plan)
+        return EXIT_OK;
+    const ramify_status status =
+        ramify_plan_add_obtained(from->plan, score, training->seconds, info->resident_bytes);
+    if (status != RAMIFY_OK)
+        return session_failed(run, status);
+    warn_of_other_rows(run, from, training);
+    if (!rewrite(from))
+        return session_error(run, "%s: cannot be written (%s)", from->path, strerror(errno));
+    json_t *plan = from->report ? plan_json(from) : NULL;
+    const bool written = !from->report || (plan && plan_report_write(from->report, plan));
+    json_decref(plan);
+    return written
+               ? EXIT_OK
+               : session_error(run, "%s: cannot be written (%s)", from->report, strerror(errno));
+}
+
+void train_plan_print(const train_plan *from, const ramify_score *score) {
+    double level;
+    const ramify_law_estimate said = ramify_plan_predicted(from->plan, &level);
+    const bool classes = isnan(score->rmse);
+    const double error = classes ? 1 - score->accuracy : score->rmse;
+    printf("predicted   %s %.6g (%g %%: %.6g to %.6g)\n", classes ? "error" : "rmse", said.value,
+           100 * level, said.low, said.high);
+    printf("obtained    %.6g, %+.1f %%", error, 100 * (error / said.value - 1));
+    if (isfinite(score->error_low))
+        printf(" (by these %llu rows alone 90 %%: %.6g to %.6g)", (unsigned long long)score->rows,
+               score->error_low, score->error_high);
+    printf("\n");
+}
+
+json_t *train_plan_json(const train_plan *from) {
+    json_t *plan = plan_json(from), *object = json_object();
+    static const char *const keys[] = {"predicted", "obtained", NULL};
+    for (size_t i = 0; keys[i]; i++)
+        json_object_set(object, keys[i], json_object_get(plan, keys[i]));
+    json_decref(plan);
+    return object;
+}

@@ -1,0 +1,33 @@
+#ifndef RAMIFY_CLI_TRAIN_PLAN_H
+#define RAMIFY_CLI_TRAIN_PLAN_H
+/* train --plan: options from a plan, and what the training brought beside what was predicted. */
+
+#include "session.h"
+
+#include <jansson.h>
+
+typedef struct train_plan {
+    const char *path, *report; /* NULL: none */
+    ramify_plan *plan;
+} train_plan;
+
+void train_plan_add_options(arguments *list, train_plan *from);
+
+/* Refuses options that the plan holds, or --report without --plan. Returns the exit status. */
+int train_plan_check(const arguments *list, const train_plan *from);
+
+/* Opens the plan and takes its options. Returns EXIT_OK, or the exit status after one sentence. */
+int train_plan_open(session *run, train_plan *from, ramify_train_options *options);
+
+/* Adds what the training brought to the plan and its page. score: on rows that nothing was chosen by. Returns
+ * the exit status. */
+int train_plan_close(session *run, train_plan *from, const ramify_training *training,
+                     const ramify_score *score, const ramify_model_info *info);
+
+/* "predicted rmse .. (90 %: ..), obtained ..", a line. */
+void train_plan_print(const train_plan *from, const ramify_score *score);
+
+/* The plan, as train --json shows it: {"predicted", "obtained", ..}; a new reference. */
+json_t *train_plan_json(const train_plan *from);
+
+#endif
