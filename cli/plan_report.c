@@ -47,31 +47,44 @@ static void finish_axis(axis *a) {
     a->high += margin;
 }
 
-/* Numbers of one digit, or of 1, 2 and 5 steps, that lie on the axis: lines and their names. */
+static void write_tick(FILE *file, const axis *a, double value, bool upright) {
+    const double at = place(a, value);
+    if (upright)
+        fprintf(file,
+                "<path d=\"M%d %.1f H%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" "
+                "text-anchor=\"end\">%.4g</text>\n",
+                LEFT, at, WIDTH - RIGHT, LEFT - 6, at + 4, value);
+    else
+        fprintf(file,
+                "<path d=\"M%.1f %d V%d\" stroke=\"#ddd\"/><text x=\"%.1f\" y=\"%d\" "
+                "text-anchor=\"middle\">%.6g</text>\n",
+                at, TOP, HEIGHT - BOTTOM, at, HEIGHT - BOTTOM + 16, value);
+}
+
+/* 1, 2 or 5 times a power of ten, the next to a step. */
+static double round_step(double step) {
+    const double power = pow(10, floor(log10(step)));
+    return power * (step < 1.5 * power ? 1 : step < 3.5 * power ? 2 : step < 7.5 * power ? 5 : 10);
+}
+
+/* Even steps where an axis spans less than a factor of three, else numbers of one digit. */
 static void write_ticks(FILE *file, const axis *a, bool upright) {
-    static const double digits[] = {1, 1.5, 2, 3, 4, 5, 6, 8};
-    double shown[64];
-    size_t count = 0;
-    for (int power = (int)floor(a->low / log(10)); power <= (int)ceil(a->high / log(10)); power++)
-        for (size_t d = 0; d < sizeof digits / sizeof digits[0] && count < 64; d++) {
-            const double value = digits[d] * pow(10, power);
-            if (log(value) > a->low && log(value) < a->high)
-                shown[count++] = value;
-        }
-    const size_t step = count > TICKS + 3 ? (count + TICKS) / TICKS : 1;
-    for (size_t i = 0; i < count; i += step) {
-        const double at = place(a, shown[i]);
-        if (upright)
-            fprintf(file,
-                    "<path d=\"M%d %.1f H%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" "
-                    "text-anchor=\"end\">%.3g</text>\n",
-                    LEFT, at, WIDTH - RIGHT, LEFT - 6, at + 4, shown[i]);
-        else
-            fprintf(file,
-                    "<path d=\"M%.1f %d V%d\" stroke=\"#ddd\"/><text x=\"%.1f\" y=\"%d\" "
-                    "text-anchor=\"middle\">%.4g</text>\n",
-                    at, TOP, HEIGHT - BOTTOM, at, HEIGHT - BOTTOM + 16, shown[i]);
+    static const double digits[] = {1, 2, 3, 5};
+    const double low = exp(a->low), high = exp(a->high);
+    if (high < 3 * low) {
+        const double step = round_step((high - low) / TICKS);
+        for (double value = ceil(low / step) * step; value < high; value += step)
+            write_tick(file, a, value, upright);
+        return;
     }
+    const double powers = (a->high - a->low) / log(10);
+    const size_t taken = powers < 2 ? 1 : powers < 3 ? 3 : 4; /* every digit, 1 and 5, or 1 alone */
+    for (int power = (int)floor(log10(low)); power <= (int)ceil(log10(high)); power++)
+        for (size_t d = 0; d < sizeof digits / sizeof digits[0]; d += taken) {
+            const double value = digits[d] * pow(10, power);
+            if (value > low && value < high)
+                write_tick(file, a, value, upright);
+        }
 }
 
 static void begin_picture(FILE *file, const axis *x, const axis *y, const char *label,
@@ -100,8 +113,14 @@ static void write_interval(FILE *file, double x, const axis *y, double value, do
             colour);
 }
 
-static bool is_whole(const json_t *run) {
-    return fabs(number_of(run, "length") - 1) < 0.05;
+/* The most passes of any run, in those of the training. */
+static double longest(const json_t *plan) {
+    double most = 0;
+    size_t i;
+    json_t *run;
+    json_array_foreach(json_object_get(plan, "runs"), i, run) most =
+        fmax(most, number_of(run, "length"));
+    return most;
 }
 
 static axis axis_of_runs(const json_t *plan, const char *key, double from, double to) {
@@ -115,7 +134,7 @@ static axis axis_of_runs(const json_t *plan, const char *key, double from, doubl
 static void write_curves(FILE *file, const json_t *plan) {
     const json_t *predicted = json_object_get(plan, "predicted"),
                  *obtained = json_object_get(plan, "obtained");
-    const double whole = number_of(json_object_get(plan, "rows"), "train");
+    const double whole = number_of(json_object_get(plan, "rows"), "train"), most = longest(plan);
     axis x = axis_of_runs(plan, "rows", LEFT, WIDTH - RIGHT),
          y = axis_of_runs(plan, "error", HEIGHT - BOTTOM, TOP);
     size_t i;
@@ -133,7 +152,8 @@ static void write_curves(FILE *file, const json_t *plan) {
         if (rows > 0 && error > 0)
             fprintf(file,
                     "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\" stroke=\"#1f6fb2\"/>\n",
-                    place(&x, rows), place(&y, error), is_whole(run) ? "#1f6fb2" : "#fff");
+                    place(&x, rows), place(&y, error),
+                    number_of(run, "length") > 0.9 * most ? "#1f6fb2" : "#fff");
     }
     write_interval(file, place(&x, whole), &y, number_of(predicted, "value"),
                    number_of(predicted, "low"), number_of(predicted, "high"), "#c2570c");
@@ -141,10 +161,11 @@ static void write_curves(FILE *file, const json_t *plan) {
         fprintf(file,
                 "<path d=\"M%.1f %.1f l7 -7 l7 7 l-7 7 z\" fill=\"#5b8c2a\" stroke=\"#111\"/>\n",
                 place(&x, whole) - 7, place(&y, number_of(obtained, "error")));
-    fputs(
-        "</svg>\n<p>Blue: small runs, filled where they were as long as the training. Orange: the "
-        "forecast and its interval.",
-        file);
+    fprintf(
+        file,
+        "</svg>\n<p>Blue: small runs; filled are those of %.2g of the training's passes. Orange: "
+        "the forecast and its interval.",
+        most);
     if (obtained)
         fputs(" Green: what the training brought.", file);
     fputs("</p>\n", file);
@@ -247,7 +268,7 @@ static void write_answer(FILE *file, const json_t *plan) {
     page_text(file, text_of(plan, "stage"));
     fprintf(file, ": %s ", text_of(plan, "error"));
     write_estimate(file, json_object_get(plan, "predicted"));
-    fprintf(file, ", in about %.3g s. ", number_of(plan, "training_seconds"));
+    fprintf(file, ", in about %.3g s: ", number_of(plan, "training_seconds"));
     page_text(file, text_of(plan, "why"));
     fputs(". Twice the rows would bring ", file);
     write_estimate(file, json_object_get(twice, "rows"));

@@ -98,6 +98,10 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
     if (status != RAMIFY_OK)
         return session_failed(run, status);
     warn_of_other_rows(run, from, training);
+    if (training->time_limit_struck)
+        session_warning(run,
+                        "the time limit struck: what was obtained is of a shorter training than "
+                        "was planned");
     if (!rewrite(from))
         return session_error(run, "%s: cannot be written (%s)", from->path, strerror(errno));
     json_t *plan = from->report ? plan_json(from) : NULL;

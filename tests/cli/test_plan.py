@@ -1,0 +1,282 @@
+"""`ramify plan DATA` and `train --plan`: what is promised, what comes of it, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import html.parser
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BUILD, run_tool, write_wave
+
+QUICK = ["--hidden", "16,16,16", "--epochs", "100", "--distillation", "off"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> pathlib.Path:
+    """A table, one of classes, a plan, its runs and its page."""
+    folder = tmp_path_factory.mktemp("plan")
+    write_wave(folder / "wave.csv", 3000, 1)
+    write_wave(folder / "side.csv", 2000, 2, classes=True)
+    done = plan(
+        folder, "-o", "plan.json", "--report", "plan.html", "--sweep", "runs.csv"
+    )
+    assert done.status == 0, done.err
+    assert "predicted   rmse" in done.out
+    return folder
+
+
+def plan(folder: pathlib.Path, *words: str, data: str = "wave.csv"):
+    return run_tool("plan", data, "--target", "target", *QUICK, *words, cwd=folder)
+
+
+def load(path: pathlib.Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def test_keys(made):
+    found = load(made / "plan.json")
+    for key in ("choice", "sweep_seconds", "training_seconds", "resident_bytes"):
+        assert key in found
+    said = found["predicted"]
+    assert 0 < said["low"] < said["value"] < said["high"]
+    assert said["level"] == 0.9
+    assert found["choice"]["target"] == "target"
+    assert found["error"] == "rmse"
+    assert found["rows"] == {"train": 2700, "validation": 300}
+    assert "obtained" not in found
+    assert found["met"] is True
+    twice = found["twice"]["rows"]
+    assert twice["value"] <= said["value"]
+
+
+def test_runs_are_of_nested_rows_within_the_share(made):
+    runs = load(made / "plan.json")["runs"]
+    rows = sorted({run["rows"] for run in runs}, reverse=True)
+    assert rows[0] == 1350
+    for more, fewer in zip(rows, rows[1:], strict=False):
+        assert abs(more - 2 * fewer) <= 1
+    assert min(rows) >= 100
+    errors = {run["rows"]: run["error"] for run in runs if run["length"] > 0.15}
+    assert errors[1350] < errors[rows[-1]]
+
+
+def test_a_law_reads_the_runs(made):
+    done = run_tool(
+        *("law", "fit", "runs.csv", "--form", "auto", "--x", "rows", "--y", "error"),
+        *("--fit-where", "width=16", "-o", "law.json"),
+        cwd=made,
+    )
+    assert done.status == 0, done.err
+    with open(made / "runs.csv", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert len(written) == len(load(made / "plan.json")["runs"])
+
+
+class Page(html.parser.HTMLParser):
+    """Tags that are open, and what a page loads from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.handle_startendtag(tag, attributes)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.seen.add(tag)
+        self.loads += [v for k, v in attributes if k in ("src", "href", "xlink:href")]
+
+    def handle_endtag(self, tag):
+        assert tag in self.open, tag
+        while self.open.pop() != tag:
+            pass
+
+
+def test_the_page_stands_alone(made):
+    text = (made / "plan.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.loads == []
+    assert "script" not in page.seen
+    assert text.count("<svg") == text.count("</svg>") == 2
+    value = load(made / "plan.json")["predicted"]["value"]
+    assert f"{value:.4g}" in text
+    assert "nan" not in text and "inf " not in text
+
+
+def test_the_training_is_the_plans(made, tmp_path):
+    (tmp_path / "plan.json").write_text((made / "plan.json").read_text())
+    done = run_tool(
+        *("train", made / "wave.csv", "--plan", "plan.json", "-o", "m.ramify"),
+        *("--report", "page.html", "--json"),
+        cwd=tmp_path,
+    )
+    assert done.status == 0, done.err
+    result, kept = json.loads(done.out), load(tmp_path / "plan.json")
+    before = load(made / "plan.json")
+    assert kept["obtained"]["error"] == pytest.approx(result["rmse"], rel=1e-6)
+    assert result["plan"] == {
+        "predicted": before["predicted"],
+        "obtained": kept["obtained"],
+    }
+    del kept["obtained"]
+    assert kept == before
+    assert "Obtained" in (tmp_path / "page.html").read_text()
+    # The same model as by the options in the plan.
+    choice = before["choice"]
+    words = []
+    for name, value in choice.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    again = run_tool("train", made / "wave.csv", *words, "-o", "n.ramify", cwd=tmp_path)
+    assert again.status == 0, again.err
+    assert (tmp_path / "m.ramify").read_bytes() == (tmp_path / "n.ramify").read_bytes()
+    # What it brings is what was said, give or take what 150 report rows tell.
+    assert 0.5 < result["rmse"] / before["predicted"]["value"] < 2
+
+
+def test_test_rows_are_what_is_obtained(made, tmp_path):
+    (tmp_path / "plan.json").write_text((made / "plan.json").read_text())
+    write_wave(tmp_path / "test.csv", 500, 9)
+    done = run_tool(
+        *("train", made / "wave.csv", "--plan", "plan.json", "-o", "m.ramify"),
+        *("--test", "test.csv"),
+        cwd=tmp_path,
+    )
+    assert done.status == 0, done.err
+    assert "obtained" in done.out
+    assert load(tmp_path / "plan.json")["obtained"]["rows"] == 500
+
+
+def test_other_rows_are_told(made, tmp_path):
+    (tmp_path / "plan.json").write_text((made / "plan.json").read_text())
+    write_wave(tmp_path / "few.csv", 900, 5)
+    done = run_tool(
+        "train", "few.csv", "--plan", "plan.json", "-o", "m.ramify", cwd=tmp_path
+    )
+    assert done.status == 0, done.err
+    assert "made for 2700 training rows, and these are 810" in done.err
+
+
+def test_the_same_plan_for_any_number_of_threads(made):
+    found = []
+    for threads in ("1", "2"):
+        done = plan(made, "--json", "--threads", threads)
+        assert done.status == 0, done.err
+        one = json.loads(done.out)
+        found.append([(run["rows"], run["error"]) for run in one["runs"]])
+        found[-1].append(one["predicted"])
+    assert found[0] == found[1]
+
+
+def test_classes(made):
+    done = plan(made, "--json", data="side.csv")
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    assert found["error"] == "error"
+    assert 0 < found["predicted"]["value"] < 0.5
+
+
+def test_what_cannot_be_met_is_told(made):
+    done = plan(made, "--error", "1e-6")
+    assert done.status == 0
+    assert "an error of 1e-06 is not to be had" in done.err
+    done = plan(made, "--latency", "1e-12")
+    assert done.status == 0
+    assert "no expert answers a row within" in done.err
+
+
+def test_an_error_that_is_easy_is_cheap(made):
+    words = ["plan", "wave.csv", "--target", "target", "--json", "--error"]
+    free = json.loads(run_tool(*words, "1000", cwd=made).out)
+    best = min(c["seconds"] for c in free["candidates"])
+    assert free["met"] and free["training_seconds"] == best
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["plan", "wave.csv"], "--target COL is missing"),
+        (["plan", "wave.csv", "--target", "target", "--share", "0"], "share 0"),
+        (["plan", "wave.csv", "--target", "target", "--level", "1.5"], "level 1.5"),
+        (["plan", "wave.csv", "--target", "nothing"], "nothing"),
+        (["plan", "wave.csv", "--target", "target", "-o", "wave.csv"], "wave.csv"),
+        (["train", "wave.csv", "--plan", "none.json", "-o", "m"], "none.json"),
+        (["train", "wave.csv", "--plan", "wave.csv", "-o", "m"], "wave.csv"),
+        (
+            [*"train wave.csv --plan plan.json -o m --epochs 3".split()],
+            "--epochs and --plan",
+        ),
+        (
+            [*"train wave.csv --target target -o m --report r.html".split()],
+            "--report needs --plan",
+        ),
+        (["train", "wave.csv", "--plan", "plan.json", "-o", "plan.json"], "plan.json"),
+    ],
+)
+def test_what_is_refused(made, words, part):
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+    done = run_tool(*words, cwd=made)
+    assert done.status in (1, 2)
+    assert part in done.err
+    assert done.err.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+
+
+def test_few_rows(tmp_path):
+    write_wave(tmp_path / "few.csv", 120, 1)
+    done = plan(tmp_path, data="few.csv")
+    assert done.status == 1
+    assert "too few" in done.err and "train instead" in done.err
+
+
+def test_rows_that_have_nothing_to_tell(tmp_path):
+    """A target that is all noise: a flat curve, no promise."""
+    import random
+
+    draw = random.Random(4)
+    lines = ["a,b,target"]
+    lines += [
+        f"{draw.random():.6f},{draw.random():.6f},{draw.gauss(0, 1):.6f}"
+        for _ in range(2500)
+    ]
+    (tmp_path / "noise.csv").write_text("\n".join(lines) + "\n")
+    done = plan(tmp_path, "--json", data="noise.csv")
+    if done.status == 0:
+        found = json.loads(done.out)
+        assert found["predicted"]["low"] < 1.0 < found["predicted"]["high"] * 1.05
+        assert found["twice"]["rows"]["value"] > 0.9 * found["predicted"]["value"]
+    else:
+        assert "errors of small runs rise" in done.err
+
+
+def test_a_stop_plans_from_what_there_is(tmp_path):
+    write_wave(tmp_path / "wave.csv", 20000, 1)
+    running = subprocess.Popen(
+        [
+            *(BUILD / "ramify", "plan", "wave.csv", "--target", "target"),
+            *("--share", "1", "--threads", "1", "-o", "plan.json"),
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1.5)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    if (tmp_path / "plan.json").exists():
+        assert load(tmp_path / "plan.json")["stopped"] is True
+        assert "the plan is made of the small runs there were" in err
+    else:
+        assert "stopped" in err

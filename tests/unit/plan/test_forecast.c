@@ -1,0 +1,179 @@
+/* Forecasts from runs whose errors are known. */
+
+#include "forecast.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LEVELS 6
+
+static const ramify_sweep_design design = {
+    .bins = true, .members = 2, .layers = 3, .width = 96, .inputs = 20};
+
+typedef double curve(double rows, double length);
+
+/* Ladders of runs on a half, a fourth, .. of the rows, and short ones beside them. */
+static size_t ladders(curve *error, double length, ramify_sweep_run *runs) {
+    size_t count = 0;
+    for (uint32_t level = 1; level <= LEVELS; level++)
+        for (int brief = 0; brief < 2; brief++) {
+            const double passes = brief ? length * RAMIFY_FORECAST_BRIEF : length;
+            const double value = error(pow(2, -(double)level), passes);
+            runs[count++] = (ramify_sweep_run){
+                .point = {.level = level, .length = passes, .design = design},
+                .made = true,
+                .error = value,
+                .deviation = 0.01 * value};
+        }
+    return count;
+}
+
+static double power_law(double rows, double length) {
+    (void)length;
+    return 0.2 * pow(rows, -0.4);
+}
+
+static double flat(double rows, double length) {
+    (void)rows;
+    (void)length;
+    return 0.3;
+}
+
+static double rising(double rows, double length) {
+    (void)length;
+    return 0.3 * pow(rows, 0.4);
+}
+
+static double gains_by_passes(double rows, double length) {
+    return 0.2 * pow(rows, -0.2) * pow(length, -0.1);
+}
+
+static ramify_law_estimate ask(const ramify_forecast *f, ramify_stage stage, double length,
+                               double rows) {
+    const ramify_sweep_point point = {.stage = stage, .length = length};
+    return ramify_forecast_error(f, &point, rows, 0.9);
+}
+
+static void test_power_law_goes_on(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(power_law, 1, runs);
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+    assert_int_equal(f.first, 1);
+    assert_true(fabs(f.slope - 0.4 * log(2)) < 1e-9);
+    const ramify_law_estimate e = ask(&f, RAMIFY_STAGE_PLAIN, 1, 1);
+    assert_true(fabs(log(e.value / 0.2)) < 0.05);
+    assert_true(e.low < 0.2 && 0.2 < e.high);
+    /* Twice the rows: less error, less sure. */
+    const ramify_law_estimate twice = ask(&f, RAMIFY_STAGE_PLAIN, 1, 2);
+    assert_true(twice.value < e.value);
+    assert_true(twice.high / twice.low > e.high / e.low);
+}
+
+static void test_flat_stays_flat(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(flat, 1, runs);
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+    for (int stage = 0; stage < RAMIFY_STAGES; stage++)
+        assert_true(fabs(ask(&f, (ramify_stage)stage, 1, 1).value - 0.3) < 1e-9);
+}
+
+static void test_rising_is_refused(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(rising, 1, runs);
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_RISING);
+}
+
+static void test_a_small_rise_is_chance(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(flat, 1, runs);
+    for (size_t i = 0; i < count; i++)
+        if (runs[i].point.level == 1)
+            runs[i].error *= 1.02;
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+    assert_true(f.slope == 0);
+}
+
+static void test_few_sizes_are_refused(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(power_law, 1, runs);
+    for (size_t i = 0; i < count; i++)
+        runs[i].made = runs[i].point.level <= 2;
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FEW);
+    /* Runs of another design are no rungs. */
+    ramify_sweep_design other = design;
+    other.members = 1;
+    for (size_t i = 0; i < count; i++)
+        runs[i].made = true;
+    assert_int_equal(ramify_forecast_make(runs, count, &other, 1, &f), RAMIFY_FORECAST_FEW);
+}
+
+static void test_short_runs_stand_in(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(gains_by_passes, 1, runs);
+    for (size_t i = 0; i < count; i++)
+        runs[i].made = runs[i].point.level > 1 || runs[i].point.length < 1;
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+    assert_int_equal(f.first, 1);
+    assert_true(fabs(f.ladder[1] - log(gains_by_passes(0.5, 1))) < 1e-9);
+}
+
+/* Whoever gains by passes gains by teachers and trees, and loses by fewer passes. */
+static void test_stages_and_lengths(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(gains_by_passes, 0.5, runs);
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 0.5, &f), RAMIFY_FORECAST_FINE);
+    const double plain = ask(&f, RAMIFY_STAGE_PLAIN, 1, 1).value;
+    const double taught = ask(&f, RAMIFY_STAGE_TAUGHT, 1, 1).value;
+    const double tree = ask(&f, RAMIFY_STAGE_TREE, 1, 1).value;
+    assert_true(tree < taught && taught < plain);
+    assert_true(ask(&f, RAMIFY_STAGE_TREE, 0.25, 1).value > tree);
+    assert_true(ask(&f, RAMIFY_STAGE_TREE, 2, 1).value < tree);
+}
+
+static void test_widths(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS + 1];
+    ramify_forecast f;
+    size_t count = ladders(power_law, 1, runs);
+    ramify_sweep_point narrow = {.level = 3, .length = 1, .design = design};
+    narrow.design.width = 16;
+    runs[count++] = (ramify_sweep_run){
+        .point = narrow, .made = true, .error = 1.5 * power_law(0.125, 1), .deviation = 0.001};
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+    narrow.level = 0;
+    const double wide = ask(&f, RAMIFY_STAGE_PLAIN, 1, 1).value;
+    assert_true(fabs(ramify_forecast_error(&f, &narrow, 1, 0.9).value / wide - 1.5) < 1e-9);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_power_law_goes_on),
+        cmocka_unit_test(test_flat_stays_flat),
+        cmocka_unit_test(test_rising_is_refused),
+        cmocka_unit_test(test_a_small_rise_is_chance),
+        cmocka_unit_test(test_few_sizes_are_refused),
+        cmocka_unit_test(test_short_runs_stand_in),
+        cmocka_unit_test(test_stages_and_lengths),
+        cmocka_unit_test(test_widths),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

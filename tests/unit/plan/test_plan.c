@@ -1,0 +1,280 @@
+/* Small runs on a small table, and plans of them. */
+
+#include "public.h"
+#include "sweep.h"
+#include "toy.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ROWS 1200
+
+static double bowl(const double *x) {
+    return x[0] * x[0] + 0.5 * x[1];
+}
+
+static ramify_train_options quick(void) {
+    ramify_train_options options;
+    ramify_train_options_init(&options);
+    options.target = "y";
+    options.hidden = "8,8,8";
+    options.epochs = 8;
+    options.members = 1;
+    options.bins = RAMIFY_CHOICE_OFF;
+    options.periodic = RAMIFY_CHOICE_OFF;
+    options.distillation = RAMIFY_CHOICE_OFF;
+    return options;
+}
+
+static bool has(const uint32_t *rows, size_t count, uint32_t row) {
+    for (size_t i = 0; i < count; i++)
+        if (rows[i] == row)
+            return true;
+    return false;
+}
+
+static void test_parts_are_nested(void **state) {
+    (void)state;
+    desk *d = desk_open(2);
+    toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
+    const ramify_train_options options = quick();
+    ramify_sweep s;
+    assert_int_equal(ramify_sweep_open(d->context, t.table, &options, &s), RAMIFY_OK);
+    assert_int_equal(s.levels, 4); /* 1080, 540, 270 and 135 rows */
+    for (uint32_t level = 1; level < s.levels; level++) {
+        const ramify_split *part = &s.part[level], *above = &s.part[level - 1];
+        assert_true(part->train_count * 2 <= above->train_count + 1);
+        assert_true(part->train_count * 2 + 1 >= above->train_count);
+        for (size_t i = 0; i < part->train_count; i++)
+            assert_true(has(above->train, above->train_count, part->train[i]));
+        assert_ptr_equal(part->select, s.part[0].select);
+    }
+    assert_int_equal(s.held_count + s.part[1].train_count, s.part[0].train_count);
+    for (size_t i = 0; i < s.held_count; i++) {
+        assert_false(has(s.part[1].train, s.part[1].train_count, s.held[i]));
+        assert_false(has(s.part[0].select, s.part[0].select_count, s.held[i]));
+        assert_true(has(s.part[0].train, s.part[0].train_count, s.held[i]));
+    }
+    ramify_sweep_close(&s);
+    toy_destroy(&t);
+    desk_close(d);
+}
+
+static void test_runs_do_not_depend_on_threads(void **state) {
+    (void)state;
+    double error[2];
+    for (int threads = 1; threads <= 2; threads++) {
+        desk *d = desk_open((uint32_t)threads);
+        toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
+        const ramify_train_options options = quick();
+        ramify_sweep s;
+        ramify_sweep_run runs[RAMIFY_SWEEP_SEARCH_MAX];
+        uint32_t count;
+        assert_int_equal(ramify_sweep_open(d->context, t.table, &options, &s), RAMIFY_OK);
+        assert_int_equal(ramify_sweep_search(&s, 2, 1, runs, &count), RAMIFY_OK);
+        assert_int_equal(count, 1); /* stem and shape are given */
+        assert_true(runs[0].made);
+        assert_int_equal(runs[0].rows, s.part[2].train_count);
+        assert_int_equal(runs[0].epochs, 8);
+        assert_true(runs[0].error > 0.05 && runs[0].error < 1);
+        error[threads - 1] = runs[0].error;
+        ramify_sweep_close(&s);
+        toy_destroy(&t);
+        desk_close(d);
+    }
+    assert_true(error[0] == error[1]);
+}
+
+static void test_costs(void **state) {
+    (void)state;
+    desk *d = desk_open(1);
+    toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
+    const ramify_train_options options = quick();
+    ramify_sweep s;
+    assert_int_equal(ramify_sweep_open(d->context, t.table, &options, &s), RAMIFY_OK);
+    s.usual = (ramify_sweep_design){.members = 2, .layers = 3, .width = 64, .inputs = 10};
+    ramify_sweep_point point = {.length = 1, .design = s.usual};
+    const double one = ramify_sweep_cost(&s, &point);
+    point.level = 1;
+    assert_true(fabs(ramify_sweep_cost(&s, &point) / one - 0.5) < 0.01);
+    point.length = 0.5;
+    assert_true(fabs(ramify_sweep_cost(&s, &point) / one - 0.25) < 0.01);
+    point = (ramify_sweep_point){.length = 1, .stage = RAMIFY_STAGE_TAUGHT};
+    const double taught = ramify_sweep_cost(&s, &point);
+    point.stage = RAMIFY_STAGE_TREE;
+    assert_true(one < taught && taught < ramify_sweep_cost(&s, &point));
+    ramify_sweep_close(&s);
+    toy_destroy(&t);
+    desk_close(d);
+}
+
+static ramify_plan *plan(desk *d, const ramify_table *table, const ramify_plan_options *options,
+                         ramify_status expected) {
+    ramify_plan *made = NULL;
+    ramify_status status = ramify_plan_make(d->context, table, options, &made);
+    if (status != expected)
+        print_error("%s: %s\n", ramify_status_name(status), ramify_message(d->context));
+    assert_int_equal(status, expected);
+    assert_true((made != NULL) == (status == RAMIFY_OK));
+    return made;
+}
+
+static void test_a_plan(void **state) {
+    (void)state;
+    desk *d = desk_open(2);
+    toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
+    const ramify_train_options train = quick();
+    ramify_plan_options options;
+    ramify_plan_options_init(&options);
+    options.train = &train;
+    ramify_plan *made = plan(d, t.table, &options, RAMIFY_OK);
+    double level;
+    const ramify_law_estimate e = ramify_plan_predicted(made, &level);
+    assert_true(level == 0.9 && 0 < e.low && e.low < e.value && e.value < e.high);
+    ramify_train_options chosen;
+    assert_int_equal(ramify_plan_choice(made, &chosen), RAMIFY_OK);
+    assert_string_equal(chosen.target, "y");
+    assert_string_equal(chosen.hidden, "8,8,8");
+    assert_int_equal(chosen.epochs, 8);
+    assert_int_equal(chosen.distillation, RAMIFY_CHOICE_OFF);
+    /* The text is the plan. */
+    ramify_plan *again = NULL;
+    const char *text = ramify_plan_text(made);
+    assert_int_equal(ramify_plan_open_text(d->context, text, strlen(text), NULL, &again),
+                     RAMIFY_OK);
+    assert_string_equal(ramify_plan_text(again), text);
+    const ramify_score score = {.rows = 60, .rmse = 0.2, .error_low = 0.15, .error_high = 0.25};
+    assert_int_equal(ramify_plan_add_obtained(again, &score, 1.5, 4096), RAMIFY_OK);
+    json_t *json = json_loads(ramify_plan_text(again), 0, NULL);
+    const json_t *obtained = json_object_get(json, "obtained");
+    assert_true(json_number_value(json_object_get(obtained, "error")) == 0.2);
+    assert_int_equal(json_integer_value(json_object_get(obtained, "resident_bytes")), 4096);
+    json_decref(json);
+    ramify_plan_destroy(&again);
+    ramify_plan_destroy(&made);
+    toy_destroy(&t);
+    desk_close(d);
+}
+
+static bool met(const ramify_plan *made) {
+    json_t *json = json_loads(ramify_plan_text(made), 0, NULL);
+    const bool found = json_is_true(json_object_get(json, "met"));
+    json_decref(json);
+    return found;
+}
+
+static void test_requests(void **state) {
+    (void)state;
+    desk *d = desk_open(2);
+    toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
+    const ramify_train_options train = quick();
+    ramify_plan_options options;
+    ramify_plan_options_init(&options);
+    options.train = &train;
+    options.error = 1e-9;
+    ramify_plan *made = plan(d, t.table, &options, RAMIFY_OK);
+    assert_false(met(made));
+    ramify_plan_destroy(&made);
+    options.error = 10;
+    made = plan(d, t.table, &options, RAMIFY_OK);
+    assert_true(met(made));
+    ramify_plan_destroy(&made);
+    options.error = 0;
+    options.latency = 1e-12;
+    made = plan(d, t.table, &options, RAMIFY_OK);
+    assert_false(met(made));
+    ramify_plan_destroy(&made);
+    options.latency = 0;
+    options.share = 0;
+    plan(d, t.table, &options, RAMIFY_ERROR_ARGUMENT);
+    options.share = 0.1;
+    options.error = -1;
+    plan(d, t.table, &options, RAMIFY_ERROR_ARGUMENT);
+    options.error = 0;
+    ramify_train_options series;
+    ramify_train_options_init(&series);
+    series.kind = "nyquist";
+    series.target = "y";
+    options.train = &series;
+    plan(d, t.table, &options, RAMIFY_ERROR_UNSUPPORTED);
+    toy_destroy(&t);
+    desk_close(d);
+}
+
+static void test_few_rows_are_refused(void **state) {
+    (void)state;
+    desk *d = desk_open(1);
+    const ramify_train_options train = quick();
+    ramify_plan_options options;
+    ramify_plan_options_init(&options);
+    options.train = &train;
+    toy t = toy_create(d->context, 150, 2, bowl, 0.1, 3);
+    plan(d, t.table, &options, RAMIFY_ERROR_DATA);
+    assert_non_null(strstr(ramify_message(d->context), "too few"));
+    toy_destroy(&t);
+    desk_close(d);
+}
+
+static void refuse(desk *d, const char *text, ramify_status expected, const char *part) {
+    ramify_plan *made = NULL;
+    assert_int_equal(ramify_plan_open_text(d->context, text, strlen(text), "p.json", &made),
+                     expected);
+    assert_null(made);
+    if (!strstr(ramify_message(d->context), part))
+        fail_msg("\"%s\" is not in \"%s\"", part, ramify_message(d->context));
+}
+
+static void test_texts_of_others(void **state) {
+    (void)state;
+    desk *d = desk_open(1);
+#define GOOD "\"predicted\": {\"value\": 2, \"low\": 1, \"high\": 3}"
+    refuse(d, "", RAMIFY_ERROR_DATA, "p.json: is not JSON");
+    refuse(d, "[]", RAMIFY_ERROR_DATA, "is no plan");
+    refuse(d, "{\"ramify.plan\": \"1\"}", RAMIFY_ERROR_DATA, "is no plan");
+    refuse(d, "{\"ramify.plan\": 2}", RAMIFY_ERROR_UNSUPPORTED, "format 2");
+    refuse(d, "{\"ramify.plan\": 1}", RAMIFY_ERROR_DATA, "\"choice\" is not an object");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"colour\": 1}}", RAMIFY_ERROR_DATA, "\"colour\"");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"epochs\": -1}}", RAMIFY_ERROR_DATA,
+           "\"epochs\" is not what");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"epochs\": 4294967296}}", RAMIFY_ERROR_DATA,
+           "\"epochs\" is not what");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"bins\": \"maybe\"}}", RAMIFY_ERROR_DATA,
+           "\"bins\" is not what");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"target\": 3}}", RAMIFY_ERROR_DATA,
+           "\"target\" is not what");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {}, " GOOD "}", RAMIFY_ERROR_DATA, "no target");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"target\": \"y\"}}", RAMIFY_ERROR_DATA,
+           "\"predicted\"");
+    refuse(d,
+           "{\"ramify.plan\": 1, \"choice\": {\"target\": \"y\"}, \"predicted\": {\"value\": 2, "
+           "\"low\": 3, \"high\": 4}}",
+           RAMIFY_ERROR_DATA, "\"predicted\"");
+    /* Good JSON with options that do not fit each other is refused when they are asked for. */
+    static const char odd[] = "{\"ramify.plan\": 1, \"choice\": {\"target\": \"y\", \"kind\": "
+                              "\"forest\"}, " GOOD "}";
+    ramify_plan *made = NULL;
+    ramify_train_options options;
+    assert_int_equal(ramify_plan_open_text(d->context, odd, strlen(odd), NULL, &made), RAMIFY_OK);
+    assert_int_equal(ramify_plan_choice(made, &options), RAMIFY_ERROR_ARGUMENT);
+    ramify_plan_destroy(&made);
+    desk_close(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts_are_nested),
+        cmocka_unit_test(test_runs_do_not_depend_on_threads),
+        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_a_plan),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_few_rows_are_refused),
+        cmocka_unit_test(test_texts_of_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
