@@ -13,6 +13,8 @@
  * longer training brings much, so do they. */
 static const double gain_parts[RAMIFY_STAGES] = {
     [RAMIFY_STAGE_PLAIN] = 0, [RAMIFY_STAGE_TAUGHT] = 0.35, [RAMIFY_STAGE_TREE] = 0.5};
+/* Short runs that are better than long ones by less than so many deviations of a run are so by chance. */
+#define CHANCE 1.5
 /* Deviations of forecasts: of any, of steps and gains as shares of these, and of a run without a repeat. */
 #define LEAST_DEVIATION 0.04
 #define STEP_DEVIATION  0.25
@@ -116,9 +118,10 @@ static double of_width(const ramify_forecast *f, const ramify_sweep_design *desi
     return 0;
 }
 
-/* What short runs lack near the first level. */
+/* What short runs lack near the first level; below 0 where they are better. */
 static double gap_of(const ramify_forecast *f) {
-    return isnan(f->brief[f->first]) ? 0 : f->brief[f->first] - f->ladder[f->first];
+    const double gap = isnan(f->brief[f->first]) ? 0 : f->brief[f->first] - f->ladder[f->first];
+    return gap > 0 ? gap : fmin(gap + CHANCE * f->noise, 0);
 }
 
 /* What passes other than the ladder's add: as much for every factor as between short runs and those, less

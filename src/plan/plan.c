@@ -27,6 +27,8 @@
 #define LEAST_LENGTH 0.2
 /* Of a training's time, what one thread does alone (measured: 1.56 times as fast on two). */
 #define ALONE 0.28
+/* Forecasts that differ by less are the same. */
+#define TIE 0.005
 /* Lengths and widths that are candidates, in those of the usual training. */
 static const double lengths[] = {RAMIFY_FORECAST_BRIEF, 1};
 static const uint32_t widths[] = {48, 16};
@@ -290,24 +292,22 @@ static bool fast(const ramify_planning *p, const ramify_candidate *c) {
     return p->options->latency == 0 || c->latency <= p->options->latency;
 }
 
-/* Whether `c` is to be taken instead of `best`: with an error asked for, the cheaper of those that meet it;
- * else the one with less error, where it is less by more than chance would have it. */
-static bool preferable(const ramify_planning *p, const ramify_candidate *c,
-                       const ramify_candidate *best) {
-    const double wanted = p->options->error;
-    const bool meets = wanted > 0 && c->error.value <= wanted;
-    const bool met = wanted > 0 && best->error.value <= wanted;
-    if (meets != met)
-        return meets;
-    return meets ? c->seconds < best->seconds : c->error.value < best->error.value;
-}
-
+/* With an error asked for, the cheapest training that meets it; else the cheapest of those whose error is
+ * hardly more than the least. */
 static uint32_t best_candidate(const ramify_planning *p, bool any_latency, bool any_budget) {
     uint32_t best = UINT32_MAX;
+    double enough = INFINITY;
+    for (uint32_t i = 0; i < p->candidates; i++) {
+        const ramify_candidate *c = &p->candidate[i];
+        if ((any_latency || fast(p, c)) && (any_budget || affordable(p, c)))
+            enough = fmin(enough, c->error.value);
+    }
+    enough = fmax(enough * (1 + TIE), p->options->error);
     for (uint32_t i = 0; i < p->candidates; i++) {
         const ramify_candidate *c = &p->candidate[i];
         if ((any_latency || fast(p, c)) && (any_budget || affordable(p, c)) &&
-            (best == UINT32_MAX || preferable(p, c, &p->candidate[best])))
+            c->error.value <= enough &&
+            (best == UINT32_MAX || c->seconds < p->candidate[best].seconds))
             best = i;
     }
     return best;
@@ -352,8 +352,8 @@ static void choose(ramify_planning *p) {
         snprintf(p->why, sizeof p->why, "the cheapest of %u ways that is to reach %.4g",
                  p->candidates, o->error);
     } else {
-        snprintf(p->why, sizeof p->why, "the least error of %u ways%s", p->candidates,
-                 o->latency > 0 || o->budget > 0 ? " within the bounds" : "");
+        snprintf(p->why, sizeof p->why, "the least error of %u ways%s, at the least cost",
+                 p->candidates, o->latency > 0 || o->budget > 0 ? " within the bounds" : "");
     }
 }
 

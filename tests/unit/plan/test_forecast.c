@@ -24,11 +24,11 @@ static size_t ladders(curve *error, double length, ramify_sweep_run *runs) {
         for (int brief = 0; brief < 2; brief++) {
             const double passes = brief ? length * RAMIFY_FORECAST_BRIEF : length;
             const double value = error(pow(2, -(double)level), passes);
-            runs[count++] = (ramify_sweep_run){
-                .point = {.level = level, .length = passes, .design = design},
-                .made = true,
-                .error = value,
-                .deviation = 0.01 * value};
+            runs[count++] =
+                (ramify_sweep_run){.point = {.level = level, .length = passes, .design = design},
+                                   .made = true,
+                                   .error = value,
+                                   .deviation = 0.01 * value};
         }
     return count;
 }
@@ -166,14 +166,10 @@ static void test_widths(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_power_law_goes_on),
-        cmocka_unit_test(test_flat_stays_flat),
-        cmocka_unit_test(test_rising_is_refused),
-        cmocka_unit_test(test_a_small_rise_is_chance),
-        cmocka_unit_test(test_few_sizes_are_refused),
-        cmocka_unit_test(test_short_runs_stand_in),
-        cmocka_unit_test(test_stages_and_lengths),
-        cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_power_law_goes_on),     cmocka_unit_test(test_flat_stays_flat),
+        cmocka_unit_test(test_rising_is_refused),     cmocka_unit_test(test_a_small_rise_is_chance),
+        cmocka_unit_test(test_few_sizes_are_refused), cmocka_unit_test(test_short_runs_stand_in),
+        cmocka_unit_test(test_stages_and_lengths),    cmocka_unit_test(test_widths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

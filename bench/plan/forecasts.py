@@ -1,0 +1,178 @@
+"""Predicted against obtained: plans of trainings, carried out, and scored on test rows.
+
+    forecasts.py [--tool build/ramify] [--sets power-plant ...] [--seeds 0 1 2] [--threads 2] --keep FOLDER
+
+Of every set and seed: `ramify plan` on the training rows, `ramify train --plan` with the test rows, and
+what both cost in seconds of processors. A line says what was predicted, what was obtained, by how much that is more,
+whether it lies in the 90 % interval, once as it stands and once widened by what the test rows leave open, and
+how far off two simpler answers are: the error of the largest small run, and the law engine's `last`-octave form
+`damped` on the same runs. FOLDER keeps results; what is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import pathlib
+import resource
+import subprocess
+import sys
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "accuracy"))
+import datasets  # noqa: E402
+
+SETS = [
+    *("power-plant", "kin8nm", "grid", "grid-class", "satimage", "magic"),
+    *("california", "letter", "krkopt", "fried", "kin40k", "protein"),
+]
+"""All with at least 5,000 rows but sgemm, whose training takes long; add it by name."""
+
+
+def run(*words: str) -> tuple[str, float]:
+    """What a program prints, and the seconds of processors that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(words)}: {done.stderr}")
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done.stdout, spent
+
+
+def largest_run(plan: dict) -> dict:
+    """The longest of the small runs with the most rows."""
+    return max(plan["runs"], key=lambda r: (r["rows"], r["length"], -r["seed"]))
+
+
+def by_law(tool: str, plan: dict, keep: pathlib.Path) -> float:
+    """What the law engine's damped law of the long runs says of all rows; NaN where it refuses."""
+    long = max(r["length"] for r in plan["runs"])
+    width = largest_run(plan)["width"]
+    lines = ["rows,error"]
+    lines += [
+        f"{r['rows']},{r['error']}"
+        for r in plan["runs"]
+        if r["length"] > 0.95 * long and r["width"] == width
+    ]
+    runs, law = keep / "runs.csv", keep / "law.json"
+    runs.write_text("\n".join(lines) + "\n")
+    words = [tool, "law", "fit", str(runs), "--form", "damped"]
+    words += ["--x", "rows", "--y", "error", "-o", str(law)]
+    if subprocess.run(words, capture_output=True, check=False).returncode != 0:
+        return math.nan
+    rows = plan["rows"]["train"]
+    words = [tool, "law", "predict", str(law), "--at", f"rows={rows}", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return math.nan
+    return json.loads(done.stdout)["predictions"][0]["value"]
+
+
+def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
+    """Plans and trains one set, or takes what was measured before."""
+    kept = chosen.keep / f"{name}-{seed}.json"
+    if kept.exists():
+        return json.loads(kept.read_text())
+    datasets.write_split(name, seed, chosen.keep)
+    train = str(chosen.keep / f"{name}-{seed}.train.csv")
+    test = str(chosen.keep / f"{name}-{seed}.test.csv")
+    path, model = chosen.keep / "plan.json", chosen.keep / "model.ramify"
+    common = ["--threads", str(chosen.threads)]
+    words = [chosen.tool, "plan", train, "--target", "target", "--seed", str(seed)]
+    words += ["--task", datasets.SETS[name].task, "-o", str(path), *common]
+    _, sweep = run(*words)
+    plan = json.loads(path.read_text())
+    damped = by_law(chosen.tool, plan, chosen.keep)
+    words = [chosen.tool, "train", train, "--plan", str(path), "--test", test]
+    _, training = run(*words, "-o", str(model), *common)
+    model.unlink()
+    plan = json.loads(path.read_text())
+    found = {
+        "set": name,
+        "seed": seed,
+        "predicted": plan["predicted"],
+        "obtained": plan["obtained"],
+        "stage": plan["stage"],
+        "choice": plan["choice"],
+        "sweep": sweep,
+        "training": training,
+        "sweep_wall": plan["sweep_seconds"],
+        "largest": largest_run(plan)["error"],
+        "damped": damped,
+    }
+    kept.write_text(json.dumps(found))
+    return found
+
+
+def inside(one: dict, widened: bool) -> bool:
+    """Whether the obtained error lies in the interval, with or without the test rows' own."""
+    said, got = one["predicted"], one["obtained"]
+    half = math.log(said["high"] / said["low"]) / 2
+    if widened and got["low"] > 0:
+        half = math.hypot(half, math.log(got["high"] / got["low"]) / 2)
+    return abs(math.log(got["error"] / said["value"])) <= half
+
+
+def line(one: dict) -> str:
+    """A row of the table."""
+    said, got = one["predicted"], one["obtained"]
+    own = math.log(got["high"] / got["low"]) / 2 if got["low"] > 0 else math.nan
+    cells = [one["set"], str(one["seed"]), one["stage"]]
+    cells += [f"{said['value']:.4g}", f"{said['low']:.4g} to {said['high']:.4g}"]
+    cells += [f"{got['error']:.4g}", f"{100 * own:.0f} %"]
+    for value in (said["value"], one["largest"], one["damped"]):
+        cells.append(f"{100 * (value / got['error'] - 1):+.1f} %")
+    cells += ["yes" if inside(one, widened=False) else "no"]
+    cells += [f"{100 * one['sweep'] / one['training']:.1f} %"]
+    cells += [f"{one['sweep_wall']:.1f}", f"{one['training']:.0f}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Print a table and what it comes to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tool", default="build/ramify")
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--keep", type=pathlib.Path, required=True)
+    chosen = parser.parse_args()
+    chosen.keep.mkdir(parents=True, exist_ok=True)
+    heads = (
+        "set | seed | stage | predicted | 90 % | obtained | of test rows | predicted | "
+    )
+    heads += "largest run | damped | inside | cost of runs | s | training s"
+    print(f"| {heads} |\n" + "|---" * 14 + "|")
+    found = []
+    for seed in chosen.seeds:
+        for name in chosen.sets:
+            found.append(measure(name, seed, chosen))
+            print(line(found[-1]), flush=True)
+    for key, of in (
+        ("predicted", lambda one: one["predicted"]["value"]),
+        ("largest run", lambda one: one["largest"]),
+        ("damped", lambda one: one["damped"]),
+    ):
+        off = [abs(of(one) / one["obtained"]["error"] - 1) for one in found]
+        off = [value for value in off if not math.isnan(value)]
+        print(
+            f"{key}: median {100 * np.median(off):.1f} %, 90 % of {len(off)} within "
+            f"{100 * np.quantile(off, 0.9):.1f} %"
+        )
+    for widened in (False, True):
+        share = np.mean([inside(one, widened) for one in found])
+        print(
+            f"inside the interval{', test rows allowed for' * widened}: {100 * share:.0f} %"
+        )
+    shares = [one["sweep"] / one["training"] for one in found]
+    print(
+        f"cost of small runs: median {100 * np.median(shares):.1f} %, "
+        f"at most {100 * max(shares):.1f} %"
+    )
+
+
+if __name__ == "__main__":
+    main()
