@@ -118,8 +118,9 @@ static double longest(const json_t *plan) {
     double most = 0;
     size_t i;
     json_t *run;
-    json_array_foreach(json_object_get(plan, "runs"), i, run) most =
-        fmax(most, number_of(run, "length"));
+    json_array_foreach(json_object_get(plan, "runs"), i, run) {
+        most = fmax(most, number_of(run, "length"));
+    }
     return most;
 }
 
@@ -127,7 +128,9 @@ static axis axis_of_runs(const json_t *plan, const char *key, double from, doubl
     axis a = {INFINITY, -INFINITY, from, to};
     size_t i;
     json_t *run;
-    json_array_foreach(json_object_get(plan, "runs"), i, run) widen(&a, number_of(run, key));
+    json_array_foreach(json_object_get(plan, "runs"), i, run) {
+        widen(&a, number_of(run, key));
+    }
     return a;
 }
 

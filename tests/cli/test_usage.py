@@ -52,7 +52,7 @@ MISTAKES = [
     (
         "paint",
         'ramify: unknown verb "paint"; known are train, predict, evaluate, info, export, law, import, '
-        "prune, quantize and diagnose",
+        "prune, quantize, diagnose and plan",
     ),
     ("law fti", 'ramify law: unknown word "fti"; did you mean fit?'),
     (
