@@ -134,6 +134,30 @@ static axis axis_of_runs(const json_t *plan, const char *key, double from, doubl
     return a;
 }
 
+/* What more rows would bring: a line with its interval around it. */
+static void write_ahead(FILE *file, const json_t *plan, const axis *x, const axis *y) {
+    const json_t *list = json_object_get(plan, "ahead");
+    const size_t count = json_array_size(list);
+    if (count < 2)
+        return;
+    fputs("<path d=\"M", file);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *e = json_array_get(list, i);
+        fprintf(file, " %.1f,%.1f", place(x, number_of(e, "rows")), place(y, number_of(e, "low")));
+    }
+    for (size_t i = count; i-- > 0;) {
+        const json_t *e = json_array_get(list, i);
+        fprintf(file, " %.1f,%.1f", place(x, number_of(e, "rows")), place(y, number_of(e, "high")));
+    }
+    fputs(" z\" fill=\"#c2570c\" fill-opacity=\".12\"/>\n<path d=\"M", file);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *e = json_array_get(list, i);
+        fprintf(file, " %.1f,%.1f", place(x, number_of(e, "rows")),
+                place(y, number_of(e, "value")));
+    }
+    fputs("\" fill=\"none\" stroke=\"#c2570c\" stroke-dasharray=\"5 4\"/>\n", file);
+}
+
 static void write_curves(FILE *file, const json_t *plan) {
     const json_t *predicted = json_object_get(plan, "predicted"),
                  *obtained = json_object_get(plan, "obtained");
@@ -143,6 +167,10 @@ static void write_curves(FILE *file, const json_t *plan) {
     size_t i;
     json_t *run;
     widen(&x, whole);
+    json_array_foreach(json_object_get(plan, "ahead"), i, run) {
+        widen(&x, number_of(run, "rows"));
+        widen(&y, number_of(run, "low"));
+    }
     widen(&y, number_of(predicted, "low"));
     widen(&y, number_of(predicted, "high"));
     widen(&y, number_of(obtained, "error"));
@@ -158,6 +186,7 @@ static void write_curves(FILE *file, const json_t *plan) {
                     place(&x, rows), place(&y, error),
                     number_of(run, "length") > 0.9 * most ? "#1f6fb2" : "#fff");
     }
+    write_ahead(file, plan, &x, &y);
     write_interval(file, place(&x, whole), &y, number_of(predicted, "value"),
                    number_of(predicted, "low"), number_of(predicted, "high"), "#c2570c");
     if (number_of(obtained, "error") > 0)
@@ -167,7 +196,7 @@ static void write_curves(FILE *file, const json_t *plan) {
     fprintf(
         file,
         "</svg>\n<p>Blue: small runs; filled are those of %.2g of the training's passes. Orange: "
-        "the forecast and its interval.",
+        "the forecast and its interval; dashed, with more rows.",
         most);
     if (obtained)
         fputs(" Green: what the training brought.", file);

@@ -42,6 +42,10 @@ static uint64_t count_of(const json_t *object, const char *key) {
 }
 
 static void print_estimate(const json_t *estimate) {
+    if (isnan(number_of(estimate, "value"))) {
+        printf("not known: no narrower expert was run");
+        return;
+    }
     printf("%.6g (%g %%: %.6g to %.6g)", number_of(estimate, "value"),
            100 * number_of(estimate, "level"), number_of(estimate, "low"),
            number_of(estimate, "high"));
@@ -76,6 +80,8 @@ static void print_plan(const json_t *plan, const char *path) {
            1e6 * number_of(plan, "latency_seconds"));
     printf("twice rows  %s ", error);
     print_estimate(json_object_get(twice, "rows"));
+    printf("\ntwice width %s ", error);
+    print_estimate(json_object_get(twice, "size"));
     printf("\ntwice time  %s ", error);
     print_estimate(json_object_get(twice, "time"));
     printf("\nsmall runs  %zu in %.3g s%s\n", json_array_size(json_object_get(plan, "runs")),

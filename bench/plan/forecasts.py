@@ -5,8 +5,8 @@
 Of every set and seed: `ramify plan` on the training rows, `ramify train --plan` with the test rows, and
 what both cost in seconds of processors. A line says what was predicted, what was obtained, by how much that is more,
 whether it lies in the 90 % interval, once as it stands and once widened by what the test rows leave open, and
-how far off two simpler answers are: the error of the largest small run, and the law engine's `last`-octave form
-`damped` on the same runs. FOLDER keeps results; what is there is not made again.
+how far off two simpler answers are: the error of the largest small run, and the law engine's form `damped` on the
+same runs. FOLDER keeps results; what is there is not made again.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ SETS = [
 """All with at least 5,000 rows but sgemm, whose training takes long; add it by name."""
 
 
-def run(*words: str) -> tuple[str, float]:
-    """What a program prints, and the seconds of processors that it took."""
+def run(*words: str, refused: bool = False) -> tuple[str | None, float]:
+    """What a program prints, and the seconds of processors that it took; None where it may fail and does."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode != 0:
+    if done.returncode != 0 and not refused:
         raise SystemExit(f"{' '.join(words)}: {done.stderr}")
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return done.stdout, spent
+    return done.stdout if done.returncode == 0 else None, spent
 
 
 def largest_run(plan: dict) -> dict:
@@ -47,8 +47,8 @@ def largest_run(plan: dict) -> dict:
     return max(plan["runs"], key=lambda r: (r["rows"], r["length"], -r["seed"]))
 
 
-def by_law(tool: str, plan: dict, keep: pathlib.Path) -> float:
-    """What the law engine's damped law of the long runs says of all rows; NaN where it refuses."""
+def by_law(tool: str, plan: dict, keep: pathlib.Path, form: str, rows: int) -> float:
+    """What a law of the long runs says of so many rows; NaN where it refuses."""
     long = max(r["length"] for r in plan["runs"])
     width = largest_run(plan)["width"]
     lines = ["rows,error"]
@@ -59,11 +59,10 @@ def by_law(tool: str, plan: dict, keep: pathlib.Path) -> float:
     ]
     runs, law = keep / "runs.csv", keep / "law.json"
     runs.write_text("\n".join(lines) + "\n")
-    words = [tool, "law", "fit", str(runs), "--form", "damped"]
+    words = [tool, "law", "fit", str(runs), "--form", form]
     words += ["--x", "rows", "--y", "error", "-o", str(law)]
     if subprocess.run(words, capture_output=True, check=False).returncode != 0:
         return math.nan
-    rows = plan["rows"]["train"]
     words = [tool, "law", "predict", str(law), "--at", f"rows={rows}", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -85,7 +84,7 @@ def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
     words += ["--task", datasets.SETS[name].task, "-o", str(path), *common]
     _, sweep = run(*words)
     plan = json.loads(path.read_text())
-    damped = by_law(chosen.tool, plan, chosen.keep)
+    damped = by_law(chosen.tool, plan, chosen.keep, "damped", plan["rows"]["train"])
     words = [chosen.tool, "train", train, "--plan", str(path), "--test", test]
     _, training = run(*words, "-o", str(model), *common)
     model.unlink()

@@ -108,14 +108,24 @@ ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t 
     return step < -RISE * f->noise ? RAMIFY_FORECAST_RISING : RAMIFY_FORECAST_FINE;
 }
 
-/* What a design of another width adds, where its runs and the ladder's meet. */
-static double of_width(const ramify_forecast *f, const ramify_sweep_design *design) {
+static double of_run_width(const ramify_forecast *f, uint32_t width) {
+    ramify_sweep_design design = f->design;
+    design.width = width;
     for (size_t i = 0; i < f->count; i++) {
         const ramify_sweep_run *run = &f->runs[i];
-        if (on_ladder(run, design, f->length) && !isnan(f->ladder[run->point.level]))
+        if (on_ladder(run, &design, f->length) && !isnan(f->ladder[run->point.level]))
             return log(run->error) - f->ladder[run->point.level];
     }
-    return 0;
+    return (double)NAN;
+}
+
+/* What a design of another width adds, where its runs and the ladder's meet; twice the width brings a part of
+ * what half of it lacks. NaN: not known. */
+static double of_width(const ramify_forecast *f, const ramify_sweep_design *design) {
+    if (design->width != 2 * f->design.width)
+        return of_run_width(f, design->width);
+    const double half = of_run_width(f, f->design.width / 2);
+    return isnan(half) ? half : -BEYOND * fmax(half, 0);
 }
 
 /* What short runs lack near the first level; below 0 where they are better. */

@@ -35,7 +35,7 @@ ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t 
                                            ramify_forecast *forecast);
 
 /* The error at a point of level 0, with so many times the rows, and its interval.
- * A design of layers 0 is the one that the training finds. */
+ * A design of layers 0 is the one that the training finds. NaN for a width of which no run tells. */
 ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
                                           const ramify_sweep_point *point, double rows,
                                           double level);

@@ -358,13 +358,17 @@ static void choose(ramify_planning *p) {
 }
 
 static void look_beyond(ramify_planning *p) {
-    const ramify_law_estimate unknown = {(double)NAN, (double)NAN, (double)NAN};
     const double level = p->options->level;
-    ramify_sweep_point point = p->candidate[p->chosen].point;
-    p->more.rows = ramify_forecast_error(&p->forecast, &point, 2, level);
-    p->more.size = unknown;
-    point.length *= 2;
-    p->more.time = ramify_forecast_error(&p->forecast, &point, 1, level);
+    const ramify_sweep_point chosen = p->candidate[p->chosen].point;
+    for (int i = 0; i < RAMIFY_PLAN_AHEAD; i++)
+        p->more.rows[i] = ramify_forecast_error(&p->forecast, &chosen, 1 << i, level);
+    ramify_sweep_point wider = chosen;
+    wider.design = p->design;
+    wider.design.width = 2 * (chosen.design.layers > 0 ? chosen.design.width : p->design.width);
+    p->more.size = ramify_forecast_error(&p->forecast, &wider, 1, level);
+    ramify_sweep_point longer = chosen;
+    longer.length *= 2;
+    p->more.time = ramify_forecast_error(&p->forecast, &longer, 1, level);
 }
 
 /* --- All of it ----------------------------------------------------------------------------------- */

@@ -24,9 +24,13 @@ typedef struct ramify_candidate {
 
 #define RAMIFY_CANDIDATES_MAX 32
 
-/* What one learns beside the answer: the error with twice as much of something; NaN: not known. */
+/* With how many times the rows the error is told: 1, 2, 4, .. */
+#define RAMIFY_PLAN_AHEAD 5
+
+/* What one learns beside the answer: the error with more rows, and with twice the width or passes; NaN: not
+ * known. */
 typedef struct ramify_plan_more {
-    ramify_law_estimate rows, size, time;
+    ramify_law_estimate rows[RAMIFY_PLAN_AHEAD], size, time;
 } ramify_plan_more;
 
 /* Everything that is made on the way to a plan. */

@@ -73,9 +73,19 @@ static json_t *request_json(const ramify_plan_options *o) {
 
 static json_t *more_json(const ramify_planning *p) {
     const double level = p->options->level;
-    return json_pack("{s:o, s:o, s:o}", "rows", estimate_json(&p->more.rows, level), "size",
+    return json_pack("{s:o, s:o, s:o}", "rows", estimate_json(&p->more.rows[1], level), "size",
                      estimate_json(&p->more.size, level), "time",
                      estimate_json(&p->more.time, level));
+}
+
+static json_t *ahead_json(const ramify_planning *p) {
+    json_t *list = json_array();
+    for (int i = 0; list && i < RAMIFY_PLAN_AHEAD; i++) {
+        json_t *one = estimate_json(&p->more.rows[i], p->options->level);
+        json_object_set_new(one, "rows", count((uint64_t)p->sweep.part[0].train_count << i));
+        json_array_append_new(list, one);
+    }
+    return list;
 }
 
 static json_t *plan_json(const ramify_planning *p) {
@@ -89,7 +99,7 @@ static json_t *plan_json(const ramify_planning *p) {
     /* json_pack gives its parts back on failure, and takes NULL for one. */
     return json_pack(
         "{s:i, s:s, s:s, s:{s:I, s:I}, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:b, s:o}",
+        "s:o, s:b, s:o}",
         "ramify.plan", FORMAT, "version", ramify_version(), "error", classes ? "error" : "rmse",
         "rows", "train", (json_int_t)rows->train_count, "validation",
         (json_int_t)(rows->select_count + rows->report_count), "request", request_json(p->options),
@@ -97,7 +107,7 @@ static json_t *plan_json(const ramify_planning *p) {
         p->why, "predicted", estimate_json(&c->error, p->options->level), "training_seconds",
         number(c->seconds), "sweep_seconds", number(p->spent), "resident_bytes",
         count(c->resident_bytes), "latency_seconds", number(c->latency), "twice", more_json(p),
-        "candidates", candidates, "stopped", (int)p->stopped, "runs", runs);
+        "ahead", ahead_json(p), "candidates", candidates, "stopped", (int)p->stopped, "runs", runs);
 }
 
 static ramify_status keep(ramify_context *context, json_t *json, ramify_plan **plan) {
