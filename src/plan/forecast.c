@@ -19,7 +19,9 @@ static const double gain_parts[RAMIFY_STAGES] = {
 #define LEAST_DEVIATION 0.04
 #define STEP_DEVIATION  0.25
 #define GAP_DEVIATION   0.25
-#define RUN_DEVIATION   0.03
+/* Of these, what every octave beyond the first adds. */
+#define FARTHER       0.3
+#define RUN_DEVIATION 0.03
 /* A rise by more than so many deviations is no chance. */
 #define RISE 3.0
 /* Of what a factor of passes brought, what the next brings. */
@@ -158,9 +160,10 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
     const double gap = fmax(gap_of(f), 0);
     const double y =
         f->ladder[f->first] - f->slope * steps - gain_parts[point->stage] * gap + width + length;
-    const double step = STEP_DEVIATION * f->slope * steps, gain = GAP_DEVIATION * gap;
+    const double far = 1 + FARTHER * fmax(octaves - 1, 0), least = LEAST_DEVIATION * far * far;
+    const double step = far * STEP_DEVIATION * f->slope * steps, gain = GAP_DEVIATION * gap;
     const double deviation =
-        sqrt(LEAST_DEVIATION * LEAST_DEVIATION + step * step + gain * gain + f->judged * f->judged +
+        sqrt(least * least + step * step + gain * gain + f->judged * f->judged +
              f->noise * f->noise + 0.25 * (width * width + length * length));
     const double half = ramify_student(level) * deviation;
     return (ramify_law_estimate){exp(y), exp(y - half), exp(y + half)};
