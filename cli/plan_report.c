@@ -138,7 +138,13 @@ static axis axis_of_runs(const json_t *plan, const char *key, double from, doubl
 static void write_ahead(FILE *file, const json_t *plan, const axis *x, const axis *y) {
     const json_t *list = json_object_get(plan, "ahead");
     const size_t count = json_array_size(list);
-    if (count < 2)
+    bool whole = count > 1;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *e = json_array_get(list, i);
+        whole = whole && number_of(e, "rows") > 0 && number_of(e, "low") > 0 &&
+                number_of(e, "value") > 0 && isfinite(number_of(e, "high"));
+    }
+    if (!whole)
         return;
     fputs("<path d=\"M", file);
     for (size_t i = 0; i < count; i++) {
@@ -271,6 +277,10 @@ static void write_runs(FILE *file, const json_t *plan) {
 }
 
 static void write_estimate(FILE *file, const json_t *e) {
+    if (!isfinite(number_of(e, "value"))) {
+        fputs("what is not known", file);
+        return;
+    }
     fprintf(file, "%.4g (%g&nbsp;%%: %.4g to %.4g)", number_of(e, "value"),
             100 * number_of(e, "level"), number_of(e, "low"), number_of(e, "high"));
 }

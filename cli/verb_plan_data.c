@@ -63,7 +63,9 @@ static void print_choice(const json_t *plan) {
         else if (json_is_string(value))
             printf(", --%s %s", planned[i], json_string_value(value));
     }
-    printf(": %s\n", text_of(plan, "why"));
+    if (json_is_true(json_object_get(plan, "met")))
+        printf(": %s", text_of(plan, "why"));
+    printf("\n");
 }
 
 static void print_plan(const json_t *plan, const char *path) {
@@ -93,8 +95,8 @@ static void print_plan(const json_t *plan, const char *path) {
 
 /* Runs as a table that ramify law reads. */
 static bool write_sweep(const json_t *plan, const char *path) {
-    static const char *const keys[] = {"rows",  "parameters", "epochs",          "width", "seed",
-                                       "error", "seconds",    "latency_seconds", NULL};
+    static const char *const keys[] = {"rows", "length", "parameters", "epochs",          "width",
+                                       "seed", "error",  "seconds",    "latency_seconds", NULL};
     output to;
     size_t i;
     json_t *run;
@@ -139,9 +141,9 @@ static int show(session *run, const plan_request *request, const ramify_plan *pl
         exit_status = print_json(json_incref(json)) ? EXIT_OK : session_unprinted(run);
     } else if (exit_status == EXIT_OK) {
         print_plan(json, request->output);
-        if (!json_is_true(json_object_get(json, "met")))
-            session_warning(run, "%s", text_of(json, "why"));
     }
+    if (exit_status == EXIT_OK && !json_is_true(json_object_get(json, "met")))
+        session_warning(run, "%s", text_of(json, "why"));
     json_decref(json);
     return exit_status;
 }
@@ -259,6 +261,7 @@ static void list_options(arguments *list, plan_request *request) {
          .kind = ARGUMENT_SHARE,
          .value = &request->options.share,
          .placeholder = "SHARE",
+         .unset = "10%; below 5,000 rows 25%",
          .help = "of the training's cost, what small runs may take"},
         {.name = "level",
          .kind = ARGUMENT_SHARE,
@@ -351,7 +354,7 @@ int plan_data(int argc, char **argv) {
         .usage = "DATA --target COL",
         .positional_count = 1,
         .summary = "Says what a training on DATA will bring before it is paid for: small runs of\n"
-                   "it are made, laws of these tell the error of the whole, and the best way to\n"
+                   "it are made, their errors tell that of the whole, and the best way to\n"
                    "train within what is asked for is chosen. Ctrl-C plans from the runs so far."};
     list_options(&list, &request);
     int exit_status;

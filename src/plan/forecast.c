@@ -11,8 +11,10 @@
 #define KEPT        0.9
 /* What teachers and tree gain beyond one expert of the ladder, as a part of what a factor of passes gains: where
  * longer training brings much, so do they. */
-static const double gain_parts[RAMIFY_STAGES] = {
-    [RAMIFY_STAGE_PLAIN] = 0, [RAMIFY_STAGE_TAUGHT] = 0.35, [RAMIFY_STAGE_TREE] = 0.5};
+static const double gain_parts[RAMIFY_STAGES] = {[RAMIFY_STAGE_PLAIN] = 0,
+                                                 [RAMIFY_STAGE_TAUGHT] = 0.35,
+                                                 [RAMIFY_STAGE_TREE] = 0.5,
+                                                 [RAMIFY_STAGE_UNTAUGHT_TREE] = 0.15};
 /* Short runs that are better than long ones by less than so many deviations of a run are so by chance. */
 #define CHANCE 1.5
 /* Deviations of forecasts: of any, of steps and gains as shares of these, and of a run without a repeat. */
@@ -26,6 +28,9 @@ static const double gain_parts[RAMIFY_STAGES] = {
 #define RISE 3.0
 /* Of what a factor of passes brought, what the next brings. */
 #define BEYOND 0.5
+/* What half the width loses with every octave of rows beyond those that it was run on, in ln error: a guess that
+ * keeps narrow experts from being taken where nothing is known of them. */
+#define NARROWER 0.02
 /* Sizes below which there is no law. */
 #define LEAST_LEVELS 3
 /* Lengths are equal within this factor. */
@@ -95,6 +100,9 @@ ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t 
     fill_from_brief(f);
     /* One repeat more, of the usual deviation, steadies few of them. */
     f->noise = sqrt((squares + RUN_DEVIATION * RUN_DEVIATION) / (freedom + 1));
+    for (size_t i = 0; i < count; i++)
+        if (runs[i].made && !(runs[i].error > 0))
+            return RAMIFY_FORECAST_NONE;
     while (f->first < RAMIFY_SWEEP_LEVELS_MAX && isnan(f->ladder[f->first]))
         f->first++;
     if (f->first + LEAST_LEVELS > RAMIFY_SWEEP_LEVELS_MAX)
@@ -110,24 +118,25 @@ ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t 
     return step < -RISE * f->noise ? RAMIFY_FORECAST_RISING : RAMIFY_FORECAST_FINE;
 }
 
-static double of_run_width(const ramify_forecast *f, uint32_t width) {
+/* What experts of another width lack, where their runs and the ladder's meet: few rows need few units, so that
+ * narrow experts lose more of more rows, and gain by none. NaN: none were run. */
+static double of_narrower(const ramify_forecast *f, uint32_t width) {
     ramify_sweep_design design = f->design;
     design.width = width;
     for (size_t i = 0; i < f->count; i++) {
         const ramify_sweep_run *run = &f->runs[i];
-        if (on_ladder(run, &design, f->length) && !isnan(f->ladder[run->point.level]))
-            return log(run->error) - f->ladder[run->point.level];
+        const uint32_t level = run->point.level;
+        if (on_ladder(run, &design, f->length) && !isnan(f->ladder[level]))
+            return fmax(log(run->error) - f->ladder[level], 0) +
+                   NARROWER * level * log2((double)f->design.width / width);
     }
     return (double)NAN;
 }
 
-/* What a design of another width adds, where its runs and the ladder's meet; twice the width brings a part of
- * what half of it lacks. NaN: not known. */
+/* What a design of another width adds; twice the width brings a part of what half of it lacks. */
 static double of_width(const ramify_forecast *f, const ramify_sweep_design *design) {
-    if (design->width != 2 * f->design.width)
-        return of_run_width(f, design->width);
-    const double half = of_run_width(f, f->design.width / 2);
-    return isnan(half) ? half : -BEYOND * fmax(half, 0);
+    return design->width == 2 * f->design.width ? -BEYOND * of_narrower(f, f->design.width / 2)
+                                                : of_narrower(f, design->width);
 }
 
 /* What short runs lack near the first level; below 0 where they are better. */

@@ -9,6 +9,7 @@
 typedef enum ramify_forecast_doubt {
     RAMIFY_FORECAST_FINE = 0,
     RAMIFY_FORECAST_FEW,   /* too few sizes were run */
+    RAMIFY_FORECAST_NONE,  /* runs made no errors */
     RAMIFY_FORECAST_RISING /* errors rise with the rows, by more than they scatter */
 } ramify_forecast_doubt;
 

@@ -34,7 +34,7 @@ static const double lengths[] = {RAMIFY_FORECAST_BRIEF, 1};
 static const uint32_t widths[] = {48, 16};
 
 void ramify_plan_options_init(ramify_plan_options *options) {
-    *options = (ramify_plan_options){.share = SHARE, .level = LEVEL};
+    *options = (ramify_plan_options){.level = LEVEL};
 }
 
 static ramify_status check(ramify_context *context, const ramify_plan_options *o) {
@@ -49,9 +49,10 @@ static ramify_status check(ramify_context *context, const ramify_plan_options *o
     if (o->train->module && strcmp(o->train->module, "mlp") != 0)
         return ramify_fail(context, RAMIFY_ERROR_UNSUPPORTED,
                            "trainings with series are not planned: leave module out");
-    if (!(o->share > 0 && o->share <= 1))
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                           "share %g: small runs take more than 0 and at most all of it", o->share);
+    if (!(o->share >= 0 && o->share <= 1))
+        return ramify_fail(
+            context, RAMIFY_ERROR_ARGUMENT,
+            "share %g: small runs take a part of the training's cost, at most all of it", o->share);
     if (!(o->level > 0 && o->level < 1))
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "level %g: an interval's level lies between 0 and 1", o->level);
@@ -93,15 +94,20 @@ static ramify_status search_design(ramify_planning *p) {
     return status;
 }
 
+static bool grows(const ramify_planning *p) {
+    const ramify_train_options *train = p->options->train;
+    return strcmp(train->kind, "pathways") == 0 && train->leaves != 1;
+}
+
+static bool teaches(const ramify_planning *p) {
+    return ramify_recipe_teaches(p->sweep.part[0].train_count, p->options->train);
+}
+
 /* The whole training that the shares are of: the dearest candidate of usual length. */
 static ramify_sweep_point whole_training(const ramify_planning *p) {
-    const ramify_train_options *train = p->options->train;
-    const bool tree = strcmp(train->kind, "pathways") == 0 && train->leaves != 1;
-    const bool taught = train->distillation != RAMIFY_CHOICE_OFF;
-    return (ramify_sweep_point){.length = 1,
-                                .stage = tree     ? RAMIFY_STAGE_TREE
-                                         : taught ? RAMIFY_STAGE_TAUGHT
-                                                  : RAMIFY_STAGE_PLAIN};
+    const ramify_stage grown = teaches(p) ? RAMIFY_STAGE_TREE : RAMIFY_STAGE_UNTAUGHT_TREE;
+    const ramify_stage single = teaches(p) ? RAMIFY_STAGE_TAUGHT : RAMIFY_STAGE_PLAIN;
+    return (ramify_sweep_point){.length = 1, .stage = grows(p) ? grown : single};
 }
 
 static double seconds_per_cost(const ramify_planning *p) {
@@ -122,7 +128,7 @@ static double speed_of_threads(const ramify_planning *p) {
 static double allowance(const ramify_planning *p) {
     const ramify_plan_options *o = p->options;
     const double rows = (double)p->sweep.part[0].train_count;
-    const double share = o->share == SHARE && rows < FEW_ROWS ? FEW_SHARE : o->share;
+    const double share = o->share > 0 ? o->share : rows < FEW_ROWS ? FEW_SHARE : SHARE;
     const ramify_sweep_point whole = whole_training(p);
     double cost = ramify_sweep_cost(&p->sweep, &whole);
     if (o->budget > 0 && p->unit > 0)
@@ -164,10 +170,33 @@ static double length_of_ladders(const ramify_planning *p, double left) {
     return fmin(fmax(length, LEAST_LENGTH), 1);
 }
 
+/* A budget that even the shortest ladders exceed is known before they are run. */
+static ramify_status check_budget(const ramify_planning *p) {
+    const double budget = p->options->budget;
+    double cost = 0;
+    for (uint32_t level = 1; level <= last_rung(p); level++)
+        for (int brief = 0; brief < 2; brief++) {
+            const ramify_sweep_point point = {.level = level,
+                                              .length =
+                                                  p->length * (brief ? RAMIFY_FORECAST_BRIEF : 1),
+                                              .design = p->design};
+            cost += ramify_sweep_cost(&p->sweep, &point);
+        }
+    const double seconds = cost * p->unit / ramify_threads(p->context);
+    if (budget == 0 || seconds < budget)
+        return RAMIFY_OK;
+    return ramify_fail(
+        p->context, RAMIFY_ERROR_LIMIT,
+        "a budget of %.3g s is less than small runs take, about %.3g s: allow more, or "
+        "train with a time limit",
+        budget, seconds);
+}
+
 /* Both ladders, from few rows up to half of them; then narrower experts and repeats. */
 static ramify_status list_runs(ramify_planning *p, double left) {
     const uint32_t last = last_rung(p), middle = last < 3 ? last : 3;
     p->length = length_of_ladders(p, left);
+    RAMIFY_TRY(check_budget(p));
     ramify_sweep_point brief = {.length = p->length * RAMIFY_FORECAST_BRIEF, .design = p->design};
     ramify_sweep_point whole = {.length = p->length, .design = p->design};
     for (uint32_t level = last; level >= 1; level--) {
@@ -246,17 +275,29 @@ static bool width_was_run(const ramify_planning *p, uint32_t width) {
     return false;
 }
 
-static void list_candidates(ramify_planning *p) {
-    const ramify_stage most = whole_training(p).stage;
+static void add_stage(ramify_planning *p, ramify_stage stage) {
     const bool open = p->options->train->epochs == 0;
-    for (int stage = 0; stage <= (int)most; stage++)
-        for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
-            if (open || lengths[l] == 1) {
-                add_candidate(p, (ramify_stage)stage, lengths[l], 0);
-                for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
-                    if (width_was_run(p, widths[w]) && widths[w] < p->design.width)
-                        add_candidate(p, (ramify_stage)stage, lengths[l], widths[w]);
-            }
+    for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+        if (!open && lengths[l] != 1)
+            continue;
+        add_candidate(p, stage, lengths[l], 0);
+        for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
+            if (width_was_run(p, widths[w]) && widths[w] < p->design.width)
+                add_candidate(p, stage, lengths[l], widths[w]);
+    }
+}
+
+/* Whoever asks for teachers has no expert without them. */
+static void list_candidates(ramify_planning *p) {
+    const bool must = p->options->train->distillation == RAMIFY_CHOICE_ON;
+    const bool one =
+        strcmp(p->options->train->kind, "pathways") != 0 || p->options->train->leaves < 2;
+    if (one && !must)
+        add_stage(p, RAMIFY_STAGE_PLAIN);
+    if (one && teaches(p))
+        add_stage(p, RAMIFY_STAGE_TAUGHT);
+    if (grows(p))
+        add_stage(p, whole_training(p).stage);
 }
 
 ramify_train_options ramify_plan_options_of(const ramify_planning *planning,
@@ -270,15 +311,21 @@ ramify_train_options ramify_plan_options_of(const ramify_planning *planning,
     options.rewind_at = 0;
     if (candidate->point.length != 1)
         options.epochs = (uint32_t)fmax(round(planning->sweep.epochs * candidate->point.length), 1);
-    if (candidate->point.stage != RAMIFY_STAGE_TREE && strcmp(options.kind, "pathways") == 0)
+    const bool single = candidate->point.stage == RAMIFY_STAGE_PLAIN ||
+                        candidate->point.stage == RAMIFY_STAGE_TAUGHT;
+    if (single && strcmp(options.kind, "pathways") == 0)
         options.leaves = 1;
     if (candidate->point.stage == RAMIFY_STAGE_PLAIN)
         options.distillation = RAMIFY_CHOICE_OFF;
     for (uint32_t l = 0; l < design->layers && used < RAMIFY_HIDDEN_ROOM; l++)
         used += (size_t)snprintf(hidden + used, RAMIFY_HIDDEN_ROOM - used, "%s%u", l > 0 ? "," : "",
                                  design->width);
-    if (design->layers > 0)
+    if (design->layers > 0) { /* it was run as it is, and is not to be searched for again */
         options.hidden = hidden;
+        options.members = design->members;
+        options.bins = design->bins ? RAMIFY_CHOICE_ON : RAMIFY_CHOICE_OFF;
+        options.periodic = design->periodic ? RAMIFY_CHOICE_ON : RAMIFY_CHOICE_OFF;
+    }
     return options;
 }
 
@@ -337,8 +384,9 @@ static void choose(ramify_planning *p) {
                      1e6 * o->latency, 1e6 * c->latency);
         else
             snprintf(p->why, sizeof p->why,
-                     "no training ends within %.3g s; the shortest takes about %.3g s more",
-                     o->budget, c->seconds);
+                     "no training ends within %.3g s: small runs took %.3g s, and the shortest "
+                     "training takes about %.3g s",
+                     o->budget, p->spent, c->seconds);
         return;
     }
     const ramify_candidate *c = &p->candidate[p->chosen];
@@ -383,6 +431,11 @@ static ramify_status forecast(ramify_planning *p) {
                                  "%s: its rows are too few to tell what more of them bring: train "
                                  "without a plan",
                                  source);
+    case RAMIFY_FORECAST_NONE:
+        return ramify_fail(p->context, RAMIFY_ERROR_DATA,
+                           "%s: small runs make no errors already, so there is nothing to plan: "
+                           "train instead",
+                           source);
     case RAMIFY_FORECAST_RISING:
         return ramify_fail(p->context, RAMIFY_ERROR_DATA,
                            "%s: errors of small runs rise with their rows, so that no law tells "

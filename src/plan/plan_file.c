@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The format of the text; newer ones are refused. */
 #define FORMAT         1
@@ -160,6 +161,28 @@ static ramify_law_estimate estimate_of(const json_t *json) {
     return (ramify_law_estimate){found[0], found[1], found[2]};
 }
 
+/* What pages show of a plan. */
+static ramify_status check_shown(ramify_context *context, const char *name, const json_t *json) {
+    static const char *const lists[] = {"candidates", "ahead", "runs"};
+    static const char *const texts[] = {"stage", "why"};
+    const char *error = json_string_value(json_object_get(json, "error"));
+    bool good = error && (strcmp(error, "rmse") == 0 || strcmp(error, "error") == 0);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        const json_t *list = json_object_get(json, lists[i]);
+        good = good && json_is_array(list);
+        for (size_t k = 0; good && k < json_array_size(list); k++)
+            good = json_is_object(json_array_get(list, k));
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        good = good && json_is_string(json_object_get(json, texts[i]));
+    good = good && json_is_object(json_object_get(json, "rows")) &&
+           json_is_object(json_object_get(json, "request")) &&
+           json_is_object(json_object_get(json, "twice"));
+    return good ? RAMIFY_OK
+                : ramify_fail(context, RAMIFY_ERROR_DATA,
+                              "%s: is no whole plan: a part is missing or of another type", name);
+}
+
 static ramify_status check(ramify_context *context, const char *name, const json_t *json) {
     const json_t *format = json_object_get(json, "ramify.plan");
     if (!json_is_object(json) || !json_is_integer(format))
@@ -173,10 +196,17 @@ static ramify_status check(ramify_context *context, const char *name, const json
     ramify_train_options options;
     ramify_train_options_init(&options);
     RAMIFY_TRY(ramify_plan_options_read(context, name, json_object_get(json, "choice"), &options));
-    if (!options.target)
+    if (!options.target || options.target[0] == '\0')
         return ramify_fail(context, RAMIFY_ERROR_DATA, "%s: \"choice\" has no target", name);
+    if (strcmp(options.kind, "pathways") != 0 && strcmp(options.kind, "mlp") != 0)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: \"choice\" has a kind that is not planned", name);
+    RAMIFY_TRY(check_shown(context, name, json));
     const ramify_law_estimate e = estimate_of(json_object_get(json, "predicted"));
-    if (!(e.value > 0 && e.low > 0 && e.low <= e.value && e.value <= e.high))
+    const double level =
+        json_number_value(json_object_get(json_object_get(json, "predicted"), "level"));
+    if (!(level > 0 && level < 1 && e.value > 1e-300 && e.low > 0 && e.low <= e.value &&
+          e.value <= e.high))
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "%s: \"predicted\" is no error with an interval around it", name);
     return RAMIFY_OK;

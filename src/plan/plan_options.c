@@ -2,8 +2,11 @@
 #include "status.h"
 #include "text.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef enum option_type {
@@ -81,9 +84,11 @@ static json_t *value_json(const option *o, const ramify_train_options *options,
     }
     case OPTION_SIZE: {
         const uint64_t size = *(const uint64_t *)at;
-        return size == *(const uint64_t *)other || size > INT64_MAX
-                   ? NULL
-                   : json_integer((json_int_t)size);
+        char digits[24]; /* JSON's numbers end where a seed may go on */
+        snprintf(digits, sizeof digits, "%" PRIu64, size);
+        if (size == *(const uint64_t *)other)
+            return NULL;
+        return size > INT64_MAX ? json_string(digits) : json_integer((json_int_t)size);
     }
     default: {
         const ramify_choice choice = *(const ramify_choice *)at;
@@ -119,9 +124,13 @@ static bool read_value(const json_t *value, const option *o, ramify_train_option
     case OPTION_NUMBER:
         *(double *)at = json_number_value(value);
         return json_is_number(value) && isfinite(json_number_value(value));
-    case OPTION_SIZE:
-        *(uint64_t *)at = (uint64_t)whole;
-        return json_is_integer(value) && whole >= 0;
+    case OPTION_SIZE: {
+        char *end = NULL;
+        const char *digits = json_string_value(value);
+        *(uint64_t *)at = digits ? strtoull(digits, &end, 10) : (uint64_t)whole;
+        return digits ? digits[0] >= '1' && digits[0] <= '9' && *end == '\0'
+                      : json_is_integer(value) && whole >= 0;
+    }
     default: {
         const char *text = json_string_value(value);
         const uint32_t choice = text ? ramify_word_find(text, choices) : UINT32_MAX;

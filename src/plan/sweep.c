@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewer rows than this tell nothing of more. */
-#define LEAST_ROWS 100
+/* Fewer rows than this tell nothing of more, nor do fewer sizes: level 0 and three halvings. */
+#define LEAST_ROWS   100
+#define LEAST_LEVELS 4
 /* Rows that judge, at most: more cost time, and their error is known well enough. */
 #define HELD_MOST 20000
 /* What a training does beside its root, in passes of the usual length, as the recipe has it: seven designs on
@@ -42,7 +43,8 @@
 #define NORMAL_90 3.289707
 
 const char *ramify_stage_name(ramify_stage stage) {
-    static const char *const names[RAMIFY_STAGES] = {"one expert", "one taught expert", "tree"};
+    static const char *const names[RAMIFY_STAGES] = {"one expert", "one taught expert", "tree",
+                                                     "untaught tree"};
     return names[stage];
 }
 
@@ -100,6 +102,16 @@ static ramify_status hold_rows(ramify_sweep *s) {
     return RAMIFY_OK;
 }
 
+/* Where the training is judged by what is later than its rows, small runs are too. */
+static ramify_status hold_report_rows(ramify_sweep *s) {
+    s->held_count = s->part[0].report_count;
+    s->held = ramify_allocate(s->context, s->held_count, sizeof *s->held);
+    if (!s->held)
+        return RAMIFY_ERROR_MEMORY;
+    memcpy(s->held, s->part[0].report, s->held_count * sizeof *s->held);
+    return RAMIFY_OK;
+}
+
 ramify_status ramify_sweep_open(ramify_context *context, const ramify_table *table,
                                 const ramify_train_options *options, ramify_sweep *sweep) {
     *sweep = (ramify_sweep){.context = context, .table = table, .options = options};
@@ -108,16 +120,25 @@ ramify_status ramify_sweep_open(ramify_context *context, const ramify_table *tab
     sweep->part[0] = *sweep->rows.split;
     sweep->levels = 1;
     sweep->epochs = ramify_recipe_epochs(sweep->part[0].train_count, options);
-    while (sweep->levels < RAMIFY_SWEEP_LEVELS_MAX &&
+    ramify_status status = RAMIFY_OK;
+    while (status == RAMIFY_OK && sweep->levels < RAMIFY_SWEEP_LEVELS_MAX &&
            sweep->part[sweep->levels - 1].train_count >= 2 * (size_t)LEAST_ROWS) {
-        RAMIFY_TRY(halve(sweep, sweep->levels));
-        sweep->levels++;
+        status = halve(sweep, sweep->levels);
+        sweep->levels += status == RAMIFY_OK;
     }
-    if (sweep->levels < 2)
+    if (status == RAMIFY_ERROR_DATA) /* so few groups cannot be halved again */
+        ramify_clear(context);
+    else
+        RAMIFY_TRY(status);
+    if (sweep->levels < LEAST_LEVELS)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: %zu training rows are too few for small runs: a plan needs %d; "
-                           "train instead",
-                           table->source, sweep->part[0].train_count, 2 * LEAST_ROWS);
+                           "%s: %zu training rows%s are too few for small runs, which take %d of "
+                           "them at the least, halved %d times: train instead",
+                           table->source, sweep->part[0].train_count,
+                           options->group ? ", in their groups," : "",
+                           LEAST_ROWS << (LEAST_LEVELS - 1), LEAST_LEVELS - 1);
+    if (options->time)
+        return hold_report_rows(sweep);
     return hold_rows(sweep);
 }
 
@@ -154,10 +175,11 @@ double ramify_sweep_cost(const ramify_sweep *s, const ramify_sweep_point *point)
     double passes = 1 + TRIALS * (s->part[0].select_count < FOLDS_BELOW ? FOLDS : 1);
     if (point->stage == RAMIFY_STAGE_PLAIN)
         return visits * weights * (passes + 1); /* two designs are trained in full */
-    passes += DISTILLED_ROOT;
-    if (point->stage == RAMIFY_STAGE_TREE)
+    if (point->stage != RAMIFY_STAGE_TAUGHT)
         passes += ROUTINGS + LEVELS;
-    return visits * (weights * passes + teacher * TEACHERS);
+    if (point->stage == RAMIFY_STAGE_UNTAUGHT_TREE)
+        return visits * weights * passes;
+    return visits * (weights * (passes + DISTILLED_ROOT) + teacher * TEACHERS);
 }
 
 static ramify_choice on_or_off(bool on) {
@@ -187,9 +209,9 @@ static ramify_train_options options_of(const ramify_sweep *s, const ramify_sweep
     options.time_limit = 0;
     options.seed = s->options->seed + point->repeat;
     options.epochs = (uint32_t)fmax(round(s->epochs * point->length), 1);
-    options.distillation =
-        point->stage == RAMIFY_STAGE_PLAIN ? RAMIFY_CHOICE_OFF : s->options->distillation;
-    if (point->stage != RAMIFY_STAGE_TREE)
+    if (point->stage == RAMIFY_STAGE_PLAIN || point->stage == RAMIFY_STAGE_UNTAUGHT_TREE)
+        options.distillation = RAMIFY_CHOICE_OFF;
+    if (point->stage == RAMIFY_STAGE_PLAIN || point->stage == RAMIFY_STAGE_TAUGHT)
         options.leaves = 1;
     set_design(&point->design, hidden, room, &options);
     return options;

@@ -11,12 +11,13 @@
 typedef enum ramify_stage {
     RAMIFY_STAGE_PLAIN = 0, /* one expert, of the table's rows */
     RAMIFY_STAGE_TAUGHT,    /* one expert, of rows that teachers answer too */
-    RAMIFY_STAGE_TREE       /* and a tree of them */
+    RAMIFY_STAGE_TREE,      /* and a tree of them */
+    RAMIFY_STAGE_UNTAUGHT_TREE
 } ramify_stage;
 
-#define RAMIFY_STAGES 3
+#define RAMIFY_STAGES 4
 
-/* "one expert", "one taught expert", "tree"; never NULL. */
+/* "one expert", "one taught expert", "tree", "untaught tree"; never NULL. */
 const char *ramify_stage_name(ramify_stage stage);
 
 /* Stem and shape of an expert. */

@@ -99,6 +99,11 @@ uint32_t ramify_recipe_epochs(size_t rows, const ramify_train_options *options) 
                            : epochs_for(rows, batch, ROOT_EPOCHS, LEAST_STEPS, MOST_STEPS);
 }
 
+bool ramify_recipe_teaches(size_t rows, const ramify_train_options *options) {
+    return options->distillation == RAMIFY_CHOICE_ON ||
+           (options->distillation == RAMIFY_CHOICE_AUTO && rows >= LEAST_TAUGHT_ROWS);
+}
+
 static void choose_stems(const ramify_problem *problem, const ramify_train_options *options,
                          ramify_recipe *recipe) {
     uint32_t columns = problem->stem.columns;
@@ -141,9 +146,9 @@ static void plan_distillation(const ramify_problem *problem, const ramify_train_
                               ramify_recipe *recipe) {
     static const ramify_teacher_shape shapes[RAMIFY_TEACHERS_MAX] = {
         {3, 128, 1}, {3, 96, 2}, {3, 128, 1}, {3, 96, 2}};
-    recipe->distillation = options->distillation;
-    if (options->distillation == RAMIFY_CHOICE_AUTO && problem->train.count < LEAST_TAUGHT_ROWS)
-        recipe->distillation = RAMIFY_CHOICE_OFF;
+    recipe->distillation = ramify_recipe_teaches(problem->train.count, options)
+                               ? options->distillation
+                               : RAMIFY_CHOICE_OFF;
     memcpy(recipe->teacher, shapes, sizeof shapes);
     recipe->teacher_count = RAMIFY_TEACHERS_MAX;
     recipe->teaching = recipe->root;

@@ -89,6 +89,9 @@ ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
 /* Passes over so many training rows that the root of a recipe takes. */
 uint32_t ramify_recipe_epochs(size_t rows, const ramify_train_options *options);
 
+/* Whether a training on so many rows has teachers, or tries them. */
+bool ramify_recipe_teaches(size_t rows, const ramify_train_options *options);
+
 /* Turns checked options into a recipe for the problem. */
 void ramify_recipe_make(const ramify_problem *problem, const ramify_train_options *options,
                         ramify_recipe *recipe);

@@ -206,7 +206,7 @@ def test_an_error_that_is_easy_is_cheap(made):
     ("words", "part"),
     [
         (["plan", "wave.csv"], "--target COL is missing"),
-        (["plan", "wave.csv", "--target", "target", "--share", "0"], "share 0"),
+        (["plan", "wave.csv", "--target", "target", "--share", "2"], "share 2"),
         (["plan", "wave.csv", "--target", "target", "--level", "1.5"], "level 1.5"),
         (["plan", "wave.csv", "--target", "nothing"], "nothing"),
         (["plan", "wave.csv", "--target", "target", "-o", "wave.csv"], "wave.csv"),
@@ -230,6 +230,38 @@ def test_what_is_refused(made, words, part):
     assert part in done.err
     assert done.err.count("\n") == 1
     assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+
+
+def test_a_stranger_writes_no_page(made, tmp_path):
+    plan = load(made / "plan.json")
+    plan["error"] = "<script>alert(1)</script>"
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    done = run_tool(
+        *("train", made / "wave.csv", "--plan", "plan.json", "-o", "m.ramify"),
+        *("--report", "page.html"),
+        cwd=tmp_path,
+    )
+    assert done.status == 1
+    assert "no whole plan" in done.err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_budget_that_small_runs_exceed(made):
+    done = plan(made, "--budget", "0.001s")
+    assert done.status == 1
+    assert "a budget of 0.001 s is less than small runs take" in done.err
+
+
+def test_groups_that_are_few(tmp_path):
+    write_wave(tmp_path / "wave.csv", 1500, 1)
+    lines = (tmp_path / "wave.csv").read_text().splitlines()
+    grouped = [lines[0] + ",g"] + [
+        f"{line},{i % 6}" for i, line in enumerate(lines[1:])
+    ]
+    (tmp_path / "grouped.csv").write_text("\n".join(grouped) + "\n")
+    done = plan(tmp_path, "--group", "g", data="grouped.csv")
+    assert done.status == 1
+    assert "in their groups, are too few for small runs" in done.err
 
 
 def test_few_rows(tmp_path):

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,7 +130,8 @@ static void test_a_plan(void **state) {
     (void)state;
     desk *d = desk_open(2);
     toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
-    const ramify_train_options train = quick();
+    ramify_train_options train = quick();
+    train.seed = UINT64_MAX;
     ramify_plan_options options;
     ramify_plan_options_init(&options);
     options.train = &train;
@@ -142,6 +144,7 @@ static void test_a_plan(void **state) {
     assert_string_equal(chosen.target, "y");
     assert_string_equal(chosen.hidden, "8,8,8");
     assert_int_equal(chosen.epochs, 8);
+    assert_true(chosen.seed == UINT64_MAX);
     assert_int_equal(chosen.distillation, RAMIFY_CHOICE_OFF);
     /* The text is the plan. */
     ramify_plan *again = NULL;
@@ -191,7 +194,7 @@ static void test_requests(void **state) {
     assert_false(met(made));
     ramify_plan_destroy(&made);
     options.latency = 0;
-    options.share = 0;
+    options.share = -1;
     plan(d, t.table, &options, RAMIFY_ERROR_ARGUMENT);
     options.share = 0.1;
     options.error = -1;
@@ -233,7 +236,7 @@ static void refuse(desk *d, const char *text, ramify_status expected, const char
 static void test_texts_of_others(void **state) {
     (void)state;
     desk *d = desk_open(1);
-#define GOOD "\"predicted\": {\"value\": 2, \"low\": 1, \"high\": 3}"
+#define GOOD "\"predicted\": {\"value\": 2, \"low\": 1, \"high\": 3, \"level\": 0.9}"
     refuse(d, "", RAMIFY_ERROR_DATA, "p.json: is not JSON");
     refuse(d, "[]", RAMIFY_ERROR_DATA, "is no plan");
     refuse(d, "{\"ramify.plan\": \"1\"}", RAMIFY_ERROR_DATA, "is no plan");
@@ -249,20 +252,29 @@ static void test_texts_of_others(void **state) {
     refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"target\": 3}}", RAMIFY_ERROR_DATA,
            "\"target\" is not what");
     refuse(d, "{\"ramify.plan\": 1, \"choice\": {}, " GOOD "}", RAMIFY_ERROR_DATA, "no target");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"target\": \"\"}}", RAMIFY_ERROR_DATA,
+           "no target");
+    refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"target\": \"y\", \"kind\": \"paraformer\"}}",
+           RAMIFY_ERROR_DATA, "a kind that is not planned");
     refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"target\": \"y\"}}", RAMIFY_ERROR_DATA,
-           "\"predicted\"");
-    refuse(d,
-           "{\"ramify.plan\": 1, \"choice\": {\"target\": \"y\"}, \"predicted\": {\"value\": 2, "
-           "\"low\": 3, \"high\": 4}}",
-           RAMIFY_ERROR_DATA, "\"predicted\"");
-    /* Good JSON with options that do not fit each other is refused when they are asked for. */
-    static const char odd[] = "{\"ramify.plan\": 1, \"choice\": {\"target\": \"y\", \"kind\": "
-                              "\"forest\"}, " GOOD "}";
-    ramify_plan *made = NULL;
-    ramify_train_options options;
-    assert_int_equal(ramify_plan_open_text(d->context, odd, strlen(odd), NULL, &made), RAMIFY_OK);
-    assert_int_equal(ramify_plan_choice(made, &options), RAMIFY_ERROR_ARGUMENT);
-    ramify_plan_destroy(&made);
+           "no whole plan");
+#define WHOLE                                                                                      \
+    "\"candidates\": [], \"ahead\": [], \"runs\": [], \"stage\": \"tree\", \"why\": \"\", "        \
+    "\"rows\": {}, "                                                                               \
+    "\"request\": {}, \"twice\": {}, "
+#define TARGET "{\"ramify.plan\": 1, \"choice\": {\"target\": \"y\"}, "
+    refuse(d, TARGET WHOLE "\"error\": \"<script>\", " GOOD "}", RAMIFY_ERROR_DATA,
+           "no whole plan");
+    static const char *const bad[] = {"\"predicted\": {\"value\": 2, \"low\": 3, \"high\": 4, "
+                                      "\"level\": 0.9}}",
+                                      "\"predicted\": {\"value\": 2, \"low\": 1, \"high\": 4}}",
+                                      "\"predicted\": {\"value\": 2, \"low\": 1, \"high\": 4, "
+                                      "\"level\": 900}}"};
+    for (size_t i = 0; i < 3; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "%s%s\"error\": \"rmse\", %s", TARGET, WHOLE, bad[i]);
+        refuse(d, text, RAMIFY_ERROR_DATA, "\"predicted\"");
+    }
     desk_close(d);
 }
 
