@@ -37,6 +37,7 @@ typedef struct ramify_fitted {
     uint32_t dense_count;
     double *x, *y; /* the runs, as ramify_law_points gives them; owned, or NULL */
     bool *fitted;
+    double *cost; /* points, NaN where it is not known; owned; NULL: not asked for */
     size_t points;
     ramify_law_score fit, heldout, folds;   /* rows 0: not scored */
     double loss;                            /* sum of losses of the runs */
@@ -76,6 +77,11 @@ ramify_law_score ramify_law_score_runs(const ramify_law_mix *mix, const ramify_r
 void ramify_law_score_intervals(const ramify_law_mix *mix, const ramify_runs *runs, double level,
                                 ramify_law_score *score);
 
+/* ramify_law_fit of runs whose costs, a column, are kept beside them; cost NULL: none. */
+ramify_status ramify_law_fit_costed(ramify_context *context, const ramify_table *table,
+                                    const ramify_law_options *options, const char *cost,
+                                    ramify_law **law);
+
 /* What a fit was asked for, as the parts of it see it. */
 typedef struct ramify_law_fit_request {
     ramify_context *context;
@@ -100,6 +106,12 @@ double *ramify_law_numbers_of(const ramify_fitted *law, uint32_t part, uint32_t 
 
 /* The mean of laws with the parameters of resample `index`, law->resamples of which are kept. */
 void ramify_law_resampled(const ramify_fitted *law, uint32_t index, ramify_law_mix *mix);
+
+/* Which of the first two sizes, divided between at a cost, have the least error: 0 with both in ln_x,
+ * whose other sizes are given; -1 or 1 where there is no best, as the error keeps falling towards small
+ * or large ones of the first. */
+int ramify_law_best_split(const ramify_law_mix *mix, const ramify_law_cost *cost, double ln_budget,
+                          double *ln_x);
 
 /* The law as JSON text (law_file.c). */
 ramify_status ramify_law_write_text(ramify_context *context, ramify_law *law);

@@ -255,55 +255,50 @@ ramify_status ramify_law_invert(const ramify_law *law, uint32_t group, uint32_t 
 
 /* --- frontier --------------------------------------------------------------------------------- */
 
-/* The line of equal cost, by ln model. */
-typedef struct cost_line {
-    const ramify_law_cost *cost;
-    double ln_budget;
-    double ln_x[RAMIFY_LAW_VARIABLES_MAX];
-} cost_line;
-
-static double line_value(cost_line *line, const ramify_law_mix *mix, double ln_model) {
-    const ramify_law_cost *c = line->cost;
-    line->ln_x[0] = ln_model;
-    line->ln_x[1] = (line->ln_budget - log(c->factor) - c->model_power * ln_model) / c->data_power;
-    return ramify_law_mix_value(mix, line->ln_x);
+/* ln y on the line of equal cost; ln_x becomes the place. */
+static double line_value(const ramify_law_mix *mix, const ramify_law_cost *c, double ln_budget,
+                         double ln_model, double *ln_x) {
+    ln_x[0] = ln_model;
+    ln_x[1] = (ln_budget - log(c->factor) - c->model_power * ln_model) / c->data_power;
+    return ramify_law_mix_value(mix, ln_x);
 }
 
-/* The least error on the line; false where it lies at an end. line->ln_x is left there. */
-static bool best_of_line(cost_line *line, const ramify_law_mix *mix) {
+int ramify_law_best_split(const ramify_law_mix *mix, const ramify_law_cost *cost, double ln_budget,
+                          double *ln_x) {
     double low = mix->box.ln_low[0] - UP,
            step = (2 * UP + mix->box.ln_high[0] - mix->box.ln_low[0]) / STEPS;
     double least = INFINITY;
     int best = 0;
     for (int i = 0; i <= STEPS; i++) {
-        double value = line_value(line, mix, low + i * step);
+        double value = line_value(mix, cost, ln_budget, low + i * step, ln_x);
         if (value < least) {
             least = value;
             best = i;
         }
     }
     if (best == 0 || best == STEPS)
-        return false;
+        return best == 0 ? -1 : 1;
     double a = low + (best - 1) * step, b = low + (best + 1) * step;
     double c = b - GOLDEN * (b - a), d = a + GOLDEN * (b - a);
-    double at_c = line_value(line, mix, c), at_d = line_value(line, mix, d);
+    double at_c = line_value(mix, cost, ln_budget, c, ln_x),
+           at_d = line_value(mix, cost, ln_budget, d, ln_x);
     for (int i = 0; i < SECTIONS; i++) {
         if (at_c < at_d) {
             b = d;
             d = c;
             at_d = at_c;
             c = b - GOLDEN * (b - a);
-            at_c = line_value(line, mix, c);
+            at_c = line_value(mix, cost, ln_budget, c, ln_x);
         } else {
             a = c;
             c = d;
             at_c = at_d;
             d = a + GOLDEN * (b - a);
-            at_d = line_value(line, mix, d);
+            at_d = line_value(mix, cost, ln_budget, d, ln_x);
         }
     }
-    line_value(line, mix, 0.5 * (a + b));
-    return true;
+    line_value(mix, cost, ln_budget, 0.5 * (a + b), ln_x);
+    return 0;
 }
 
 static ramify_status check_cost(const ramify_law *law, const ramify_law_cost *cost, double budget) {
@@ -323,7 +318,8 @@ static ramify_status check_cost(const ramify_law *law, const ramify_law_cost *co
 }
 
 /* Of the best of every resample. */
-static ramify_status split_intervals(const ramify_law *law, const ramify_fitted *f, cost_line *line,
+static ramify_status split_intervals(const ramify_law *law, const ramify_fitted *f,
+                                     const ramify_law_cost *cost, double ln_budget, double *ln_x,
                                      double level, ramify_law_split *split) {
     double *model = ramify_allocate(law->context, 2 * (size_t)f->resamples, sizeof *model);
     if (!model)
@@ -333,10 +329,10 @@ static ramify_status split_intervals(const ramify_law *law, const ramify_fitted 
     for (uint32_t i = 0; i < f->resamples; i++) {
         ramify_law_mix mix;
         ramify_law_resampled(f, i, &mix);
-        if (!best_of_line(line, &mix))
+        if (ramify_law_best_split(&mix, cost, ln_budget, ln_x) != 0)
             continue;
-        model[count] = exp(line->ln_x[0]);
-        data[count++] = exp(line->ln_x[1]);
+        model[count] = exp(ln_x[0]);
+        data[count++] = exp(ln_x[1]);
     }
     ramify_law_middle(model, count, level, &split->model.low, &split->model.high);
     ramify_law_middle(data, count, level, &split->data.low, &split->data.high);
@@ -351,27 +347,27 @@ ramify_status ramify_law_frontier(const ramify_law *law, uint32_t group,
     const ramify_fitted *f = NULL;
     RAMIFY_TRY(find_group(law, group, level, &f));
     RAMIFY_TRY(check_cost(law, cost, budget));
-    cost_line line = {.cost = cost, .ln_budget = log(budget)};
+    double ln_budget = log(budget), ln_x[RAMIFY_LAW_VARIABLES_MAX];
     for (uint32_t v = 2; v < law->form->variables; v++) {
         if (!(x[v] > 0) || isinf(x[v]))
             return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
                                "%s is %g, and laws are of numbers above 0", law->x_name[v], x[v]);
-        line.ln_x[v] = log(x[v]);
+        ln_x[v] = log(x[v]);
     }
-    if (!best_of_line(&line, &f->mix))
+    if (ramify_law_best_split(&f->mix, cost, ln_budget, ln_x) != 0)
         return ramify_fail(law->context, RAMIFY_ERROR_DATA,
                            "the law has no best %s for %g within fifteen decades of the runs: one "
                            "of the two sizes hardly counts (add runs that vary it alone), or the "
                            "budget is that far away",
                            law->x_name[0], budget);
-    *split = (ramify_law_split){.model = {.value = exp(line.ln_x[0])},
-                                .data = {.value = exp(line.ln_x[1])},
-                                .error = estimate_at(f, line.ln_x, level)};
+    *split = (ramify_law_split){.model = {.value = exp(ln_x[0])},
+                                .data = {.value = exp(ln_x[1])},
+                                .error = estimate_at(f, ln_x, level)};
     if (!isfinite(split->model.value) || !isfinite(split->data.value) || split->data.value == 0)
         return ramify_fail(law->context, RAMIFY_ERROR_ARGUMENT,
                            "the cost %g x model^%g x data^%g leads beyond what numbers hold",
                            cost->factor, cost->model_power, cost->data_power);
-    return split_intervals(law, f, &line, level, split);
+    return split_intervals(law, f, cost, ln_budget, ln_x, level, split);
 }
 
 /* --- optimum ---------------------------------------------------------------------------------- */

@@ -162,7 +162,8 @@ static void take_points(ramify_law_group *group, ramify_fitted *law) {
     law->y = group->y;
     law->fitted = group->fitted;
     law->points = group->points;
-    group->x = group->y = NULL;
+    law->cost = group->cost;
+    group->x = group->y = group->cost = NULL;
     group->fitted = NULL;
     group->points = 0;
 }
@@ -257,6 +258,12 @@ static ramify_status fit_groups(fit *f) {
 
 ramify_status ramify_law_fit(ramify_context *context, const ramify_table *table,
                              const ramify_law_options *options, ramify_law **law) {
+    return ramify_law_fit_costed(context, table, options, NULL, law);
+}
+
+ramify_status ramify_law_fit_costed(ramify_context *context, const ramify_table *table,
+                                    const ramify_law_options *options, const char *cost,
+                                    ramify_law **law) {
     ramify_clear(context);
     if (!table || !options || !law)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
@@ -273,6 +280,7 @@ ramify_status ramify_law_fit(ramify_context *context, const ramify_table *table,
                                   .y = options->y,
                                   .by = options->by,
                                   .weight = options->weight,
+                                  .cost = cost,
                                   .where = options->where,
                                   .where_count = options->where_count};
     ramify_status status = read_fixed(&f, f.law->form);
@@ -305,6 +313,7 @@ void ramify_law_destroy(ramify_law **law) {
         ramify_release(context, old->group[g].x);
         ramify_release(context, old->group[g].y);
         ramify_release(context, old->group[g].fitted);
+        ramify_release(context, old->group[g].cost);
     }
     for (uint32_t v = 0; v < RAMIFY_LAW_VARIABLES_MAX; v++)
         ramify_release(context, old->x_name[v]);

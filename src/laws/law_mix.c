@@ -71,9 +71,13 @@ double ramify_law_mix_value(const ramify_law_mix *mix, const double *ln_x) {
 }
 
 double ramify_law_mix_width(const ramify_law_mix *mix, const double *ln_x, double level) {
+    return ramify_student(level) * ramify_law_mix_deviation(mix, ln_x);
+}
+
+double ramify_law_mix_deviation(const ramify_law_mix *mix, const double *ln_x) {
     const ramify_law_spread *s = &mix->spread;
     const ramify_law_box *box = &mix->box;
-    double octaves = ramify_law_octaves(box, ln_x), quantile = ramify_student(level);
+    double octaves = ramify_law_octaves(box, ln_x);
     if (s->local) {
         double d = ramify_form_damped_distance(ln_x[0] - box->ln_high[0]) - s->line[0];
         double line = s->line[1] + 2 * s->line[2] * d + s->line[3] * d * d;
@@ -81,13 +85,12 @@ double ramify_law_mix_width(const ramify_law_mix *mix, const double *ln_x, doubl
         double behind = s->behind * fmax(0, box->ln_high[0] - ln_x[0]);
         double outside = isnan(s->drift) ? 0 : LOCAL_DRIFT * s->drift * fmax(0, octaves - 1);
         double near = LOCAL_WIDTH * (s->noise * sqrt(1 + line) + (s->bend + LEAST_DRIFT) * growth);
-        return quantile * (near + outside + behind);
+        return near + outside + behind;
     }
-    double within = quantile * s->noise;
     if (octaves == 0)
-        return within;
-    double outside = WIDTH * quantile * (s->drift + LEAST_DRIFT) * fmax(1, octaves);
-    return isnan(outside) ? outside : fmax(isnan(within) ? 0 : within, outside);
+        return s->noise;
+    double outside = WIDTH * (s->drift + LEAST_DRIFT) * fmax(1, octaves);
+    return isnan(outside) ? outside : fmax(isnan(s->noise) ? 0 : s->noise, outside);
 }
 
 ramify_status ramify_law_mix_fit(ramify_context *context, const ramify_law_problem *problem,

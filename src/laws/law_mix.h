@@ -62,8 +62,9 @@ double ramify_law_octaves(const ramify_law_box *box, const double *ln_x);
 double ramify_law_mix_value(const ramify_law_mix *mix, const double *ln_x);
 
 /* Half the width, in ln y, of the interval that holds a share `level` of runs; NaN where the runs do
- * not tell it. */
+ * not tell it. It is the deviation there times ramify_student(level). */
 double ramify_law_mix_width(const ramify_law_mix *mix, const double *ln_x, double level);
+double ramify_law_mix_deviation(const ramify_law_mix *mix, const double *ln_x);
 
 /* Fits: the law of the form, or the laws that it is a mean of; problem->begin is used for the first.
  * The spread is set by a form that computes it, else all NaN. */

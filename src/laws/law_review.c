@@ -62,6 +62,9 @@ static uint32_t count_sizes(const ramify_runs *runs) {
 /* Whether there are as many runs, that count, as there are parameters to find. */
 static ramify_status check_counts(ramify_context *context, const ramify_law_form *form,
                                   const ramify_runs *runs, uint32_t free, const char *name) {
+    if (runs->count == 0)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: no run meets the conditions: there is nothing to fit", name);
     if (runs->count < free)
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "%s: the form %s has %u free parameter%s and there %s %zu run%s to fit: "

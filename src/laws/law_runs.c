@@ -23,7 +23,7 @@ typedef struct condition {
 
 /* Columns that the request names. */
 typedef struct columns {
-    const ramify_column *x[RAMIFY_LAW_VARIABLES_MAX], *y, *weight, *by[RAMIFY_LAW_BY_MAX];
+    const ramify_column *x[RAMIFY_LAW_VARIABLES_MAX], *y, *weight, *cost, *by[RAMIFY_LAW_BY_MAX];
     uint32_t x_count, by_count;
     condition where[CONDITIONS_MAX];
     uint32_t where_count;
@@ -35,7 +35,7 @@ typedef struct usable {
     bool fits;
     size_t row;
     double x[RAMIFY_LAW_VARIABLES_MAX], y; /* as given */
-    double ln_x[RAMIFY_LAW_VARIABLES_MAX], ln_y, weight;
+    double ln_x[RAMIFY_LAW_VARIABLES_MAX], ln_y, weight, cost;
 } usable;
 
 /* True where some column's name is one that has to be quoted. */
@@ -132,6 +132,9 @@ static ramify_status find_columns(ramify_context *context, const ramify_table *t
     if (request->weight)
         RAMIFY_TRY(find_number(context, table, "weight", request->weight, strlen(request->weight),
                                &c->weight));
+    if (request->cost)
+        RAMIFY_TRY(
+            find_number(context, table, "cost", request->cost, strlen(request->cost), &c->cost));
     while (ramify_list_next(&list, &name, &length)) {
         if (c->by_count == RAMIFY_LAW_BY_MAX)
             return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "by names more than %d columns",
@@ -180,6 +183,18 @@ static ramify_status positive(ramify_context *context, const ramify_table *table
                        table->source, column->name, row + 1, *value);
 }
 
+/* What a run cost; NaN where the table does not say. */
+static ramify_status read_cost(ramify_context *context, const ramify_table *table,
+                               const ramify_column *column, size_t row, double *cost) {
+    *cost = column ? ramify_column_value(column, row) : (double)NAN;
+    if (isnan(*cost) || *cost > 0)
+        return RAMIFY_OK;
+    return ramify_fail(context, RAMIFY_ERROR_DATA,
+                       "%s: column \"%s\": row %zu has %.9g, and a run costs more than 0: leave "
+                       "the cell empty if its cost is not known",
+                       table->source, column->name, row + 1, *cost);
+}
+
 static bool has_gap(const columns *c, size_t row) {
     bool gap =
         ramify_column_missing(c->y, row) || (c->weight && ramify_column_missing(c->weight, row));
@@ -203,7 +218,7 @@ static ramify_status read_row(ramify_context *context, const ramify_table *table
         RAMIFY_TRY(positive(context, table, c->weight, row, true, &made->weight));
     for (uint32_t i = 0; i < c->where_count; i++)
         made->fits = made->fits && holds(&c->where[i], row);
-    return RAMIFY_OK;
+    return read_cost(context, table, c->cost, row, &made->cost);
 }
 
 static int compare_usable(const void *a, const void *b) {
@@ -267,17 +282,21 @@ static ramify_status derive_dense(ramify_context *context, const ramify_table *t
 }
 
 static ramify_status fill_points(ramify_context *context, const usable *rows, size_t count,
-                                 uint32_t variables, ramify_law_group *group) {
+                                 uint32_t variables, bool with_costs, ramify_law_group *group) {
     group->x = ramify_allocate(context, count * variables, sizeof *group->x);
     group->y = ramify_allocate(context, count, sizeof *group->y);
     group->fitted = ramify_allocate(context, count, sizeof *group->fitted);
-    if (!group->x || !group->y || !group->fitted)
+    if (with_costs)
+        group->cost = ramify_allocate(context, count, sizeof *group->cost);
+    if (!group->x || !group->y || !group->fitted || (with_costs && !group->cost))
         return RAMIFY_ERROR_MEMORY;
     group->points = count;
     for (size_t i = 0; i < count; i++) {
         memcpy(group->x + i * variables, rows[i].x, variables * sizeof *group->x);
         group->y[i] = rows[i].y;
         group->fitted[i] = rows[i].fits;
+        if (with_costs)
+            group->cost[i] = rows[i].cost;
     }
     return RAMIFY_OK;
 }
@@ -338,7 +357,8 @@ static ramify_status fill_groups(ramify_context *context, const ramify_table *ta
                              &group->fit));
         RAMIFY_TRY(fill_side(context, rows + first, end - first, variables, c->weight != NULL,
                              false, &group->heldout));
-        RAMIFY_TRY(fill_points(context, rows + first, end - first, variables, group));
+        RAMIFY_TRY(
+            fill_points(context, rows + first, end - first, variables, c->cost != NULL, group));
     }
     return RAMIFY_OK;
 }
@@ -472,6 +492,7 @@ void ramify_law_groups_destroy(ramify_context *context, ramify_law_groups **grou
         ramify_release(context, old->group[g].x);
         ramify_release(context, old->group[g].y);
         ramify_release(context, old->group[g].fitted);
+        ramify_release(context, old->group[g].cost);
     }
     for (uint32_t b = 0; b < RAMIFY_LAW_BY_MAX; b++)
         ramify_release(context, old->by_name[b]);

@@ -13,6 +13,7 @@ typedef struct ramify_law_request {
     const char *x, *y;        /* columns; x: names separated by commas, in the form's order */
     const char *by;           /* columns; NULL: one group */
     const char *weight;       /* column; NULL: all 1 */
+    const char *cost;         /* column of what runs cost; NULL: none */
     const char *const *where; /* conditions on runs that fit, such as "params<=1e8" */
     uint32_t where_count;
 } ramify_law_request;
@@ -25,6 +26,7 @@ typedef struct ramify_law_group {
     size_t points;
     double *x, *y; /* points x variables; points; owned */
     bool *fitted;  /* points; owned */
+    double *cost;  /* points, NaN where it is not known; owned; NULL: no column was named */
 } ramify_law_group;
 
 typedef struct ramify_law_groups {
@@ -35,7 +37,7 @@ typedef struct ramify_law_groups {
 } ramify_law_groups;
 
 /* Reads the runs. Errors: unknown columns, as many --x as the form needs, text where numbers are
- * needed, a size or an error that is not above 0 (with its row), a condition that is none. Rows that
+ * needed, a size, an error or a cost that is not above 0 (with its row), a condition that is none. Rows that
  * are the same as another in every column of the table, and runs with gaps, are left out with a
  * warning. pruning-joint's fourth variable, the
  * error without pruning, is the mean error of the runs of the same depth and width with density 1,
