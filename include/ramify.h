@@ -13,6 +13,7 @@
  *   9. Pruning                           fewer weights, and what that costs
  *  10. Quantising                        fewer bits for every weight
  *  11. Planning                          the error of a training that was not made
+ *  12. Planning from runs                which run to make, and when to stop
  *
  * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
  * and only that expert is read. The file format is described in docs/model-format.md, the command
@@ -1215,6 +1216,103 @@ RAMIFY_API ramify_law_estimate ramify_plan_predicted(const ramify_plan *plan, do
 /* Adds what the training of the choice brought: its score, on rows that nothing was chosen by. */
 RAMIFY_API ramify_status ramify_plan_add_obtained(ramify_plan *plan, const ramify_score *score,
                                                   double seconds, uint64_t resident_bytes);
+
+/* ------------------------------------------------------------------------------------------------
+ * 12. Planning from runs
+ *
+ * From a table of runs, of any framework: what a budget buys, or what an error costs, how sure that is,
+ * which further run would make it surest for its cost, and when to stop. The law is one of part 7; a run
+ * costs factor x model^a x data^b, or factor x size^a, fitted to a column of costs.
+ * --------------------------------------------------------------------------------------------- */
+
+/* Most sizes that a plan divides a budget between. */
+#define RAMIFY_PLAN_SIZES 2
+
+/* Fill with ramify_runs_plan_options_init, then change what matters. Strings are borrowed during the call; lists
+ * of columns as in ramify_train_options. */
+typedef struct ramify_runs_plan_options {
+    const char *x; /* column of the size, or of model size and data; required */
+    const char *y; /* column of the error; required */
+    /* Column of what a run cost, in any unit, above 0 or empty; NULL: the product of the sizes is the
+     * cost. */
+    const char *cost;
+    const char *form; /* of the law, with as many sizes; default "auto" */
+    /* Conditions that runs must meet, as in ramify_law_options; the others are left out. */
+    const char *const *where;
+    uint32_t where_count;
+    /* One of two questions. Neither: ten times what the dearest run cost. */
+    double budget; /* the least error for this cost; 0: not asked */
+    double error;  /* the least cost for this error; 0: not asked */
+
+    double most_cost; /* of the next run, which always costs less than the one that is planned;
+                         0: no other bound */
+    double
+        tolerance; /* half the width of the answer's interval, as a share of the answer, at which it is
+                         known well enough, in 0..1; default 0.05 */
+    double level;       /* of intervals, default 0.9 */
+    uint32_t bootstrap; /* resamples, and refits to other noise, 20 .. 100000; default 200 */
+    uint64_t seed;
+} ramify_runs_plan_options;
+
+RAMIFY_API void ramify_runs_plan_options_init(ramify_runs_plan_options *options);
+
+/* A run that was not made. */
+typedef struct ramify_planned_run {
+    double cost, x[RAMIFY_PLAN_SIZES]; /* sizes in the order of options.x */
+    ramify_law_estimate error;
+} ramify_planned_run;
+
+typedef enum ramify_plan_stop {
+    RAMIFY_PLAN_GO_ON = 0,        /* the next run is worth its cost */
+    RAMIFY_PLAN_KNOWN = 1,        /* the answer's interval lies within the tolerance */
+    RAMIFY_PLAN_NO_RUN_HELPS = 2, /* no run that may be made narrows it by a tenth */
+} ramify_plan_stop;
+
+/* Owned by the caller; free with ramify_runs_plan_destroy. */
+typedef struct ramify_runs_plan {
+    ramify_context *context;  /* whose memory this is */
+    ramify_law *law;          /* of all runs; owned */
+    uint32_t sizes;           /* 1 or 2 */
+    ramify_law_cost cost;     /* of one size: model_power is 0, data_power that of the size */
+    bool cost_fitted;         /* false: the product of the sizes */
+    double cost_deviation;    /* of runs' ln cost about the product; 0: not fitted */
+    uint64_t cost_runs;       /* whose cost is known; 0: not fitted */
+    double cheapest, dearest; /* cost of runs that were made */
+
+    /* The best run for a few costs, the last being the answer. */
+    uint32_t frontier_count;
+    ramify_planned_run *frontier; /* frontier_count */
+
+    /* The run that was asked for. What was given, the budget or the error, has no interval: NaN. */
+    bool for_error; /* the error was given */
+    ramify_law_estimate answer_cost, answer_error, answer_x[RAMIFY_PLAN_SIZES];
+    double width; /* half of the answer's interval, as a share of the answer; NaN: it has no end */
+
+    /* The run to make next, by how much it is expected to narrow the answer's interval (in logarithms): a
+     * share, 0.1 or more. has_next false: no run does; `narrowing` is then the most that one would. */
+    bool has_next;
+    ramify_planned_run next;
+    double narrowing;
+
+    ramify_plan_stop stop;
+    const char *advice; /* what to do, one paragraph; owned */
+} ramify_runs_plan;
+
+/* Plans from the runs of a table. Intervals come from how far laws of runs cut short by cost were off on dearer
+ * ones; of one size, and where such runs are too few, from the law's own intervals (docs/laws.md); with what the
+ * scatter of the runs leaves open about the law, and that of a new run. What a next run narrows follows from
+ * the same variances, by normal conditioning (docs/plan.md). The result depends on the seed, not on the number
+ * of threads.
+ *
+ * Fails with RAMIFY_ERROR_ARGUMENT (options), RAMIFY_ERROR_DATA: all that ramify_law_fit refuses; errors that do
+ * not fall with a size; sizes of fewer than three values; costs that follow no such product; too few runs to say
+ * how sure the answer is; a budget below the cheapest run or beyond a million times the dearest; an error
+ * that is reached by the cheapest or by no cost; no best division of the budget. Free with
+ * ramify_runs_plan_destroy. */
+RAMIFY_API ramify_status ramify_plan_runs(ramify_context *context, const ramify_table *table,
+                                          const ramify_runs_plan_options *options,
+                                          ramify_runs_plan **plan);
+RAMIFY_API void ramify_runs_plan_destroy(ramify_runs_plan **plan);
 
 #ifdef __cplusplus
 }
