@@ -4,5 +4,6 @@
  * returns the exit status. */
 
 int plan_data(int argc, char **argv);
+int plan_runs(int argc, char **argv);
 
 #endif
