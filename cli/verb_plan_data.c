@@ -355,7 +355,8 @@ int plan_data(int argc, char **argv) {
         .positional_count = 1,
         .summary = "Says what a training on DATA will bring before it is paid for: small runs of\n"
                    "it are made, their errors tell that of the whole, and the best way to\n"
-                   "train within what is asked for is chosen. Ctrl-C plans from the runs so far."};
+                   "train within what is asked for is chosen. Ctrl-C plans from the runs so far.\n"
+                   "With --runs RUNS.csv it plans from runs that were made, of any framework."};
     list_options(&list, &request);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
