@@ -24,6 +24,11 @@ Third table: with the runs up to some cost, ten times that cost is planned for. 
 less than that, the one nearest to the next run that was proposed is added, and the same is planned again: by how much
 the interval narrows, against what was expected, and against the mean over all runs that could have been added.
 Narrowing per cost is in units of the cost of the run that is planned.
+
+Fourth table: with the runs up to some cost, the frontier's error and its 90 % interval at the cost of later records (runs
+with a loss below that of all cheaper ones, which lie near the best for their cost) up to ten times as dear, against their
+losses. Chinchilla is the table of kyo-takano/chinchilla (Apache 2.0), of 234 runs; of it every sixth run ends a set of
+known ones.
 """
 
 from __future__ import annotations
@@ -251,6 +256,45 @@ def narrowings(tool: Tool, runs: list[Run]) -> list[dict[str, float]]:
     return found
 
 
+def read_chinchilla() -> list[Run]:
+    source = DATA / "scaling/chinchilla/kyo_takano_llm_df.csv"
+    with source.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    runs = [(float(r["N"]), float(r["D"]), float(r["loss"])) for r in rows]
+    return sorted(runs, key=cost)
+
+
+def print_records(tool: Tool) -> None:
+    print(
+        "\n| runs | sets | refused | records foretold | off, mean | off, deviation | half width, mean "
+        "| inside 90 % |\n|" + "---|" * 8
+    )
+    tables = [(name, read_runs(name), 1) for name in SETS]
+    for name, runs, step in [*tables, ("chinchilla", read_chinchilla(), 6)]:
+        off, widths, inside, sets, refused = [], [], [], 0, 0
+        for count in range(FEWEST, len(runs), step):
+            known = runs[:count]
+            sets += 1
+            best = min(r[2] for r in known)
+            for run in runs[count:]:
+                if run[2] >= best or cost(run) > 10 * cost(known[-1]):
+                    continue
+                best = run[2]
+                plan = tool.plan(known, cost(run))
+                if isinstance(plan, str):
+                    refused += 1
+                    break
+                error = plan["answer"]["error"]
+                off.append(error["value"] / run[2] - 1)
+                widths.append(plan["answer"]["width"])
+                inside.append(error["low"] <= run[2] <= error["high"])
+        print(
+            f"| {name} | {sets} | {refused} | {len(off)} | {100 * statistics.fmean(off):+.1f} % "
+            f"| {100 * statistics.pstdev(off):.1f} % | {100 * statistics.fmean(widths):.1f} % "
+            f"| {100 * statistics.fmean(inside):.0f} % |"
+        )
+
+
 def print_next(tool: Tool) -> None:
     print(
         "\n| training set | plans | expected | narrowed by it | its cost | per cost "
@@ -275,6 +319,7 @@ def main() -> None:
         print_bins(tool)
         print_sliding(tool)
         print_next(tool)
+        print_records(tool)
 
 
 if __name__ == "__main__":
