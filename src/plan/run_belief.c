@@ -17,8 +17,10 @@
 #define ASTRAY 4.0
 /* The median absolute deviation of normal numbers, as a share of their deviation. */
 #define MEDIAN_SHARE 0.6745
-/* Share of resamples between the ends of which their deviation is read off. */
-#define MIDDLE 0.9
+/* Share of resamples between the ends of which their deviation is read off, and how many deviations of
+ * normal numbers these are apart. */
+#define MIDDLE       0.9
+#define MIDDLE_WIDTH 3.2897
 
 /* Octaves of cost by which the runs are cut short. The law of the rest is judged as far beyond as these reach
  * in cost, up to HORIZON octaves, if that is SPAN_LEAST octaves or more: what a shorter stretch says is
@@ -98,9 +100,11 @@ static ramify_status draw_laws(ramify_belief *b, const ramify_law_form *form,
                                const ramify_runs *runs, uint32_t resamples, uint64_t seed) {
     b->draws = resamples;
     b->draw = ramify_allocate(b->context, b->draws, sizeof *b->draw);
-    b->value = ramify_allocate(b->context, b->draws, 3 * sizeof *b->value);
+    b->value = ramify_allocate(b->context, 3 * (size_t)b->draws, sizeof *b->value);
     if (!b->draw || !b->value)
         return RAMIFY_ERROR_MEMORY;
+    b->sorted = b->value + b->draws;
+    b->aimed = b->sorted + b->draws;
     redrawing r = {.belief = b, .form = form, .runs = runs, .seed = seed};
     RAMIFY_TRY(ramify_parallel(b->context, b->draws, redraw, &r));
     uint32_t kept = 0;
@@ -221,7 +225,7 @@ void ramify_belief_close(ramify_belief *belief) {
     ramify_release(belief->context, belief->draw);
     ramify_release(belief->context, belief->value);
     belief->draw = NULL;
-    belief->value = NULL;
+    belief->value = belief->sorted = belief->aimed = NULL;
 }
 
 /* --- variances -------------------------------------------------------------------------------- */
@@ -262,10 +266,10 @@ static double wrong_at(const ramify_belief *b, const ramify_law_box *box, double
 }
 
 static variances variances_at(const ramify_belief *b, const double *ln_x) {
-    double *sorted = b->value + b->draws, low, high;
-    uint32_t count = ask_draws(b, ln_x, b->value, sorted);
-    ramify_law_middle(sorted, count, MIDDLE, &low, &high);
-    double drawn = count < DRAWS_LEAST ? (double)NAN : 0.5 * (high - low) / ramify_student(MIDDLE);
+    double low, high;
+    uint32_t count = ask_draws(b, ln_x, b->value, b->sorted);
+    ramify_law_middle(b->sorted, count, MIDDLE, &low, &high);
+    double drawn = count < DRAWS_LEAST ? (double)NAN : (high - low) / MIDDLE_WIDTH;
     variances v = {.drawn = drawn * drawn};
     v.wrong = wrong_at(b, &b->law->mix.box, octaves_beyond(b, ln_x), v.drawn, ln_x);
     v.total = v.drawn + v.wrong + b->noise * b->noise;
@@ -317,12 +321,12 @@ static ramify_status take_aim(const ramify_belief *b, const double *target, aim 
                .ln_x = target,
                .octaves = octaves_beyond(b, target),
                .at = variances_at(b, target),
-               .value = b->value + b->draws};
+               .value = b->aimed};
     if (isnan(a->at.total))
         return ramify_fail(b->context, RAMIFY_ERROR_DATA,
                            "there is no interval to narrow: too few runs tell one");
-    double *sorted = b->value + 2 * (size_t)b->draws, count = 0;
-    leave_astray(b, a->value, sorted, ask_draws(b, target, a->value, sorted));
+    double count = 0;
+    leave_astray(b, a->value, b->sorted, ask_draws(b, target, a->value, b->sorted));
     for (uint32_t i = 0; i < b->draws; i++)
         if (!isnan(a->value[i]))
             a->mean += (a->value[i] - a->mean) / ++count;

@@ -25,8 +25,10 @@ typedef struct ramify_belief {
     const ramify_run_cost *cost;
     ramify_law_mix *draw; /* draws laws of resampled runs; owned */
     uint32_t draws;
-    double *value; /* 3 draws: room for what these say; owned */
-    double noise;  /* deviation of runs about the law */
+    /* Room for what these say at a place, sorted, and at the target; draws each. The first is owned and
+     * has the others. */
+    double *value, *sorted, *aimed;
+    double noise; /* deviation of runs about the law */
     double
         drift; /* of the walk, per square root of an octave of cost; NaN: of one size, or not told */
     double ratio_low, ratio_high; /* of two sizes, ln second - ln first, over the runs */

@@ -426,6 +426,13 @@ static void test_what_runs_add(void **state) {
     assert_true(narrowed < 0.6);
     assert_int_equal(ramify_belief_narrowing(&b, far, least, &cheap), RAMIFY_OK);
     assert_true(cheap < 0.02);
+    /* Without a drift, what is drawn is left: a run at the target takes of it what conditioning does. */
+    b.drift = 0;
+    beyond = ramify_belief_deviation(&b, far);
+    double total = beyond * beyond, drawn = total - b.noise * b.noise, there;
+    assert_true(drawn > 0.2 * total);
+    assert_int_equal(ramify_belief_narrowing(&b, far, far, &there), RAMIFY_OK);
+    near(there, 1 - sqrt(1 - drawn * drawn / total / total), 0.15);
     ramify_belief_close(&b);
     ramify_law_destroy(&law);
     ramify_table_destroy(&table);
