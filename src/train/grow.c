@@ -1,6 +1,7 @@
 /* Plan, per level: place prototypes for every node that may be split (tasks side by side),
  * fine-tune every child (tasks side by side, largest first), then judge the level and keep the splits
- * that stand. Nothing depends on which thread did what. */
+ * that stand, or all of them on trial until the next level is judged with them. Nothing depends on
+ * which thread did what. */
 
 #include "grow.h"
 #include "memory.h"
@@ -17,12 +18,15 @@
 /* A child with fewer rows than this shares its parent's module untried. */
 #define CHILD_ROWS 32
 
+/* Standard errors by which a level must lose for nothing to be grown beneath it. */
+#define HOPELESS 1.0
+
 typedef struct candidate {
     ramify_grown_node node;
     uint32_t parent_module;
     float *record; /* fine-tuned weights */
     bool better;   /* they beat the parent's on select rows */
-    double *gain;  /* report_count: parent's loss minus own */
+    double *gain;  /* 2 x report_count: parent's loss minus own, then the judge's minus own */
     double row_visits;
 } candidate;
 
@@ -36,9 +40,17 @@ typedef struct split {
     uint32_t found;    /* children */
     float *prototypes; /* arity x stride */
     candidate *child;  /* found */
-    verdict verdict;
+    verdict verdict;   /* against the parent */
+    verdict whole;     /* against the judge */
     bool stands;
 } split;
+
+/* A level none of whose splits stands by itself: its parents, and what there was before it. */
+typedef struct trial {
+    bool open;
+    uint32_t first, end; /* nodes that were split */
+    uint32_t node_count, module_count, leaf_count;
+} trial;
 
 typedef struct growth {
     const ramify_problem *problem;
@@ -53,6 +65,8 @@ typedef struct growth {
     candidate **order; /* all candidates of the level, largest first */
     uint32_t candidate_count;
     uint32_t level; /* depth of the children */
+    trial trial;
+    bool hopeless; /* the level loses by more than HOPELESS */
     ramify_meter meter;
 } growth;
 
@@ -79,15 +93,18 @@ static void splits_clear(growth *g) {
     g->split_count = g->candidate_count = 0;
 }
 
+static void node_clear(ramify_context *context, ramify_grown_node *node) {
+    ramify_release(context, node->prototype);
+    ramify_release(context, node->rows);
+}
+
 void ramify_grown_destroy(ramify_context *context, ramify_grown **grown) {
     if (!*grown)
         return;
     ramify_grown *old = *grown;
     *grown = NULL;
-    for (uint32_t i = 0; i < old->node_count; i++) {
-        ramify_release(context, old->nodes[i].prototype);
-        ramify_release(context, old->nodes[i].rows);
-    }
+    for (uint32_t i = 0; i < old->node_count; i++)
+        node_clear(context, &old->nodes[i]);
     for (uint32_t i = 0; i < old->module_count; i++)
         ramify_release(context, old->modules[i]);
     ramify_release(context, old->nodes);
@@ -190,6 +207,7 @@ static ramify_status make_candidates(growth *g, split *s, const uint32_t *child)
             .depth = node->depth + 1,
             .key = ramify_random_child(node->key, k),
             .module = node->module,
+            .judge = node->judge,
             .train_count = sizes[0][k],
             .select_count = sizes[1][k],
             .report_count = sizes[2][k],
@@ -197,7 +215,7 @@ static ramify_status make_candidates(growth *g, split *s, const uint32_t *child)
         c->node.rows =
             ramify_allocate(context, sizes[0][k] + sizes[1][k] + sizes[2][k], sizeof *c->node.rows);
         c->node.prototype = ramify_allocate(context, g->stride, sizeof(float));
-        c->gain = ramify_allocate_zeroed(context, sizes[2][k], sizeof *c->gain);
+        c->gain = ramify_allocate_zeroed(context, 2 * sizes[2][k], sizeof *c->gain);
         if (!c->node.rows || !c->node.prototype || !c->gain)
             return RAMIFY_ERROR_MEMORY;
         memcpy(c->node.prototype, s->prototypes + k * g->stride, g->stride * sizeof(float));
@@ -332,6 +350,33 @@ static ramify_status row_losses(const growth *g, const float *record, ramify_row
     return status;
 }
 
+/* gain[i] = what row i loses by one expert minus what it loses by another. */
+static ramify_status compare_experts(const growth *g, const float *one, const float *other,
+                                     ramify_rows rows, double *gain) {
+    double *loss = ramify_allocate(g->problem->context, rows.count, sizeof *loss);
+    ramify_status status = loss ? row_losses(g, one, rows, gain) : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = row_losses(g, other, rows, loss);
+    for (size_t i = 0; status == RAMIFY_OK && i < rows.count; i++)
+        gain[i] -= loss[i];
+    ramify_release(g->problem->context, loss);
+    return status;
+}
+
+/* Gains of a child over its parent and over its judge; zeros where these are the same expert. */
+static ramify_status measure_gains(const growth *g, candidate *c, ramify_rows report) {
+    float *const *modules = g->grown->modules;
+    const float *parent = modules[c->parent_module], *judge = modules[c->node.judge];
+    const float *own = c->better ? c->record : parent;
+    double *whole = c->gain + report.count;
+    if (c->better)
+        RAMIFY_TRY(compare_experts(g, parent, own, report, c->gain));
+    if (judge != parent)
+        return compare_experts(g, judge, own, report, whole);
+    memcpy(whole, c->gain, report.count * sizeof *whole);
+    return RAMIFY_OK;
+}
+
 /* Task: fine-tune one child and measure its gain on report rows. */
 static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     (void)worker;
@@ -371,64 +416,112 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
         return status;
     c->row_visits = (double)plan.epochs * (double)train.count;
     c->better = memcmp(c->record, parent, g->floats * sizeof *c->record) != 0;
-    if (!c->better)
-        return RAMIFY_OK;
-    double *own_loss = ramify_allocate(context, report.count, sizeof *own_loss);
-    if (!own_loss)
-        return RAMIFY_ERROR_MEMORY;
-    status = row_losses(g, parent, report, c->gain);
-    if (status == RAMIFY_OK)
-        status = row_losses(g, c->record, report, own_loss);
-    for (size_t i = 0; i < report.count; i++)
-        c->gain[i] -= own_loss[i];
-    ramify_release(context, own_loss);
-    return status;
+    return measure_gains(g, c, report);
 }
 
-/* Paired test over the report rows of all children of a split. */
-static verdict judge(const split *s) {
-    double sum = 0, squares = 0;
-    size_t count = 0;
-    for (uint32_t k = 0; k < s->found; k++) {
-        const candidate *c = &s->child[k];
-        for (size_t i = 0; i < c->node.report_count; i++) {
-            sum += c->gain[i];
-            squares += c->gain[i] * c->gain[i];
-        }
-        count += c->node.report_count;
-    }
+/* Sum of gains and its variance, from the sums of gains and of their squares. */
+static verdict verdict_of(double sum, double squares, size_t count) {
     if (count < 2)
         return (verdict){0};
     double n = (double)count, variance = (squares - sum * sum / n) * n / (n - 1);
     return (verdict){.gain = sum, .variance = variance > 0 ? variance : 0};
 }
 
+/* Paired test over the report rows of all children of a split, against parent or judge. */
+static verdict judge(const split *s, bool whole) {
+    double sum = 0, squares = 0;
+    size_t count = 0;
+    for (uint32_t k = 0; k < s->found; k++) {
+        const candidate *c = &s->child[k];
+        const double *gain = c->gain + (whole ? c->node.report_count : 0);
+        for (size_t i = 0; i < c->node.report_count; i++) {
+            sum += gain[i];
+            squares += gain[i] * gain[i];
+        }
+        count += c->node.report_count;
+    }
+    return verdict_of(sum, squares, count);
+}
+
 static bool wins(verdict v, double threshold) {
     return v.gain > 0 && v.gain > threshold * sqrt(v.variance);
 }
 
+static void add_verdict(verdict *sum, verdict v) {
+    sum->gain += v.gain;
+    sum->variance += v.variance;
+}
+
+static bool is_untested(const growth *g) {
+    return g->level <= g->plan->untested_levels;
+}
+
+/* Adds the gains, over their judges, of the nodes on trial that are not split further. */
+static ramify_status add_unsplit(const growth *g, uint32_t first, uint32_t end, verdict *level) {
+    uint32_t next = 0;
+    for (uint32_t i = first; i < end; i++) {
+        const ramify_grown_node *node = &g->grown->nodes[i];
+        while (next < g->split_count && g->splits[next].node < i)
+            next++;
+        if (next < g->split_count && g->splits[next].node == i && g->splits[next].found >= 2)
+            continue;
+        ramify_rows report = {node->rows + node->train_count + node->select_count,
+                              node->report_count};
+        double *gain = ramify_allocate(g->problem->context, report.count, sizeof *gain);
+        if (!gain)
+            return RAMIFY_ERROR_MEMORY;
+        ramify_status status = compare_experts(g, g->grown->modules[node->judge],
+                                               g->grown->modules[node->module], report, gain);
+        double sum = 0, squares = 0;
+        for (size_t row = 0; status == RAMIFY_OK && row < report.count; row++) {
+            sum += gain[row];
+            squares += gain[row] * gain[row];
+        }
+        add_verdict(level, verdict_of(sum, squares, report.count));
+        ramify_release(g->problem->context, gain);
+        RAMIFY_TRY(status);
+    }
+    return RAMIFY_OK;
+}
+
 /* Which splits of the level stand. Few report rows reach a split deep in the tree, so the level is
  * judged as a whole first: where it wins, a split stands unless its own rows speak against it; where
- * it does not, a split must win alone, and by more. */
-static void judge_level(growth *g) {
+ * it does not, a split must win alone, and by more. A level below one that is on trial is judged with
+ * it, as a whole only, and by more, for it is a second chance. first, end: the nodes above it. */
+static ramify_status judge_level(growth *g, uint32_t first, uint32_t end) {
     verdict level = {0};
     for (uint32_t i = 0; i < g->split_count; i++) {
         split *s = &g->splits[i];
-        s->verdict = judge(s);
-        level.gain += s->verdict.gain;
-        level.variance += s->verdict.variance;
+        s->verdict = judge(s, false);
+        s->whole = judge(s, true);
+        if (s->found >= 2)
+            add_verdict(&level, s->whole);
     }
-    bool won = wins(level, g->plan->level_threshold);
+    bool pair = g->trial.open;
+    if (pair)
+        RAMIFY_TRY(add_unsplit(g, first, end, &level));
+    bool won = wins(level, pair ? g->plan->split_threshold : g->plan->level_threshold);
+    g->hopeless = level.gain <= -HOPELESS * sqrt(level.variance);
+    if (!is_untested(g))
+        ramify_log(g->problem->context, RAMIFY_LOG_INFO,
+                   "level %u of the tree: %.3g standard errors better%s", g->level,
+                   level.variance > 0 ? level.gain / sqrt(level.variance) : 0.0,
+                   pair ? ", with the level above" : "");
     for (uint32_t i = 0; i < g->split_count; i++) {
         split *s = &g->splits[i];
-        s->stands = s->found >= 2 &&
-                    (g->level <= g->plan->untested_levels || (won && s->verdict.gain > 0) ||
-                     wins(s->verdict, g->plan->split_threshold));
+        s->stands = s->found >= 2 && (is_untested(g) || (won && s->verdict.gain > 0) ||
+                                      (!pair && wins(s->verdict, g->plan->split_threshold)));
     }
+    return RAMIFY_OK;
 }
 
-static ramify_status keep_split(growth *g, split *s) {
-    ramify_context *context = g->problem->context;
+static void release_rows(growth *g, ramify_grown_node *node) {
+    ramify_release(g->problem->context, node->rows);
+    node->rows = NULL;
+}
+
+/* on_trial: the parent's rows are kept, for the split may be undone, and the judge stays. */
+static ramify_status keep_split(growth *g, split *s, bool on_trial) {
     ramify_grown *grown = g->grown;
     uint32_t first = grown->node_count;
     for (uint32_t k = 0; k < s->found; k++) {
@@ -438,6 +531,8 @@ static ramify_status keep_split(growth *g, split *s) {
             c->record = NULL;
             c->node.module = grown->module_count - 1;
         }
+        if (!on_trial)
+            c->node.judge = c->node.module;
         RAMIFY_TRY(add_node(g, &c->node));
         c->node.rows = NULL;
         c->node.prototype = NULL;
@@ -445,10 +540,47 @@ static ramify_status keep_split(growth *g, split *s) {
     ramify_grown_node *node = &grown->nodes[s->node];
     node->children = s->found;
     node->first_child = first;
-    ramify_release(context, node->rows);
-    node->rows = NULL;
+    if (!on_trial)
+        release_rows(g, node);
     grown->leaf_count += s->found - 1;
     return RAMIFY_OK;
+}
+
+static void open_trial(growth *g, uint32_t first, uint32_t end) {
+    const ramify_grown *grown = g->grown;
+    g->trial = (trial){.open = true,
+                       .first = first,
+                       .end = end,
+                       .node_count = grown->node_count,
+                       .module_count = grown->module_count,
+                       .leaf_count = grown->leaf_count};
+}
+
+/* The level on trial stands, or is taken back with all that is below it. */
+static void close_trial(growth *g, bool stands) {
+    ramify_grown *grown = g->grown;
+    if (!g->trial.open)
+        return;
+    g->trial.open = false;
+    for (uint32_t i = g->trial.first; i < g->trial.end; i++) {
+        ramify_grown_node *node = &grown->nodes[i];
+        if (node->children == 0)
+            continue;
+        if (stands)
+            release_rows(g, node);
+        else
+            node->children = node->first_child = 0;
+        grown->accepted += stands;
+    }
+    for (uint32_t i = g->trial.node_count; i < grown->node_count; i++)
+        grown->nodes[i].judge = grown->nodes[i].module;
+    if (stands)
+        return;
+    while (grown->node_count > g->trial.node_count)
+        node_clear(g->problem->context, &grown->nodes[--grown->node_count]);
+    while (grown->module_count > g->trial.module_count)
+        ramify_release(g->problem->context, grown->modules[--grown->module_count]);
+    grown->leaf_count = g->trial.leaf_count;
 }
 
 /* Larger children first, so that the last task is a small one. */
@@ -501,6 +633,28 @@ static void meter_level(growth *g) {
     atomic_store(&g->meter.done, 0);
 }
 
+/* Keeps the splits that stand; where none does, all of them on trial, if another level may mend it. */
+static ramify_status keep_splits(growth *g, uint32_t first, uint32_t end) {
+    uint32_t found = 0, standing = 0;
+    for (uint32_t i = 0; i < g->split_count; i++) {
+        found += g->splits[i].found >= 2;
+        standing += g->splits[i].stands;
+    }
+    g->grown->tested += found;
+    const bool on_trial =
+        standing == 0 && found > 0 && !g->hopeless && !g->trial.open && g->level < g->plan->depth;
+    close_trial(g, standing > 0);
+    if (on_trial)
+        open_trial(g, first, end);
+    for (uint32_t i = 0; i < g->split_count; i++) {
+        split *s = &g->splits[i];
+        if (s->stands || (on_trial && s->found >= 2))
+            RAMIFY_TRY(keep_split(g, s, on_trial));
+        g->grown->accepted += s->stands;
+    }
+    return RAMIFY_OK;
+}
+
 static ramify_status grow_level(growth *g, uint32_t first, uint32_t end) {
     ramify_status status = open_level(g, first, end);
     if (status != RAMIFY_OK) {
@@ -514,14 +668,9 @@ static ramify_status grow_level(growth *g, uint32_t first, uint32_t end) {
     for (uint32_t i = 0; i < g->candidate_count; i++)
         g->grown->row_visits += g->order[i]->row_visits;
     if (status == RAMIFY_OK)
-        judge_level(g);
-    for (uint32_t s = 0; status == RAMIFY_OK && s < g->split_count; s++) {
-        g->grown->tested += g->splits[s].found >= 2;
-        if (!g->splits[s].stands)
-            continue;
-        g->grown->accepted++;
-        status = keep_split(g, &g->splits[s]);
-    }
+        status = judge_level(g, first, end);
+    if (status == RAMIFY_OK)
+        status = keep_splits(g, first, end);
     splits_clear(g);
     return status;
 }
@@ -568,11 +717,12 @@ ramify_status ramify_grow(const ramify_problem *problem, const ramify_mlp_shape 
     uint32_t first = 0;
     for (g.level = 1; status == RAMIFY_OK && g.level <= plan->depth; g.level++) {
         uint32_t end = g.grown->node_count;
-        if (first == end || ramify_late(plan->expert.deadline))
+        if (end <= first || ramify_late(plan->expert.deadline))
             break;
         status = grow_level(&g, first, end);
         first = end;
     }
+    close_trial(&g, false);
     bool whole = status == RAMIFY_OK || (status == RAMIFY_STOPPED && g.grown->module_count > 0);
     if (whole) {
         ramify_status scored = score_leaves(&g);

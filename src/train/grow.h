@@ -6,7 +6,12 @@
  * from its parent's weights and is fine-tuned on the rows that descend to it; on select rows it
  * picks its checkpoint (the parent's weights among them); on report rows, which chose nothing, paired
  * tests decide which of the level's splits stand. A child whose parent's weights stayed best shares
- * the parent's module. */
+ * the parent's module.
+ *
+ * A first level of children starts with larger steps than its root ended with, and may lose by that
+ * more than its cells bring, where the next gains. So where no split of a level stands, but the level
+ * does not lose by more than a standard error either, the next is grown beneath it, and both are
+ * judged as one against the experts above them: they stand together or neither does. */
 
 #include "expert.h"
 #include "kmeans.h"
@@ -20,7 +25,7 @@ typedef struct ramify_grow_plan {
     uint32_t untested_levels; /* the splits of so many levels stand untested; UINT32_MAX: all */
     bool permute; /* rows go to children by a random permutation: measures false acceptance */
     double level_threshold; /* standard errors by which a level's splits must win together */
-    double split_threshold; /* and one split, in a level that does not */
+    double split_threshold; /* and one split, in a level that does not; or two levels as one */
     double borrow;          /* rows borrowed from siblings as a share of own rows; 0: none */
     double borrow_weight;
     double rate_share;         /* rate of level d: expert.rate * rate_share^(d-1) */
@@ -34,7 +39,8 @@ typedef struct ramify_grown_node {
     uint64_t key;     /* path key, see ramify_random_child */
     float *prototype; /* pad(routes); NULL for the root */
     uint32_t module;  /* index into modules */
-    uint32_t *rows;   /* its train, select and report rows, one after the other; NULL once it has
+    uint32_t judge; /* the module that its expert must beat: of the last split above that stands */
+    uint32_t *rows; /* its train, select and report rows, one after the other; NULL once it has
                          children */
     size_t train_count, select_count, report_count;
 } ramify_grown_node;
