@@ -5,6 +5,7 @@
 #include "plan_report.h"
 #include "output.h"
 #include "page.h"
+#include "printing.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,16 +20,6 @@ typedef struct axis {
 
 static double place(const axis *a, double value) {
     return a->from + (log(value) - a->low) / (a->high - a->low) * (a->to - a->from);
-}
-
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
 }
 
 static void widen(axis *a, double value) {

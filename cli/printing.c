@@ -71,6 +71,21 @@ json_t *json_count(uint64_t value) {
     return json_integer((json_int_t)value);
 }
 
+double number_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+uint64_t count_of(const json_t *object, const char *key) {
+    const json_int_t value = json_integer_value(json_object_get(object, key));
+    return value > 0 ? (uint64_t)value : 0;
+}
+
 void json_add_score(json_t *object, ramify_task task, const ramify_score *score) {
     if (task == RAMIFY_TASK_REGRESSION) {
         json_object_set_new(object, "rmse", json_number(score->rmse));

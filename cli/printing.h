@@ -30,6 +30,11 @@ const char *format_number_of(char text[PRINTING_ROOM + 32], uint64_t count, cons
 json_t *json_number(double value);
 json_t *json_count(uint64_t value);
 
+/* What an object has under a key: NaN where that is no number, "" where it is no text, 0 where it is no count. */
+double number_of(const json_t *object, const char *key);
+const char *text_of(const json_t *object, const char *key);
+uint64_t count_of(const json_t *object, const char *key);
+
 /* Adds rmse mae r2, or accuracy log_loss brier calibration_error, and error_low error_high where they were computed. */
 void json_add_score(json_t *object, ramify_task task, const ramify_score *score);
 

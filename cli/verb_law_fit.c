@@ -121,23 +121,18 @@ static void list_fit_options(arguments *list, fit_request *request) {
     arguments_add_context(list, &request->context);
 }
 
-static double number_in(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
 static void print_fit_score(const json_t *group, const char *key, const char *title, double level) {
     const json_t *score = json_object_get(group, key);
-    double rows = number_in(score, "rows");
+    double rows = number_of(score, "rows");
     if (score)
         printf("  %-9s %5.0f %s, rmse of logarithms %.4g, relative error %+.2f %% mean, %.2f %% "
                "deviation\n",
-               title, rows, rows == 1 ? "run" : "runs", number_in(score, "rmse_log"),
-               100 * number_in(score, "relative_error_mean"),
-               100 * number_in(score, "relative_error_sd"));
+               title, rows, rows == 1 ? "run" : "runs", number_of(score, "rmse_log"),
+               100 * number_of(score, "relative_error_mean"),
+               100 * number_of(score, "relative_error_sd"));
     if (score && json_object_get(score, "coverage"))
         printf("  %-9s %.0f %% of them inside their %g %% intervals\n", "",
-               100 * number_in(score, "coverage"), 100 * level);
+               100 * number_of(score, "coverage"), 100 * level);
 }
 
 void law_print_by(json_t *by) {
@@ -149,8 +144,8 @@ void law_print_by(json_t *by) {
 
 /* A parameter of a law, or of a part; one that the fit drove to a bound is no number. */
 static const char *parameter_text(const json_t *law, const char *name, char *text, size_t room) {
-    double value = number_in(json_object_get(law, "parameters"), name);
-    double driven = number_in(json_object_get(law, "at_bound"), name);
+    double value = number_of(json_object_get(law, "parameters"), name);
+    double driven = number_of(json_object_get(law, "at_bound"), name);
     if (isnan(value))
         return driven < 1 ? "to 0" : "unbounded";
     snprintf(text, room, "%.6g", value);
@@ -176,13 +171,13 @@ static void print_parts(const json_t *parts) {
     double share = 0;
     for (size_t i = 0; i < json_array_size(parts); i++) {
         const json_t *part = json_array_get(parts, i);
-        if (number_in(part, "near") == 0) {
-            share += number_in(part, "far");
+        if (number_of(part, "near") == 0) {
+            share += number_of(part, "far");
             joining++;
             continue;
         }
         printf("  %s (%.0f %%)", json_string_value(json_object_get(part, "form")),
-               100 * number_in(part, "near"));
+               100 * number_of(part, "near"));
         json_t *parameters = json_object_get(part, "parameters");
         for (void *at = json_object_iter(parameters); at;
              at = json_object_iter_next(parameters, at))
@@ -213,7 +208,7 @@ static void print_group(const json_t *group, double level) {
     for (void *at = json_object_iter(parameters); at; at = json_object_iter_next(parameters, at)) {
         const char *key = json_object_iter_key(at);
         printf("  %-18s %12s", key, parameter_text(group, key, (char[32]){""}, 32));
-        double error = number_in(errors, key);
+        double error = number_of(errors, key);
         if (!isnan(error))
             printf("  +- %-10.3g", error);
         print_interval(json_object_get(intervals, key), level);
@@ -241,7 +236,7 @@ static bool print_law(const char *text) {
     printf("%s%s%s\n", form, chosen ? "" : ": ", chosen ? "" : formula);
     const json_t *groups = json_object_get(law, "groups");
     for (size_t i = 0; i < json_array_size(groups); i++)
-        print_group(json_array_get(groups, i), number_in(law, "level"));
+        print_group(json_array_get(groups, i), number_of(law, "level"));
     json_decref(law);
     return true;
 }
@@ -399,9 +394,9 @@ static void print_entry(const entry *e) {
     }
     const json_t *score = json_object_get(e->group, judge_of(e->group));
     const json_t *fitted = json_object_get(e->group, "fit");
-    printf("  %-17s %10.4g %+9.2f %% %7.2f %% %12.4g\n", e->form, number_in(score, "rmse_log"),
-           100 * number_in(score, "relative_error_mean"),
-           100 * number_in(score, "relative_error_sd"), number_in(fitted, "rmse_log"));
+    printf("  %-17s %10.4g %+9.2f %% %7.2f %% %12.4g\n", e->form, number_of(score, "rmse_log"),
+           100 * number_of(score, "relative_error_mean"),
+           100 * number_of(score, "relative_error_sd"), number_of(fitted, "rmse_log"));
 }
 
 /* The forms of group `index`, the best first. laws: an array of laws. */
@@ -412,7 +407,7 @@ static void rank_group(json_t *laws, size_t index, entry *entries) {
         entries[i].form = json_string_value(json_object_get(law, "form"));
         entries[i].group = json_array_get(json_object_get(law, "groups"), index);
         double error =
-            number_in(json_object_get(entries[i].group, judge_of(entries[i].group)), "rmse_log");
+            number_of(json_object_get(entries[i].group, judge_of(entries[i].group)), "rmse_log");
         entries[i].error = isnan(error) ? INFINITY : error;
     }
     qsort(entries, count, sizeof *entries, by_error);

@@ -26,21 +26,6 @@ static const char *const task_names[] = {"auto", "regression", "classification",
 
 /* --- What is printed ----------------------------------------------------------------------------- */
 
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static uint64_t count_of(const json_t *object, const char *key) {
-    const json_int_t value = json_integer_value(json_object_get(object, key));
-    return value > 0 ? (uint64_t)value : 0;
-}
-
 static void print_estimate(const json_t *estimate) {
     if (isnan(number_of(estimate, "value"))) {
         printf("not known: no narrower expert was run");
