@@ -253,11 +253,11 @@ static void write_runs(FILE *file, const json_t *plan) {
     json_t *run;
     fputs("<h2>Small runs</h2>\n<div class=\"wide\"><table>\n<tr><th class=\"n\">rows</th>"
           "<th class=\"n\">epochs</th><th class=\"n\">width</th><th class=\"n\">layers</th>"
-          "<th class=\"n\">members</th><th class=\"n\">seed</th><th class=\"n\">error</th>"
+          "<th class=\"n\">members</th><th class=\"n\">repeat</th><th class=\"n\">error</th>"
           "<th class=\"n\">seconds</th></tr>\n",
           file);
     static const char *const keys[] = {"rows",    "epochs", "width", "layers",
-                                       "members", "seed",   "error", "seconds"};
+                                       "members", "repeat", "error", "seconds"};
     json_array_foreach(json_object_get(plan, "runs"), i, run) {
         fputs("<tr>", file);
         for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)

@@ -80,8 +80,8 @@ static void print_plan(const json_t *plan, const char *path) {
 
 /* Runs as a table that ramify law reads. */
 static bool write_sweep(const json_t *plan, const char *path) {
-    static const char *const keys[] = {"rows", "length", "parameters", "epochs",          "width",
-                                       "seed", "error",  "seconds",    "latency_seconds", NULL};
+    static const char *const keys[] = {"rows",   "length", "parameters", "epochs",          "width",
+                                       "repeat", "error",  "seconds",    "latency_seconds", NULL};
     output to;
     size_t i;
     json_t *run;

@@ -35,7 +35,7 @@ static json_t *run_json(const ramify_sweep_run *run) {
                      "epochs", (int)run->epochs, "length", run->point.length, "width",
                      (int)run->design.width, "layers", (int)run->design.layers, "members",
                      (int)run->design.members, "bins", (int)run->design.bins, "periodic",
-                     (int)run->design.periodic, "seed", (int)run->point.repeat, "parameters",
+                     (int)run->design.periodic, "repeat", (int)run->point.repeat, "parameters",
                      count(run->parameters), "error", number(run->error), "error_deviation",
                      number(run->deviation), "seconds", number(run->seconds), "latency_seconds",
                      number(run->latency));

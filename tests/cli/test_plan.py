@@ -65,6 +65,19 @@ def test_runs_are_of_nested_rows_within_the_share(made):
     assert errors[1350] < errors[rows[-1]]
 
 
+def test_repeats_are_numbered(made):
+    """Runs that are alike in all else have other repeats, in the plan, its table and its page."""
+    runs = load(made / "plan.json")["runs"]
+    keys = ("rows", "length", "width", "bins", "periodic", "repeat")
+    assert len({tuple(run[key] for key in keys) for run in runs}) == len(runs)
+    assert {run["repeat"] for run in runs} == {0, 1}
+    assert not any("seed" in run for run in runs)
+    with open(made / "runs.csv", newline="") as file:
+        written = [int(row["repeat"]) for row in csv.DictReader(file)]
+    assert written == [run["repeat"] for run in runs]
+    assert ">repeat</th>" in (made / "plan.html").read_text()
+
+
 def test_a_law_reads_the_runs(made):
     done = run_tool(
         *("law", "fit", "runs.csv", "--form", "auto", "--x", "rows", "--y", "error"),
