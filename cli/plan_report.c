@@ -272,8 +272,9 @@ static void write_estimate(FILE *file, const json_t *e) {
         fputs("what is not known", file);
         return;
     }
-    fprintf(file, "%.4g (%g&nbsp;%%: %.4g to %.4g)", number_of(e, "value"),
-            100 * number_of(e, "level"), number_of(e, "low"), number_of(e, "high"));
+    char level[PRINTING_ROOM];
+    fprintf(file, "%.4g (%s&nbsp;%%: %.4g to %.4g)", number_of(e, "value"),
+            format_level(level, number_of(e, "level")), number_of(e, "low"), number_of(e, "high"));
 }
 
 static void write_question(FILE *file, const json_t *plan) {

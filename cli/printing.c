@@ -31,6 +31,15 @@ const char *format_count(char text[PRINTING_ROOM], uint64_t count) {
     return text;
 }
 
+const char *format_level(char text[PRINTING_ROOM], double level) {
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, PRINTING_ROOM, "%.*g", digits, 100 * level);
+        if (!(level < 1) || strcmp(text, "100") != 0)
+            break;
+    }
+    return text;
+}
+
 void print_cell(FILE *file, const char *text) {
     if (text[0] != '\0' && strpbrk(text, ",\"\r\n") == NULL) {
         fputs(text, file);

@@ -16,6 +16,9 @@ const char *format_size(char text[PRINTING_ROOM], uint64_t bytes);
 /* 1234567 -> "1,234,567". Returns text. */
 const char *format_count(char text[PRINTING_ROOM], uint64_t count);
 
+/* 0.9 -> "90": a level of intervals in per cent, with as many digits as tell it from 100. Returns text. */
+const char *format_level(char text[PRINTING_ROOM], double level);
+
 /* One CSV cell, quoted when it holds a comma, a quote or a line break, or is empty. */
 void print_cell(FILE *file, const char *text);
 

@@ -1,6 +1,7 @@
 #include "train_plan.h"
 #include "output.h"
 #include "plan_report.h"
+#include "printing.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -117,8 +118,9 @@ void train_plan_print(const train_plan *from, const ramify_score *score) {
     const ramify_law_estimate said = ramify_plan_predicted(from->plan, &level);
     const bool classes = isnan(score->rmse);
     const double error = classes ? 1 - score->accuracy : score->rmse;
-    printf("predicted   %s %.6g (%g %%: %.6g to %.6g)\n", classes ? "error" : "rmse", said.value,
-           100 * level, said.low, said.high);
+    char percent[PRINTING_ROOM];
+    printf("predicted   %s %.6g (%s %%: %.6g to %.6g)\n", classes ? "error" : "rmse", said.value,
+           format_level(percent, level), said.low, said.high);
     printf("obtained    %.6g, %+.1f %%", error, 100 * (error / said.value - 1));
     if (isfinite(score->error_low))
         printf(" (by these %llu rows alone 90 %%: %.6g to %.6g)", (unsigned long long)score->rows,

@@ -124,6 +124,7 @@ static void list_fit_options(arguments *list, fit_request *request) {
 static void print_fit_score(const json_t *group, const char *key, const char *title, double level) {
     const json_t *score = json_object_get(group, key);
     double rows = number_of(score, "rows");
+    char percent[PRINTING_ROOM];
     if (score)
         printf("  %-9s %5.0f %s, rmse of logarithms %.4g, relative error %+.2f %% mean, %.2f %% "
                "deviation\n",
@@ -131,8 +132,8 @@ static void print_fit_score(const json_t *group, const char *key, const char *ti
                100 * number_of(score, "relative_error_mean"),
                100 * number_of(score, "relative_error_sd"));
     if (score && json_object_get(score, "coverage"))
-        printf("  %-9s %.0f %% of them inside their %g %% intervals\n", "",
-               100 * number_of(score, "coverage"), 100 * level);
+        printf("  %-9s %.0f %% of them inside their %s %% intervals\n", "",
+               100 * number_of(score, "coverage"), format_level(percent, level));
 }
 
 void law_print_by(json_t *by) {
@@ -155,13 +156,14 @@ static const char *parameter_text(const json_t *law, const char *name, char *tex
 /* Ends that are null lie at a bound. */
 static void print_interval(const json_t *interval, double level) {
     const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
+    char percent[PRINTING_ROOM];
+    format_level(percent, level);
     if (json_is_number(low) && json_is_number(high))
-        printf("  %g %%: %.5g to %.5g", 100 * level, json_number_value(low),
-               json_number_value(high));
+        printf("  %s %%: %.5g to %.5g", percent, json_number_value(low), json_number_value(high));
     else if (json_is_number(low))
-        printf("  %g %%: %.5g and more", 100 * level, json_number_value(low));
+        printf("  %s %%: %.5g and more", percent, json_number_value(low));
     else if (json_is_number(high))
-        printf("  %g %%: 0 to %.5g", 100 * level, json_number_value(high));
+        printf("  %s %%: 0 to %.5g", percent, json_number_value(high));
 }
 
 /* The laws that a law is the mean of: those that count near the runs, and how many join them farther

@@ -31,8 +31,9 @@ static void print_estimate(const json_t *estimate) {
         printf("not known: no narrower expert was run");
         return;
     }
-    printf("%.6g (%g %%: %.6g to %.6g)", number_of(estimate, "value"),
-           100 * number_of(estimate, "level"), number_of(estimate, "low"),
+    char level[PRINTING_ROOM];
+    printf("%.6g (%s %%: %.6g to %.6g)", number_of(estimate, "value"),
+           format_level(level, number_of(estimate, "level")), number_of(estimate, "low"),
            number_of(estimate, "high"));
 }
 

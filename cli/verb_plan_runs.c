@@ -161,7 +161,8 @@ static void print_frontier(const ramify_runs_plan *plan, double level) {
     }
     printf("  best ");
     print_name(ramify_law_error_name(plan->law));
-    printf(" (%g %% interval)\n", 100 * level);
+    char percent[PRINTING_ROOM];
+    printf(" (%s %% interval)\n", format_level(percent, level));
     for (uint32_t i = 0; i < plan->frontier_count; i++) {
         const ramify_planned_run *run = &plan->frontier[i];
         printf("%12.4g", run->cost);
@@ -175,14 +176,16 @@ static void print_frontier(const ramify_runs_plan *plan, double level) {
 }
 
 static void print_number(const char *name, const ramify_law_estimate *estimate, double level) {
+    char percent[PRINTING_ROOM];
+    format_level(percent, level);
     print_name(name);
     printf(" %.4g", estimate->value);
     if (!isnan(estimate->low) && !isnan(estimate->high))
-        printf(" (%g %%: %.4g to %.4g)", 100 * level, estimate->low, estimate->high);
+        printf(" (%s %%: %.4g to %.4g)", percent, estimate->low, estimate->high);
     else if (!isnan(estimate->low))
-        printf(" (%g %%: %.4g or more)", 100 * level, estimate->low);
+        printf(" (%s %%: %.4g or more)", percent, estimate->low);
     else if (!isnan(estimate->high))
-        printf(" (%g %%: up to %.4g)", 100 * level, estimate->high);
+        printf(" (%s %%: up to %.4g)", percent, estimate->high);
 }
 
 static void print_answer(const ramify_runs_plan *plan, double level) {

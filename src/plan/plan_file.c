@@ -13,6 +13,8 @@
 /* The format of the text; newer ones are refused. */
 #define FORMAT         1
 #define TEXT_BYTES_MAX ((size_t)16 << 20)
+/* Digits of numbers: with fewer, a level or a share near 1 would be read back as 1. */
+#define DIGITS 15
 
 static json_t *number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
@@ -116,7 +118,7 @@ static ramify_status keep(ramify_context *context, json_t *json, ramify_plan **p
     if (made) {
         made->context = context;
         made->json = json;
-        made->text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        made->text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
     } else {
         json_decref(json);
     }
@@ -266,7 +268,7 @@ ramify_status ramify_plan_add_obtained(ramify_plan *plan, const ramify_score *sc
                                  "resident_bytes", (json_int_t)resident_bytes);
     char *text = NULL;
     if (obtained && json_object_set_new(plan->json, "obtained", obtained) == 0)
-        text = json_dumps(plan->json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        text = json_dumps(plan->json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
     if (!text)
         return ramify_fail(plan->context, RAMIFY_ERROR_MEMORY, "out of memory for a plan");
     free(plan->text);

@@ -199,6 +199,22 @@ def test_classes(made):
     assert 0 < found["predicted"]["value"] < 0.5
 
 
+@pytest.mark.parametrize("level", ["0.999999999", "0.9999999999"])
+def test_a_level_near_one_is_not_one(made, tmp_path, level):
+    """Neither where it is printed nor in the file, which is read back."""
+    path, page = tmp_path / "plan.json", tmp_path / "page.html"
+    done = plan(made, "--level", level, "-o", path, "--report", page)
+    assert done.status == 0, done.err
+    percent = "99." + level[4:]
+    assert f"({percent} %: " in done.out and "100 %" not in done.out
+    assert f"({percent}&nbsp;%: " in page.read_text()
+    assert load(path)["predicted"]["level"] == float(level)
+    words = ["train", made / "wave.csv", "--plan", path, "-o", tmp_path / "m.ramify"]
+    done = run_tool(*words)
+    assert done.status == 0, done.err
+    assert f"({percent} %: " in done.out
+
+
 def test_what_cannot_be_met_is_told(made):
     done = plan(made, "--error", "1e-6")
     assert done.status == 0
