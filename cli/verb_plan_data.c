@@ -313,8 +313,26 @@ static void list_options(arguments *list, plan_request *request) {
     arguments_add_context(list, &request->context);
 }
 
-static int finish_options(plan_request *request) {
+/* Left out, they are 0: not asked for. */
+static int check_given(const arguments *list, const plan_request *request) {
+    const struct {
+        const char *name;
+        double value;
+    } above[] = {{"error", request->options.error},
+                 {"latency", request->options.latency},
+                 {"share", request->options.share}};
+    for (size_t i = 0; i < sizeof above / sizeof above[0]; i++)
+        if (arguments_given(list, above[i].name) && !(above[i].value > 0))
+            return arguments_refuse("plan", "--%s %g: must be above 0", above[i].name,
+                                    above[i].value);
+    return EXIT_OK;
+}
+
+static int finish_options(const arguments *list, plan_request *request) {
     ramify_train_options *train = &request->train;
+    const int exit_status = check_given(list, request);
+    if (exit_status != EXIT_OK)
+        return exit_status;
     arguments_finish_table(&request->table);
     /* A file of labels is the column "label" of the table. */
     train->target = request->target                 ? request->target
@@ -346,7 +364,7 @@ int plan_data(int argc, char **argv) {
     list_options(&list, &request);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
-        exit_status = finish_options(&request);
+        exit_status = finish_options(&list, &request);
         session run;
         if (exit_status == EXIT_OK)
             exit_status = session_open(&run, "plan", &request.context);

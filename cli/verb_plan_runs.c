@@ -355,13 +355,6 @@ static void list_options(arguments *list, runs_request *request) {
     arguments_add_context(list, &request->context);
 }
 
-static bool was_given(const arguments *list, const char *name) {
-    for (size_t i = 0; i < list->option_count; i++)
-        if (list->given[i] && strcmp(list->options[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Finds what is wrong with the words alone, and completes the options. */
 static int finish_options(const arguments *list, runs_request *request) {
     ramify_runs_plan_options *o = &request->options;
@@ -370,7 +363,7 @@ static int finish_options(const arguments *list, runs_request *request) {
         double value;
     } above[] = {{"budget", o->budget}, {"error", o->error}, {"most-cost", o->most_cost}};
     for (size_t i = 0; i < sizeof above / sizeof above[0]; i++)
-        if (was_given(list, above[i].name) && !(above[i].value > 0))
+        if (arguments_given(list, above[i].name) && !(above[i].value > 0))
             return arguments_refuse(VERB, "--%s %g: must be above 0", above[i].name,
                                     above[i].value);
     if (!request->runs || !request->x || !o->y)

@@ -56,10 +56,15 @@ static ramify_status check(ramify_context *context, const ramify_plan_options *o
     if (!(o->level > 0 && o->level < 1))
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "level %g: an interval's level lies between 0 and 1", o->level);
-    if (!(o->error >= 0 && o->latency >= 0 && o->budget >= 0) || isinf(o->error) ||
-        isinf(o->latency) || isinf(o->budget))
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                           "error, latency and budget are numbers of 0 or more");
+    const struct {
+        const char *name;
+        double value;
+    } asked[] = {{"error", o->error}, {"latency", o->latency}, {"budget", o->budget}};
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+        if (!(asked[i].value >= 0) || isinf(asked[i].value))
+            return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                               "%s %g: it is above 0, or 0: not asked for", asked[i].name,
+                               asked[i].value);
     return RAMIFY_OK;
 }
 

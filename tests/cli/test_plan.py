@@ -237,6 +237,16 @@ def test_an_error_that_is_easy_is_cheap(made):
         (["plan", "wave.csv"], "--target COL is missing"),
         (["plan", "wave.csv", "--target", "target", "--share", "2"], "share 2"),
         (["plan", "wave.csv", "--target", "target", "--level", "1.5"], "level 1.5"),
+        (["plan", "wave.csv", "--target", "target", "--error", "0"], "--error 0: must"),
+        (
+            ["plan", "wave.csv", "--target", "target", "--error", "-1"],
+            "--error -1: must",
+        ),
+        (
+            ["plan", "wave.csv", "--target", "target", "--latency", "0"],
+            "--latency 0: must",
+        ),
+        (["plan", "wave.csv", "--target", "target", "--share", "0"], "--share 0: must"),
         (["plan", "wave.csv", "--target", "nothing"], "nothing"),
         (["plan", "wave.csv", "--target", "target", "-o", "wave.csv"], "wave.csv"),
         (["train", "wave.csv", "--plan", "none.json", "-o", "m"], "none.json"),

@@ -199,6 +199,12 @@ static void test_requests(void **state) {
     options.share = 0.1;
     options.error = -1;
     plan(d, t.table, &options, RAMIFY_ERROR_ARGUMENT);
+    assert_non_null(strstr(ramify_message(d->context), "error -1: "));
+    options.error = 0;
+    options.latency = NAN;
+    plan(d, t.table, &options, RAMIFY_ERROR_ARGUMENT);
+    assert_non_null(strstr(ramify_message(d->context), "latency "));
+    options.latency = 0;
     options.error = 0;
     ramify_train_options series;
     ramify_train_options_init(&series);
