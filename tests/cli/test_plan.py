@@ -247,6 +247,14 @@ def test_an_error_that_is_easy_is_cheap(made):
             "--latency 0: must",
         ),
         (["plan", "wave.csv", "--target", "target", "--share", "0"], "--share 0: must"),
+        (
+            [*"plan wave.csv --target target --kind mlp --leaves 3".split()],
+            "leaves is 3, and kind mlp is one network",
+        ),
+        (
+            [*"train wave.csv --target target --kind mlp --leaves 3 -o m".split()],
+            "leaves is 3, and kind mlp is one network",
+        ),
         (["plan", "wave.csv", "--target", "nothing"], "nothing"),
         (["plan", "wave.csv", "--target", "target", "-o", "wave.csv"], "wave.csv"),
         (["train", "wave.csv", "--plan", "none.json", "-o", "m"], "none.json"),
