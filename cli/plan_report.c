@@ -295,11 +295,19 @@ static void write_question(FILE *file, const json_t *plan) {
     fputs("?</p>\n", file);
 }
 
+const char *plan_stage_text(const char *stage) {
+    if (strcmp(stage, "tree") == 0)
+        return "a tree, if its splits are earned";
+    if (strcmp(stage, "untaught tree") == 0)
+        return "an untaught tree, if its splits are earned";
+    return stage;
+}
+
 static void write_answer(FILE *file, const json_t *plan) {
     const json_t *twice = json_object_get(plan, "twice"),
                  *obtained = json_object_get(plan, "obtained");
     fputs("<p class=\"advice\">", file);
-    page_text(file, text_of(plan, "stage"));
+    page_text(file, plan_stage_text(text_of(plan, "stage")));
     fprintf(file, ": %s ", text_of(plan, "error"));
     write_estimate(file, json_object_get(plan, "predicted"));
     fprintf(file, ", in about %.3g s: ", number_of(plan, "training_seconds"));

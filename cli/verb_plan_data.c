@@ -41,7 +41,7 @@ static void print_estimate(const json_t *estimate) {
 static void print_choice(const json_t *plan) {
     static const char *const planned[] = {"epochs", "leaves", "distillation", "hidden", NULL};
     const json_t *choice = json_object_get(plan, "choice");
-    printf("choice      %s", text_of(plan, "stage"));
+    printf("choice      %s", plan_stage_text(text_of(plan, "stage")));
     for (size_t i = 0; planned[i]; i++) {
         const json_t *value = json_object_get(choice, planned[i]);
         if (json_is_integer(value))

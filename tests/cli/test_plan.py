@@ -65,6 +65,23 @@ def test_runs_are_of_nested_rows_within_the_share(made):
     assert errors[1350] < errors[rows[-1]]
 
 
+@pytest.mark.parametrize(
+    ("words", "stage", "text"),
+    [
+        ([], "untaught tree", "an untaught tree, if its splits are earned, --"),
+        (["--leaves", "1"], "one expert", "one expert, --"),
+    ],
+)
+def test_a_tree_is_no_promise(made, tmp_path, words, stage, text):
+    """A training that earns no split ends with one expert: the choice says so."""
+    path, page = tmp_path / "plan.json", tmp_path / "page.html"
+    done = plan(made, *words, "-o", path, "--report", page)
+    assert done.status == 0, done.err
+    assert load(path)["stage"] == stage
+    assert f"choice      {text}" in done.out
+    assert f">{text.removesuffix(', --')}: rmse" in page.read_text()
+
+
 def test_repeats_are_numbered(made):
     """Runs that are alike in all else have other repeats, in the plan, its table and its page."""
     runs = load(made / "plan.json")["runs"]
