@@ -158,7 +158,17 @@ static int plan_table(session *run, plan_request *request, const char *data) {
     if (status == RAMIFY_OK)
         status = ramify_plan_make(run->context, table, &request->options, &plan);
     run->finishing = true;
-    exit_status = status == RAMIFY_OK ? show(run, request, plan) : session_failed(run, status);
+    if (status == RAMIFY_OK) {
+        exit_status = show(run, request, plan);
+    } else if (status == RAMIFY_STOPPED && session_signal()) {
+        session_error(run,
+                      "stopped by %s before there were small runs enough for a plan; nothing is "
+                      "written: wait longer, or have the runs cost less with --share",
+                      session_signal_name());
+        exit_status = EXIT_SIGNAL + session_signal();
+    } else {
+        exit_status = session_failed(run, status);
+    }
     if (exit_status == EXIT_OK && session_signal()) {
         session_error(run, "stopped by %s; the plan is made of the small runs there were",
                       session_signal_name());
@@ -343,10 +353,12 @@ static int finish_options(const arguments *list, plan_request *request) {
     train->task = request->task == 0 ? NULL : task_names[request->task];
     train->distillation = (ramify_choice)request->distillation;
     request->options.train = train;
-    return train->target ? EXIT_OK
-                         : arguments_refuse("plan", "--target COL is missing: the column to "
-                                                    "predict (or --runs RUNS.csv: runs that were "
-                                                    "made)");
+    if (!list->positional[0])
+        return arguments_refuse("plan", "DATA is missing: the table to learn from (to plan from a "
+                                        "table of runs: ramify plan --runs RUNS.csv)");
+    return train->target
+               ? EXIT_OK
+               : arguments_refuse("plan", "--target COL is missing: the column to predict");
 }
 
 int plan_data(int argc, char **argv) {
@@ -357,6 +369,7 @@ int plan_data(int argc, char **argv) {
         .verb = "plan",
         .usage = "DATA --target COL",
         .positional_count = 1,
+        .optional_count = 1, /* finish_options says more of it */
         .summary = "Says what a training on DATA will bring before it is paid for: small runs of\n"
                    "it are made, their errors tell that of the whole, and the best way to\n"
                    "train within what is asked for is chosen. Ctrl-C plans from the runs so far.\n"

@@ -251,7 +251,9 @@ def test_an_error_that_is_easy_is_cheap(made):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["plan", "wave.csv"], "--target COL is missing"),
+        (["plan", "wave.csv"], "--target COL is missing: the column to predict\n"),
+        (["plan"], "DATA is missing: the table to learn from"),
+        (["plan", "--target", "target"], "ramify plan --runs RUNS.csv)"),
         (["plan", "wave.csv", "--target", "target", "--share", "2"], "share 2"),
         (["plan", "wave.csv", "--target", "target", "--level", "1.5"], "level 1.5"),
         (["plan", "wave.csv", "--target", "target", "--error", "0"], "--error 0: must"),
@@ -353,6 +355,30 @@ def test_rows_that_have_nothing_to_tell(tmp_path):
         assert found["twice"]["rows"]["value"] > 0.9 * found["predicted"]["value"]
     else:
         assert "errors of small runs rise" in done.err
+
+
+def test_a_stop_before_there_are_runs_enough(tmp_path):
+    """It comes while the table is read: what happened, and what to do."""
+    write_wave(tmp_path / "wave.csv", 20000, 1)
+    running = subprocess.Popen(
+        [
+            *(BUILD / "ramify", "plan", "-", "--target", "target"),
+            *("--threads", "1", "-o", "plan.json"),
+        ],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # More than a pipe holds: once it is written, the tool reads.
+    running.stdin.write((tmp_path / "wave.csv").read_text())
+    running.stdin.flush()
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "stopped by SIGINT before there were small runs enough for a plan" in err
+    assert "nothing is written: wait longer, or" in err
+    assert not (tmp_path / "plan.json").exists()
 
 
 def test_a_stop_plans_from_what_there_is(tmp_path):
