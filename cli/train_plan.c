@@ -106,6 +106,7 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
     if (!rewrite(from))
         return session_error(run, "%s: cannot be written (%s)", from->path, strerror(errno));
     json_t *plan = from->report ? plan_json(from) : NULL;
+    errno = ENOMEM; /* of a plan that is NULL */
     const bool written = !from->report || (plan && plan_report_write(from->report, plan));
     json_decref(plan);
     return written
@@ -129,10 +130,9 @@ void train_plan_print(const train_plan *from, const ramify_score *score) {
 }
 
 json_t *train_plan_json(const train_plan *from) {
-    json_t *plan = plan_json(from), *object = json_object();
-    static const char *const keys[] = {"predicted", "obtained", NULL};
-    for (size_t i = 0; keys[i]; i++)
-        json_object_set(object, keys[i], json_object_get(plan, keys[i]));
+    json_t *plan = plan_json(from);
+    json_t *object = json_pack("{s:O, s:O}", "predicted", json_object_get(plan, "predicted"),
+                               "obtained", json_object_get(plan, "obtained"));
     json_decref(plan);
     return object;
 }

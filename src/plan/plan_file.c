@@ -43,11 +43,19 @@ static json_t *run_json(const ramify_sweep_run *run) {
                      number(run->latency));
 }
 
+/* Takes the list, which may be NULL, and its next part: the list, or NULL when out of memory. */
+static json_t *append(json_t *list, json_t *part) {
+    if (json_array_append_new(list, part) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 static json_t *runs_json(const ramify_planning *p) {
     json_t *list = json_array();
     for (size_t i = 0; list && i < p->count; i++)
         if (p->runs[i].made)
-            json_array_append_new(list, run_json(&p->runs[i]));
+            list = append(list, run_json(&p->runs[i]));
     return list;
 }
 
@@ -64,7 +72,7 @@ static json_t *candidate_json(const ramify_planning *p, const ramify_candidate *
 static json_t *candidates_json(const ramify_planning *p) {
     json_t *list = json_array();
     for (uint32_t i = 0; list && i < p->candidates; i++)
-        json_array_append_new(list, candidate_json(p, &p->candidate[i]));
+        list = append(list, candidate_json(p, &p->candidate[i]));
     return list;
 }
 
@@ -85,8 +93,12 @@ static json_t *ahead_json(const ramify_planning *p) {
     json_t *list = json_array();
     for (int i = 0; list && i < RAMIFY_PLAN_AHEAD; i++) {
         json_t *one = estimate_json(&p->more.rows[i], p->options->level);
-        json_object_set_new(one, "rows", count((uint64_t)p->sweep.part[0].train_count << i));
-        json_array_append_new(list, one);
+        json_t *rows = count((uint64_t)p->sweep.part[0].train_count << i);
+        if (json_object_set_new(one, "rows", rows) != 0) {
+            json_decref(one);
+            one = NULL;
+        }
+        list = append(list, one);
     }
     return list;
 }
