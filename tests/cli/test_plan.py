@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import html.parser
 import json
+import math
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -310,6 +312,35 @@ def test_a_stranger_writes_no_page(made, tmp_path):
     assert done.status == 1
     assert "no whole plan" in done.err
     assert not (tmp_path / "page.html").exists()
+
+
+def write_wide(path: pathlib.Path, rows: int) -> None:
+    """Ten columns, of which more rows have more bins."""
+    import random
+
+    draw = random.Random(6)
+    lines = [",".join(f"x{i}" for i in range(10)) + ",target"]
+    for _ in range(rows):
+        x = [draw.uniform(-1, 1) for _ in range(10)]
+        y = math.sin(3 * x[0]) * x[1] + x[2] ** 2 + 0.1 * draw.gauss(0, 1)
+        lines.append(",".join(f"{value:.4f}" for value in [*x, y]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_bound_that_is_advised_is_enough(tmp_path):
+    """For the small runs, and for the training that is planned by them."""
+    write_wide(tmp_path / "wide.csv", 1200)
+    words = ["--target", "target", "--epochs", "4", "--distillation", "off"]
+    done = run_tool("plan", "wide.csv", *words, "--resident", "3000", cwd=tmp_path)
+    assert done.status == 1
+    least = re.search(r"allow at least (\d+) \(--resident\)", done.err).group(1)
+    words += ["--resident", least, "-o", "plan.json"]
+    done = run_tool("plan", "wide.csv", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    words = ["--plan", "plan.json", "-o", "m.ramify"]
+    done = run_tool("train", "wide.csv", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert load(tmp_path / "plan.json")["obtained"]["resident_bytes"] <= int(least)
 
 
 def test_a_budget_that_small_runs_exceed(made):
