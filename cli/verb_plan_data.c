@@ -63,9 +63,9 @@ static void print_plan(const json_t *plan, const char *path) {
     print_choice(plan);
     printf("predicted   %s ", error);
     print_estimate(json_object_get(plan, "predicted"));
-    printf("\ntraining    about %.3g s; a row needs %s and %.3g us\n",
-           number_of(plan, "training_seconds"), format_size(a, count_of(plan, "resident_bytes")),
-           1e6 * number_of(plan, "latency_seconds"));
+    printf("\ntraining    about %.3g s; a row needs %.3g us and at most %s\n",
+           number_of(plan, "training_seconds"), 1e6 * number_of(plan, "latency_seconds"),
+           format_size(a, count_of(plan, "resident_bytes")));
     printf("twice rows  %s ", error);
     print_estimate(json_object_get(twice, "rows"));
     printf("\ntwice width %s ", error);

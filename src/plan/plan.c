@@ -2,6 +2,7 @@
 
 #include "plan.h"
 #include "memory.h"
+#include "plan_need.h"
 #include "progress.h"
 #include "recipe.h"
 #include "status.h"
@@ -268,7 +269,6 @@ static void add_candidate(ramify_planning *p, ramify_stage stage, double length,
     c.seconds = ramify_sweep_cost(&p->sweep, &c.point) * p->unit / speed_of_threads(p);
     const ramify_sweep_run *run = like(p, &c);
     c.latency = run ? run->latency : (double)NAN;
-    c.resident_bytes = run ? run->resident_bytes : 0;
     p->candidate[p->candidates++] = c;
 }
 
@@ -458,6 +458,7 @@ static ramify_status plan_all(ramify_planning *p, const ramify_table *table) {
     RAMIFY_TRY(forecast(p));
     p->spent = ramify_seconds() - started;
     list_candidates(p);
+    RAMIFY_TRY(ramify_plan_need(p));
     choose(p);
     look_beyond(p);
     return RAMIFY_OK;

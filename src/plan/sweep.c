@@ -276,8 +276,7 @@ static ramify_status describe(const ramify_sweep *s, ramify_context *context, ra
     run->deviation = (score.error_high - score.error_low) / NORMAL_90;
     run->parameters = info.parameters;
     run->resident_bytes = info.resident_bytes;
-    run->file_bytes = info.file_bytes;
-    run->modules = info.modules;
+    run->config_bytes = strlen(info.config);
     return measure_latency(s, context, model, &run->latency);
 }
 

@@ -51,7 +51,7 @@ typedef struct ramify_sweep_run {
     double deviation; /* standard error of it, by the rows that judge */
     double seconds;   /* that its thread computed */
     double latency;   /* seconds of a row alone, its weights in the caches */
-    uint64_t parameters, resident_bytes, file_bytes, modules;
+    uint64_t parameters, resident_bytes, config_bytes; /* of its description as text */
     ramify_sweep_design design; /* what its root came to be; layers 0: several */
 } ramify_sweep_run;
 

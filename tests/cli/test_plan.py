@@ -343,6 +343,23 @@ def test_a_bound_that_is_advised_is_enough(tmp_path):
     assert load(tmp_path / "plan.json")["obtained"]["resident_bytes"] <= int(least)
 
 
+@pytest.mark.parametrize("leaves", ["1", "16"])
+def test_bytes_are_enough_for_the_model(tmp_path, leaves):
+    """With all rows' bins, whichever shape the training takes, and a tree of it."""
+    write_wide(tmp_path / "wide.csv", 3000)
+    words = ["--target", "target", "--epochs", "8", "--distillation", "off"]
+    words += ["--hidden", "8,8,8", "--leaves", leaves, "-o", "plan.json"]
+    done = run_tool("plan", "wide.csv", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    words = ["--plan", "plan.json", "-o", "m.ramify"]
+    done = run_tool("train", "wide.csv", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    found = load(tmp_path / "plan.json")
+    obtained = found["obtained"]["resident_bytes"]
+    assert obtained <= found["resident_bytes"] < 1.7 * obtained
+    assert all(c["resident_bytes"] > 0 for c in found["candidates"])
+
+
 def test_a_budget_that_small_runs_exceed(made):
     done = plan(made, "--budget", "0.001s")
     assert done.status == 1
