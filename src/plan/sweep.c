@@ -195,7 +195,8 @@ static void set_design(const ramify_sweep_design *design, char *hidden, size_t r
     for (uint32_t l = 0; l < design->layers && used < room; l++)
         used +=
             (size_t)snprintf(hidden + used, room - used, "%s%u", l > 0 ? "," : "", design->width);
-    options->hidden = hidden;
+    if (!options->hidden) /* given widths need not be alike, and no others are run */
+        options->hidden = hidden;
     options->bins = on_or_off(design->bins);
     options->periodic = on_or_off(design->periodic);
     options->members = design->members;

@@ -343,6 +343,15 @@ def test_a_bound_that_is_advised_is_enough(tmp_path):
     assert load(tmp_path / "plan.json")["obtained"]["resident_bytes"] <= int(least)
 
 
+def test_small_runs_have_the_widths_that_were_given(made):
+    sizes = []
+    for hidden in ("16,16,16", "16,8,4"):
+        done = plan(made, "--json", "--hidden", hidden)
+        assert done.status == 0, done.err
+        sizes.append([run["parameters"] for run in json.loads(done.out)["runs"]])
+    assert all(more > fewer for more, fewer in zip(*sizes, strict=True))
+
+
 @pytest.mark.parametrize("leaves", ["1", "16"])
 def test_bytes_are_enough_for_the_model(tmp_path, leaves):
     """With all rows' bins, whichever shape the training takes, and a tree of it."""
