@@ -76,18 +76,25 @@ static bool rewrite(const train_plan *from) {
     return output_close(&to);
 }
 
-/* Rows are counted, not compared: a table that grew since is a table of its own. */
+/* A table that grew, or was changed, since is a table of its own. */
 static void warn_of_other_rows(session *run, const train_plan *from,
-                               const ramify_training *training) {
-    json_t *plan = plan_json(from);
-    const json_int_t rows =
-        json_integer_value(json_object_get(json_object_get(plan, "rows"), "train"));
-    if (rows > 0 && (uint64_t)rows != training->train_rows)
+                               const ramify_training *training, const ramify_model_info *info) {
+    json_t *plan = plan_json(from), *config = json_loads(info->config, 0, NULL);
+    const uint64_t rows = count_of(json_object_get(plan, "rows"), "train");
+    const char *planned = text_of(plan, "fingerprint"), *trained = text_of(config, "fingerprint");
+    if (rows > 0 && rows != training->train_rows)
         session_warning(run,
-                        "%s was made for %lld training rows, and these are %llu: what it predicts "
+                        "%s was made for %llu training rows, and these are %llu: what it predicts "
                         "is of those",
-                        from->path, (long long)rows, (unsigned long long)training->train_rows);
+                        from->path, (unsigned long long)rows,
+                        (unsigned long long)training->train_rows);
+    else if (planned[0] != '\0' && trained[0] != '\0' && strcmp(planned, trained) != 0)
+        session_warning(run,
+                        "%s was made for other rows, or the same in another order: what it "
+                        "predicts is of those",
+                        from->path);
     json_decref(plan);
+    json_decref(config);
 }
 
 int train_plan_close(session *run, train_plan *from, const ramify_training *training,
@@ -98,7 +105,7 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
         ramify_plan_add_obtained(from->plan, score, training->seconds, info->resident_bytes);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
-    warn_of_other_rows(run, from, training);
+    warn_of_other_rows(run, from, training, info);
     if (training->time_limit_struck)
         session_warning(run,
                         "the time limit struck: what was obtained is of a shorter training than "

@@ -48,8 +48,9 @@ typedef struct ramify_planning {
     bool stopped;
     ramify_candidate candidate[RAMIFY_CANDIDATES_MAX];
     uint32_t candidates, chosen;
-    bool met;      /* what was asked for, by the candidate that was chosen */
-    char why[320]; /* a sentence about it */
+    uint32_t fingerprint; /* of the training's rows, as its model's description has it */
+    bool met;             /* what was asked for, by the candidate that was chosen */
+    char why[320];        /* a sentence about it */
     ramify_plan_more more;
 } ramify_planning;
 

@@ -7,6 +7,7 @@
 #include "status.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,22 +108,25 @@ static json_t *plan_json(const ramify_planning *p) {
     const ramify_candidate *c = &p->candidate[p->chosen];
     const ramify_split *rows = p->sweep.rows.split;
     const bool classes = p->sweep.rows.schema->task == RAMIFY_TASK_CLASSIFICATION;
-    char hidden[RAMIFY_HIDDEN_ROOM];
+    char hidden[RAMIFY_HIDDEN_ROOM], fingerprint[16];
+    snprintf(fingerprint, sizeof fingerprint, "%08x", (unsigned)p->fingerprint);
     const ramify_train_options options = ramify_plan_options_of(p, c, hidden);
     json_t *choice = ramify_plan_options_json(&options);
     json_t *runs = runs_json(p), *candidates = candidates_json(p);
     /* json_pack gives its parts back on failure, and takes NULL for one. */
-    return json_pack(
-        "{s:i, s:s, s:s, s:{s:I, s:I}, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:b, s:o}",
-        "ramify.plan", FORMAT, "version", ramify_version(), "error", classes ? "error" : "rmse",
-        "rows", "train", (json_int_t)rows->train_count, "validation",
-        (json_int_t)(rows->select_count + rows->report_count), "request", request_json(p->options),
-        "choice", choice, "stage", ramify_stage_name(c->point.stage), "met", (int)p->met, "why",
-        p->why, "predicted", estimate_json(&c->error, p->options->level), "training_seconds",
-        number(c->seconds), "sweep_seconds", number(p->spent), "resident_bytes",
-        count(c->resident_bytes), "latency_seconds", number(c->latency), "twice", more_json(p),
-        "ahead", ahead_json(p), "candidates", candidates, "stopped", (int)p->stopped, "runs", runs);
+    return json_pack("{s:i, s:s, s:s, s:{s:I, s:I}, s:s, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:o, "
+                     "s:o, s:o, s:o, s:o, "
+                     "s:o, s:b, s:o}",
+                     "ramify.plan", FORMAT, "version", ramify_version(), "error",
+                     classes ? "error" : "rmse", "rows", "train", (json_int_t)rows->train_count,
+                     "validation", (json_int_t)(rows->select_count + rows->report_count),
+                     "fingerprint", fingerprint, "request", request_json(p->options), "choice",
+                     choice, "stage", ramify_stage_name(c->point.stage), "met", (int)p->met, "why",
+                     p->why, "predicted", estimate_json(&c->error, p->options->level),
+                     "training_seconds", number(c->seconds), "sweep_seconds", number(p->spent),
+                     "resident_bytes", count(c->resident_bytes), "latency_seconds",
+                     number(c->latency), "twice", more_json(p), "ahead", ahead_json(p),
+                     "candidates", candidates, "stopped", (int)p->stopped, "runs", runs);
 }
 
 static ramify_status keep(ramify_context *context, json_t *json, ramify_plan **plan) {

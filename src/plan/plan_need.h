@@ -5,7 +5,7 @@
 
 #include "plan.h"
 
-/* Sets the resident bytes of every candidate: the most that its model may have. */
+/* Sets the resident bytes of every candidate: the most that its model may have; and the fingerprint of the rows. */
 ramify_status ramify_plan_need(ramify_planning *planning);
 
 #endif

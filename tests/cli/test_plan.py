@@ -197,6 +197,15 @@ def test_other_rows_are_told(made, tmp_path):
     )
     assert done.status == 0, done.err
     assert "made for 2700 training rows, and these are 810" in done.err
+    # As many, of other values; and the plan's own, with its order.
+    lines = (made / "wave.csv").read_text().splitlines()
+    (tmp_path / "other.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
+    for data, warned in (("other.csv", True), (made / "wave.csv", False)):
+        words = ["train", data, "--plan", "plan.json", "-o", "m.ramify"]
+        done = run_tool(*words, cwd=tmp_path)
+        assert done.status == 0, done.err
+        assert ("plan.json was made for other rows" in done.err) == warned
+        assert done.err.count("warning") == warned
 
 
 def test_the_same_plan_for_any_number_of_threads(made):
