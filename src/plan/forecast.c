@@ -21,6 +21,8 @@ static const double gain_parts[RAMIFY_STAGES] = {[RAMIFY_STAGE_PLAIN] = 0,
 #define LEAST_DEVIATION 0.04
 #define STEP_DEVIATION  0.25
 #define GAP_DEVIATION   0.25
+/* Of what another width or other passes add, as a share: a fair half, as a rule adds it and no run. */
+#define RULE_DEVIATION 0.5
 /* Of these, what every octave beyond the first adds. */
 #define FARTHER       0.3
 #define RUN_DEVIATION 0.03
@@ -171,9 +173,9 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
         f->ladder[f->first] - f->slope * steps - gain_parts[point->stage] * gap + width + length;
     const double far = 1 + FARTHER * fmax(octaves - 1, 0), least = LEAST_DEVIATION * far * far;
     const double step = far * STEP_DEVIATION * f->slope * steps, gain = GAP_DEVIATION * gap;
-    const double deviation =
-        sqrt(least * least + step * step + gain * gain + f->judged * f->judged +
-             f->noise * f->noise + 0.25 * (width * width + length * length));
+    const double deviation = sqrt(
+        least * least + step * step + gain * gain + f->judged * f->judged + f->noise * f->noise +
+        RULE_DEVIATION * RULE_DEVIATION * (width * width + length * length));
     const double half = ramify_student(level) * deviation;
     return (ramify_law_estimate){exp(y), exp(y - half), exp(y + half)};
 }
