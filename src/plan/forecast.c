@@ -172,7 +172,9 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
     const double y =
         f->ladder[f->first] - f->slope * steps - gain_parts[point->stage] * gap + width + length;
     const double far = 1 + FARTHER * fmax(octaves - 1, 0), least = LEAST_DEVIATION * far * far;
-    const double step = far * STEP_DEVIATION * f->slope * steps, gain = GAP_DEVIATION * gap;
+    /* Teachers and trees learn for longer than these passes: each factor may bring them as much as its gap. */
+    const double gain = fmax(GAP_DEVIATION, RULE_DEVIATION * f->few) * gap;
+    const double step = far * STEP_DEVIATION * f->slope * steps;
     const double deviation = sqrt(
         least * least + step * step + gain * gain + f->judged * f->judged + f->noise * f->noise +
         RULE_DEVIATION * RULE_DEVIATION * (width * width + length * length));

@@ -426,6 +426,22 @@ static void look_beyond(ramify_planning *p) {
 
 /* --- All of it ----------------------------------------------------------------------------------- */
 
+/* Small runs of few passes are hardly trained: what teachers and trees bring beyond them, they cannot tell. */
+static void allow_for_few_passes(ramify_planning *p) {
+    ramify_train_options usual = *p->options->train;
+    const uint32_t given = usual.epochs;
+    usual.epochs = 0;
+    const uint32_t epochs = ramify_recipe_epochs(p->sweep.part[0].train_count, &usual);
+    const double least = ceil(epochs * RAMIFY_FORECAST_BRIEF);
+    if (given == 0 || given >= least)
+        return;
+    p->forecast.few = log(given / least) / log(RAMIFY_FORECAST_BRIEF);
+    ramify_log(p->context, RAMIFY_LOG_WARNING,
+               "%s: epochs is %u, and %u are usual: small runs are hardly trained by so few, and "
+               "the forecast may be far off; give %.0f or more, or leave epochs out",
+               p->sweep.table->source, given, epochs, least);
+}
+
 static ramify_status forecast(ramify_planning *p) {
     const char *source = p->sweep.table->source;
     switch (ramify_forecast_make(p->runs, p->count, &p->design, p->length, &p->forecast)) {
@@ -447,6 +463,7 @@ static ramify_status forecast(ramify_planning *p) {
                            "the whole training's: are the rows in an order, or of several kinds?",
                            source);
     default:
+        allow_for_few_passes(p);
         return RAMIFY_OK;
     }
 }

@@ -396,6 +396,19 @@ def test_groups_that_are_few(tmp_path):
     assert "in their groups, are too few for small runs" in done.err
 
 
+def test_few_epochs_are_told(made):
+    """Small runs of them say little: one sentence, and a wider interval."""
+    width = []
+    for epochs, few in (("100", False), ("3", True)):
+        done = plan(made, "--epochs", epochs, "--json")
+        assert done.status == 0, done.err
+        told = f"epochs is {epochs}, and 349 are usual" in done.err
+        assert told == few and done.err.count("\n") == few
+        said = json.loads(done.out)["predicted"]
+        width.append(said["high"] / said["low"])
+    assert width[1] > 2 * width[0]
+
+
 def test_few_rows(tmp_path):
     write_wave(tmp_path / "few.csv", 120, 1)
     done = plan(tmp_path, data="few.csv")

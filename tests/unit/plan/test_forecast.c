@@ -158,6 +158,29 @@ static void test_stages_and_lengths(void **state) {
     assert_true(ask(&f, RAMIFY_STAGE_TREE, 2, 1).value < tree);
 }
 
+/* What few passes do not tell makes the interval wider, by the gap, and no forecast another. */
+static void test_few_passes(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(gains_by_passes, 1, runs);
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+    assert_true(f.few == 0);
+    const ramify_law_estimate enough = ask(&f, RAMIFY_STAGE_TREE, 1, 1);
+    f.few = 0.25;
+    const ramify_law_estimate hardly = ask(&f, RAMIFY_STAGE_TREE, 1, 1);
+    f.few = 3;
+    const ramify_law_estimate few = ask(&f, RAMIFY_STAGE_TREE, 1, 1);
+    assert_true(hardly.low == enough.low && hardly.high == enough.high);
+    assert_true(few.value == enough.value);
+    assert_true(few.low < enough.low && few.high > enough.high);
+    const double gap = log(4) / 10; /* of gains_by_passes */
+    const double before = log(enough.high / enough.value), after = log(few.high / few.value);
+    const double added = (after * after - before * before) / (gap * gap);
+    const double student = 2.13185; /* four degrees of freedom, 90 % */
+    assert_true(fabs(added / (student * student) - (1.5 * 1.5 - 0.25 * 0.25)) < 1e-3);
+}
+
 static void test_widths(void **state) {
     (void)state;
     ramify_sweep_run runs[2 * LEVELS + 1];
@@ -190,6 +213,7 @@ int main(void) {
         cmocka_unit_test(test_no_errors_are_told),
         cmocka_unit_test(test_short_runs_stand_in),
         cmocka_unit_test(test_stages_and_lengths),
+        cmocka_unit_test(test_few_passes),
         cmocka_unit_test(test_widths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
