@@ -314,6 +314,8 @@ static void write_answer(FILE *file, const json_t *plan) {
     page_text(file, text_of(plan, "why"));
     fputs(". Twice the rows would bring ", file);
     write_estimate(file, json_object_get(twice, "rows"));
+    if (json_is_false(json_object_get(twice, "beyond_scatter")))
+        fputs(", or no less, as errors of small runs fall by no more than they scatter", file);
     fputs(", twice the time ", file);
     write_estimate(file, json_object_get(twice, "time"));
     fputs(".", file);

@@ -68,6 +68,9 @@ static void print_plan(const json_t *plan, const char *path) {
            format_size(a, count_of(plan, "resident_bytes")));
     printf("twice rows  %s ", error);
     print_estimate(json_object_get(twice, "rows"));
+    /* A plan of before has no such key. */
+    if (json_is_false(json_object_get(twice, "beyond_scatter")))
+        printf(", or no less: errors of small runs fall by no more than they scatter");
     printf("\ntwice width %s ", error);
     print_estimate(json_object_get(twice, "size"));
     printf("\ntwice time  %s ", error);

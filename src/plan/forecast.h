@@ -44,4 +44,8 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
                                           const ramify_sweep_point *point, double rows,
                                           double level);
 
+/* Whether errors of runs whose passes are nearest to `length` fall with their rows by more than runs scatter. Where
+ * they do not, what more rows bring may be chance, or a floor of noise. */
+bool ramify_forecast_falls(const ramify_forecast *forecast, double length);
+
 #endif

@@ -415,6 +415,7 @@ static void look_beyond(ramify_planning *p) {
     const ramify_sweep_point chosen = p->candidate[p->chosen].point;
     for (int i = 0; i < RAMIFY_PLAN_AHEAD; i++)
         p->more.rows[i] = ramify_forecast_error(&p->forecast, &chosen, 1 << i, level);
+    p->more.falls = ramify_forecast_falls(&p->forecast, chosen.length);
     ramify_sweep_point wider = chosen;
     wider.design = p->design;
     wider.design.width = 2 * (chosen.design.layers > 0 ? chosen.design.width : p->design.width);

@@ -31,6 +31,7 @@ typedef struct ramify_candidate {
  * known. */
 typedef struct ramify_plan_more {
     ramify_law_estimate rows[RAMIFY_PLAN_AHEAD], size, time;
+    bool falls; /* errors of small runs fall with the rows by more than they scatter */
 } ramify_plan_more;
 
 /* Everything that is made on the way to a plan. */

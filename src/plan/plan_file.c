@@ -85,9 +85,9 @@ static json_t *request_json(const ramify_plan_options *o) {
 
 static json_t *more_json(const ramify_planning *p) {
     const double level = p->options->level;
-    return json_pack("{s:o, s:o, s:o}", "rows", estimate_json(&p->more.rows[1], level), "size",
+    return json_pack("{s:o, s:o, s:o, s:b}", "rows", estimate_json(&p->more.rows[1], level), "size",
                      estimate_json(&p->more.size, level), "time",
-                     estimate_json(&p->more.time, level));
+                     estimate_json(&p->more.time, level), "beyond_scatter", (int)p->more.falls);
 }
 
 static json_t *ahead_json(const ramify_planning *p) {

@@ -54,6 +54,7 @@ def test_keys(made):
     assert found["met"] is True
     twice = found["twice"]["rows"]
     assert twice["value"] <= said["value"]
+    assert found["twice"]["beyond_scatter"] is True
 
 
 def test_runs_are_of_nested_rows_within_the_share(made):
@@ -427,9 +428,14 @@ def test_rows_that_have_nothing_to_tell(tmp_path):
         for _ in range(2500)
     ]
     (tmp_path / "noise.csv").write_text("\n".join(lines) + "\n")
-    done = plan(tmp_path, "--json", data="noise.csv")
+    done = plan(tmp_path, "-o", "plan.json", "--report", "page.html", data="noise.csv")
     if done.status == 0:
-        found = json.loads(done.out)
+        found = load(tmp_path / "plan.json")
+        assert found["twice"]["beyond_scatter"] is False
+        line = next(x for x in done.out.splitlines() if x.startswith("twice rows"))
+        told = "or no less{} errors of small runs fall by no more than they scatter"
+        assert told.format(":") in line
+        assert told.format(", as") in (tmp_path / "page.html").read_text()
         assert found["predicted"]["low"] < 1.0 < found["predicted"]["high"] * 1.05
         assert found["twice"]["rows"]["value"] > 0.9 * found["predicted"]["value"]
     else:
