@@ -1073,6 +1073,8 @@ typedef struct ramify_prune_round {
         high; /* what the law of the rounds before said of this density, with a 90 %
                                     interval; NaN: there was none yet */
     double seconds;
+    double fitted; /* what the law of the rounds up to this one says of it; NaN: none. A round meets
+                      max_error_increase where error and fitted do */
 } ramify_prune_round;
 
 /* Rounds that a law is fitted to at the least. */
