@@ -656,6 +656,13 @@ bool arguments_read(arguments *list, int argc, char **argv, int *exit_status) {
     return true;
 }
 
+bool arguments_given(const arguments *list, const char *name) {
+    for (size_t i = 0; i < list->option_count; i++)
+        if (list->given[i] && strcmp(list->options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 const char *arguments_beside(const arguments *list, const char *const *names) {
     for (size_t i = 0; i < list->option_count; i++) {
         bool named = false;

@@ -106,6 +106,9 @@ extern const char *const argument_choice_names[], *const argument_store_names[];
  * about what is wrong is. */
 bool arguments_read(arguments *list, int argc, char **argv, int *exit_status);
 
+/* Whether an option was given. */
+bool arguments_given(const arguments *list, const char *name);
+
 /* The name of an option that was given and is not among `names` (ends with NULL), or NULL. */
 const char *arguments_beside(const arguments *list, const char *const *names);
 

@@ -10,11 +10,6 @@
 /* Bands that are shown, around the one that was taken. */
 #define SHOWN 12
 
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
 /* "-" for what was not measured: rows that do not carry a band have no error. */
 static const char *format_error(char text[PRINTING_ROOM], double error) {
     snprintf(text, PRINTING_ROOM, isnan(error) ? "-" : "%.3g", error);

@@ -242,10 +242,11 @@ static void write_key(const picture *p, int scale, FILE *file) {
             LINE * scale);
     fprintf(file, ", NaN with lines lc rgb \"%s\" lw %d dt 2 title \"law beyond them\"", grey,
             LINE * scale);
+    char level[PRINTING_ROOM];
     fprintf(file,
             ", NaN with filledcurves fc rgb \"%s\" fs transparent solid 0.15 noborder title "
-            "\"%g %% interval\"",
-            grey, 100 * p->level);
+            "\"%s %% interval\"",
+            grey, format_level(level, p->level));
 }
 
 /* Band, line and points of a series; `scale` of lines and points. */

@@ -1,5 +1,6 @@
 #include "law_question.h"
 #include "law_verbs.h"
+#include "printing.h"
 
 #include <math.h>
 #include <string.h>
@@ -124,15 +125,17 @@ void question_add_part(json_t *answer, const char *name, const ramify_law_estima
 }
 
 void question_print_estimate(const ramify_law_estimate *estimate, double level) {
+    char percent[PRINTING_ROOM];
+    format_level(percent, level);
     printf("%.6g", estimate->value);
     if (isnan(estimate->low) && isnan(estimate->high))
         printf(" (no interval: too few runs tell it)");
     else if (isnan(estimate->high))
-        printf(" (%g %%: from %.5g, without an upper end in reach)", 100 * level, estimate->low);
+        printf(" (%s %%: from %.5g, without an upper end in reach)", percent, estimate->low);
     else if (isnan(estimate->low))
-        printf(" (%g %%: up to %.5g)", 100 * level, estimate->high);
+        printf(" (%s %%: up to %.5g)", percent, estimate->high);
     else
-        printf(" (%g %%: %.5g to %.5g)", 100 * level, estimate->low, estimate->high);
+        printf(" (%s %%: %.5g to %.5g)", percent, estimate->low, estimate->high);
 }
 
 /* --- groups ----------------------------------------------------------------------------------- */

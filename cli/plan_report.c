@@ -5,6 +5,7 @@
 #include "plan_report.h"
 #include "output.h"
 #include "page.h"
+#include "printing.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,16 +20,6 @@ typedef struct axis {
 
 static double place(const axis *a, double value) {
     return a->from + (log(value) - a->low) / (a->high - a->low) * (a->to - a->from);
-}
-
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
 }
 
 static void widen(axis *a, double value) {
@@ -262,11 +253,11 @@ static void write_runs(FILE *file, const json_t *plan) {
     json_t *run;
     fputs("<h2>Small runs</h2>\n<div class=\"wide\"><table>\n<tr><th class=\"n\">rows</th>"
           "<th class=\"n\">epochs</th><th class=\"n\">width</th><th class=\"n\">layers</th>"
-          "<th class=\"n\">members</th><th class=\"n\">seed</th><th class=\"n\">error</th>"
+          "<th class=\"n\">members</th><th class=\"n\">repeat</th><th class=\"n\">error</th>"
           "<th class=\"n\">seconds</th></tr>\n",
           file);
     static const char *const keys[] = {"rows",    "epochs", "width", "layers",
-                                       "members", "seed",   "error", "seconds"};
+                                       "members", "repeat", "error", "seconds"};
     json_array_foreach(json_object_get(plan, "runs"), i, run) {
         fputs("<tr>", file);
         for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
@@ -281,8 +272,9 @@ static void write_estimate(FILE *file, const json_t *e) {
         fputs("what is not known", file);
         return;
     }
-    fprintf(file, "%.4g (%g&nbsp;%%: %.4g to %.4g)", number_of(e, "value"),
-            100 * number_of(e, "level"), number_of(e, "low"), number_of(e, "high"));
+    char level[PRINTING_ROOM];
+    fprintf(file, "%.4g (%s&nbsp;%%: %.4g to %.4g)", number_of(e, "value"),
+            format_level(level, number_of(e, "level")), number_of(e, "low"), number_of(e, "high"));
 }
 
 static void write_question(FILE *file, const json_t *plan) {
@@ -303,17 +295,27 @@ static void write_question(FILE *file, const json_t *plan) {
     fputs("?</p>\n", file);
 }
 
+const char *plan_stage_text(const char *stage) {
+    if (strcmp(stage, "tree") == 0)
+        return "a tree, if its splits are earned";
+    if (strcmp(stage, "untaught tree") == 0)
+        return "an untaught tree, if its splits are earned";
+    return stage;
+}
+
 static void write_answer(FILE *file, const json_t *plan) {
     const json_t *twice = json_object_get(plan, "twice"),
                  *obtained = json_object_get(plan, "obtained");
     fputs("<p class=\"advice\">", file);
-    page_text(file, text_of(plan, "stage"));
+    page_text(file, plan_stage_text(text_of(plan, "stage")));
     fprintf(file, ": %s ", text_of(plan, "error"));
     write_estimate(file, json_object_get(plan, "predicted"));
     fprintf(file, ", in about %.3g s: ", number_of(plan, "training_seconds"));
     page_text(file, text_of(plan, "why"));
     fputs(". Twice the rows would bring ", file);
     write_estimate(file, json_object_get(twice, "rows"));
+    if (json_is_false(json_object_get(twice, "beyond_scatter")))
+        fputs(", or no less, as errors of small runs fall by no more than they scatter", file);
     fputs(", twice the time ", file);
     write_estimate(file, json_object_get(twice, "time"));
     fputs(".", file);

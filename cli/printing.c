@@ -31,6 +31,15 @@ const char *format_count(char text[PRINTING_ROOM], uint64_t count) {
     return text;
 }
 
+const char *format_level(char text[PRINTING_ROOM], double level) {
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, PRINTING_ROOM, "%.*g", digits, 100 * level);
+        if (!(level < 1) || strcmp(text, "100") != 0)
+            break;
+    }
+    return text;
+}
+
 void print_cell(FILE *file, const char *text) {
     if (text[0] != '\0' && strpbrk(text, ",\"\r\n") == NULL) {
         fputs(text, file);
@@ -69,6 +78,21 @@ json_t *json_number(double value) {
 
 json_t *json_count(uint64_t value) {
     return json_integer((json_int_t)value);
+}
+
+double number_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+uint64_t count_of(const json_t *object, const char *key) {
+    const json_int_t value = json_integer_value(json_object_get(object, key));
+    return value > 0 ? (uint64_t)value : 0;
 }
 
 void json_add_score(json_t *object, ramify_task task, const ramify_score *score) {

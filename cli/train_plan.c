@@ -1,6 +1,7 @@
 #include "train_plan.h"
 #include "output.h"
 #include "plan_report.h"
+#include "printing.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -75,18 +76,25 @@ static bool rewrite(const train_plan *from) {
     return output_close(&to);
 }
 
-/* Rows are counted, not compared: a table that grew since is a table of its own. */
+/* A table that grew, or was changed, since is a table of its own. */
 static void warn_of_other_rows(session *run, const train_plan *from,
-                               const ramify_training *training) {
-    json_t *plan = plan_json(from);
-    const json_int_t rows =
-        json_integer_value(json_object_get(json_object_get(plan, "rows"), "train"));
-    if (rows > 0 && (uint64_t)rows != training->train_rows)
+                               const ramify_training *training, const ramify_model_info *info) {
+    json_t *plan = plan_json(from), *config = json_loads(info->config, 0, NULL);
+    const uint64_t rows = count_of(json_object_get(plan, "rows"), "train");
+    const char *planned = text_of(plan, "fingerprint"), *trained = text_of(config, "fingerprint");
+    if (rows > 0 && rows != training->train_rows)
         session_warning(run,
-                        "%s was made for %lld training rows, and these are %llu: what it predicts "
+                        "%s was made for %llu training rows, and these are %llu: what it predicts "
                         "is of those",
-                        from->path, (long long)rows, (unsigned long long)training->train_rows);
+                        from->path, (unsigned long long)rows,
+                        (unsigned long long)training->train_rows);
+    else if (planned[0] != '\0' && trained[0] != '\0' && strcmp(planned, trained) != 0)
+        session_warning(run,
+                        "%s was made for other rows, or the same in another order: what it "
+                        "predicts is of those",
+                        from->path);
     json_decref(plan);
+    json_decref(config);
 }
 
 int train_plan_close(session *run, train_plan *from, const ramify_training *training,
@@ -97,7 +105,7 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
         ramify_plan_add_obtained(from->plan, score, training->seconds, info->resident_bytes);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
-    warn_of_other_rows(run, from, training);
+    warn_of_other_rows(run, from, training, info);
     if (training->time_limit_struck)
         session_warning(run,
                         "the time limit struck: what was obtained is of a shorter training than "
@@ -105,6 +113,7 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
     if (!rewrite(from))
         return session_error(run, "%s: cannot be written (%s)", from->path, strerror(errno));
     json_t *plan = from->report ? plan_json(from) : NULL;
+    errno = ENOMEM; /* of a plan that is NULL */
     const bool written = !from->report || (plan && plan_report_write(from->report, plan));
     json_decref(plan);
     return written
@@ -117,8 +126,9 @@ void train_plan_print(const train_plan *from, const ramify_score *score) {
     const ramify_law_estimate said = ramify_plan_predicted(from->plan, &level);
     const bool classes = isnan(score->rmse);
     const double error = classes ? 1 - score->accuracy : score->rmse;
-    printf("predicted   %s %.6g (%g %%: %.6g to %.6g)\n", classes ? "error" : "rmse", said.value,
-           100 * level, said.low, said.high);
+    char percent[PRINTING_ROOM];
+    printf("predicted   %s %.6g (%s %%: %.6g to %.6g)\n", classes ? "error" : "rmse", said.value,
+           format_level(percent, level), said.low, said.high);
     printf("obtained    %.6g, %+.1f %%", error, 100 * (error / said.value - 1));
     if (isfinite(score->error_low))
         printf(" (by these %llu rows alone 90 %%: %.6g to %.6g)", (unsigned long long)score->rows,
@@ -127,10 +137,9 @@ void train_plan_print(const train_plan *from, const ramify_score *score) {
 }
 
 json_t *train_plan_json(const train_plan *from) {
-    json_t *plan = plan_json(from), *object = json_object();
-    static const char *const keys[] = {"predicted", "obtained", NULL};
-    for (size_t i = 0; keys[i]; i++)
-        json_object_set(object, keys[i], json_object_get(plan, keys[i]));
+    json_t *plan = plan_json(from);
+    json_t *object = json_pack("{s:O, s:O}", "predicted", json_object_get(plan, "predicted"),
+                               "obtained", json_object_get(plan, "obtained"));
     json_decref(plan);
     return object;
 }

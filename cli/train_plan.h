@@ -27,7 +27,7 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
 /* "predicted rmse .. (90 %: ..), obtained ..", a line. */
 void train_plan_print(const train_plan *from, const ramify_score *score);
 
-/* The plan, as train --json shows it: {"predicted", "obtained", ..}; a new reference. */
+/* The plan, as train --json shows it: {"predicted", "obtained", ..}; a new reference, or NULL when out of memory. */
 json_t *train_plan_json(const train_plan *from);
 
 #endif

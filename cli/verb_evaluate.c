@@ -56,8 +56,9 @@ static bool print_evaluation_json(const ramify_model *model, const ramify_model_
 }
 
 static void print_interval(const evaluation *all, uint32_t target) {
+    char level[PRINTING_ROOM];
     if (all->level > 0)
-        printf(", %g%% intervals hold %.2f%% and are %.6g wide", 100 * all->level,
+        printf(", %s%% intervals hold %.2f%% and are %.6g wide", format_level(level, all->level),
                100 * all->intervals[target].coverage, all->intervals[target].width);
 }
 

@@ -121,23 +121,19 @@ static void list_fit_options(arguments *list, fit_request *request) {
     arguments_add_context(list, &request->context);
 }
 
-static double number_in(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
 static void print_fit_score(const json_t *group, const char *key, const char *title, double level) {
     const json_t *score = json_object_get(group, key);
-    double rows = number_in(score, "rows");
+    double rows = number_of(score, "rows");
+    char percent[PRINTING_ROOM];
     if (score)
         printf("  %-9s %5.0f %s, rmse of logarithms %.4g, relative error %+.2f %% mean, %.2f %% "
                "deviation\n",
-               title, rows, rows == 1 ? "run" : "runs", number_in(score, "rmse_log"),
-               100 * number_in(score, "relative_error_mean"),
-               100 * number_in(score, "relative_error_sd"));
+               title, rows, rows == 1 ? "run" : "runs", number_of(score, "rmse_log"),
+               100 * number_of(score, "relative_error_mean"),
+               100 * number_of(score, "relative_error_sd"));
     if (score && json_object_get(score, "coverage"))
-        printf("  %-9s %.0f %% of them inside their %g %% intervals\n", "",
-               100 * number_in(score, "coverage"), 100 * level);
+        printf("  %-9s %.0f %% of them inside their %s %% intervals\n", "",
+               100 * number_of(score, "coverage"), format_level(percent, level));
 }
 
 void law_print_by(json_t *by) {
@@ -149,8 +145,8 @@ void law_print_by(json_t *by) {
 
 /* A parameter of a law, or of a part; one that the fit drove to a bound is no number. */
 static const char *parameter_text(const json_t *law, const char *name, char *text, size_t room) {
-    double value = number_in(json_object_get(law, "parameters"), name);
-    double driven = number_in(json_object_get(law, "at_bound"), name);
+    double value = number_of(json_object_get(law, "parameters"), name);
+    double driven = number_of(json_object_get(law, "at_bound"), name);
     if (isnan(value))
         return driven < 1 ? "to 0" : "unbounded";
     snprintf(text, room, "%.6g", value);
@@ -160,13 +156,14 @@ static const char *parameter_text(const json_t *law, const char *name, char *tex
 /* Ends that are null lie at a bound. */
 static void print_interval(const json_t *interval, double level) {
     const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
+    char percent[PRINTING_ROOM];
+    format_level(percent, level);
     if (json_is_number(low) && json_is_number(high))
-        printf("  %g %%: %.5g to %.5g", 100 * level, json_number_value(low),
-               json_number_value(high));
+        printf("  %s %%: %.5g to %.5g", percent, json_number_value(low), json_number_value(high));
     else if (json_is_number(low))
-        printf("  %g %%: %.5g and more", 100 * level, json_number_value(low));
+        printf("  %s %%: %.5g and more", percent, json_number_value(low));
     else if (json_is_number(high))
-        printf("  %g %%: 0 to %.5g", 100 * level, json_number_value(high));
+        printf("  %s %%: 0 to %.5g", percent, json_number_value(high));
 }
 
 /* The laws that a law is the mean of: those that count near the runs, and how many join them farther
@@ -176,13 +173,13 @@ static void print_parts(const json_t *parts) {
     double share = 0;
     for (size_t i = 0; i < json_array_size(parts); i++) {
         const json_t *part = json_array_get(parts, i);
-        if (number_in(part, "near") == 0) {
-            share += number_in(part, "far");
+        if (number_of(part, "near") == 0) {
+            share += number_of(part, "far");
             joining++;
             continue;
         }
         printf("  %s (%.0f %%)", json_string_value(json_object_get(part, "form")),
-               100 * number_in(part, "near"));
+               100 * number_of(part, "near"));
         json_t *parameters = json_object_get(part, "parameters");
         for (void *at = json_object_iter(parameters); at;
              at = json_object_iter_next(parameters, at))
@@ -213,7 +210,7 @@ static void print_group(const json_t *group, double level) {
     for (void *at = json_object_iter(parameters); at; at = json_object_iter_next(parameters, at)) {
         const char *key = json_object_iter_key(at);
         printf("  %-18s %12s", key, parameter_text(group, key, (char[32]){""}, 32));
-        double error = number_in(errors, key);
+        double error = number_of(errors, key);
         if (!isnan(error))
             printf("  +- %-10.3g", error);
         print_interval(json_object_get(intervals, key), level);
@@ -241,7 +238,7 @@ static bool print_law(const char *text) {
     printf("%s%s%s\n", form, chosen ? "" : ": ", chosen ? "" : formula);
     const json_t *groups = json_object_get(law, "groups");
     for (size_t i = 0; i < json_array_size(groups); i++)
-        print_group(json_array_get(groups, i), number_in(law, "level"));
+        print_group(json_array_get(groups, i), number_of(law, "level"));
     json_decref(law);
     return true;
 }
@@ -399,9 +396,9 @@ static void print_entry(const entry *e) {
     }
     const json_t *score = json_object_get(e->group, judge_of(e->group));
     const json_t *fitted = json_object_get(e->group, "fit");
-    printf("  %-17s %10.4g %+9.2f %% %7.2f %% %12.4g\n", e->form, number_in(score, "rmse_log"),
-           100 * number_in(score, "relative_error_mean"),
-           100 * number_in(score, "relative_error_sd"), number_in(fitted, "rmse_log"));
+    printf("  %-17s %10.4g %+9.2f %% %7.2f %% %12.4g\n", e->form, number_of(score, "rmse_log"),
+           100 * number_of(score, "relative_error_mean"),
+           100 * number_of(score, "relative_error_sd"), number_of(fitted, "rmse_log"));
 }
 
 /* The forms of group `index`, the best first. laws: an array of laws. */
@@ -412,7 +409,7 @@ static void rank_group(json_t *laws, size_t index, entry *entries) {
         entries[i].form = json_string_value(json_object_get(law, "form"));
         entries[i].group = json_array_get(json_object_get(law, "groups"), index);
         double error =
-            number_in(json_object_get(entries[i].group, judge_of(entries[i].group)), "rmse_log");
+            number_of(json_object_get(entries[i].group, judge_of(entries[i].group)), "rmse_log");
         entries[i].error = isnan(error) ? INFINITY : error;
     }
     qsort(entries, count, sizeof *entries, by_error);

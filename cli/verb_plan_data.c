@@ -26,28 +26,14 @@ static const char *const task_names[] = {"auto", "regression", "classification",
 
 /* --- What is printed ----------------------------------------------------------------------------- */
 
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static uint64_t count_of(const json_t *object, const char *key) {
-    const json_int_t value = json_integer_value(json_object_get(object, key));
-    return value > 0 ? (uint64_t)value : 0;
-}
-
 static void print_estimate(const json_t *estimate) {
     if (isnan(number_of(estimate, "value"))) {
         printf("not known: no narrower expert was run");
         return;
     }
-    printf("%.6g (%g %%: %.6g to %.6g)", number_of(estimate, "value"),
-           100 * number_of(estimate, "level"), number_of(estimate, "low"),
+    char level[PRINTING_ROOM];
+    printf("%.6g (%s %%: %.6g to %.6g)", number_of(estimate, "value"),
+           format_level(level, number_of(estimate, "level")), number_of(estimate, "low"),
            number_of(estimate, "high"));
 }
 
@@ -55,7 +41,7 @@ static void print_estimate(const json_t *estimate) {
 static void print_choice(const json_t *plan) {
     static const char *const planned[] = {"epochs", "leaves", "distillation", "hidden", NULL};
     const json_t *choice = json_object_get(plan, "choice");
-    printf("choice      %s", text_of(plan, "stage"));
+    printf("choice      %s", plan_stage_text(text_of(plan, "stage")));
     for (size_t i = 0; planned[i]; i++) {
         const json_t *value = json_object_get(choice, planned[i]);
         if (json_is_integer(value))
@@ -77,11 +63,14 @@ static void print_plan(const json_t *plan, const char *path) {
     print_choice(plan);
     printf("predicted   %s ", error);
     print_estimate(json_object_get(plan, "predicted"));
-    printf("\ntraining    about %.3g s; a row needs %s and %.3g us\n",
-           number_of(plan, "training_seconds"), format_size(a, count_of(plan, "resident_bytes")),
-           1e6 * number_of(plan, "latency_seconds"));
+    printf("\ntraining    about %.3g s; a row needs %.3g us and at most %s\n",
+           number_of(plan, "training_seconds"), 1e6 * number_of(plan, "latency_seconds"),
+           format_size(a, count_of(plan, "resident_bytes")));
     printf("twice rows  %s ", error);
     print_estimate(json_object_get(twice, "rows"));
+    /* A plan of before has no such key. */
+    if (json_is_false(json_object_get(twice, "beyond_scatter")))
+        printf(", or no less: errors of small runs fall by no more than they scatter");
     printf("\ntwice width %s ", error);
     print_estimate(json_object_get(twice, "size"));
     printf("\ntwice time  %s ", error);
@@ -95,8 +84,8 @@ static void print_plan(const json_t *plan, const char *path) {
 
 /* Runs as a table that ramify law reads. */
 static bool write_sweep(const json_t *plan, const char *path) {
-    static const char *const keys[] = {"rows", "length", "parameters", "epochs",          "width",
-                                       "seed", "error",  "seconds",    "latency_seconds", NULL};
+    static const char *const keys[] = {"rows",   "length", "parameters", "epochs",          "width",
+                                       "repeat", "error",  "seconds",    "latency_seconds", NULL};
     output to;
     size_t i;
     json_t *run;
@@ -172,7 +161,17 @@ static int plan_table(session *run, plan_request *request, const char *data) {
     if (status == RAMIFY_OK)
         status = ramify_plan_make(run->context, table, &request->options, &plan);
     run->finishing = true;
-    exit_status = status == RAMIFY_OK ? show(run, request, plan) : session_failed(run, status);
+    if (status == RAMIFY_OK) {
+        exit_status = show(run, request, plan);
+    } else if (status == RAMIFY_STOPPED && session_signal()) {
+        session_error(run,
+                      "stopped by %s before there were small runs enough for a plan; nothing is "
+                      "written: wait longer, or have the runs cost less with --share",
+                      session_signal_name());
+        exit_status = EXIT_SIGNAL + session_signal();
+    } else {
+        exit_status = session_failed(run, status);
+    }
     if (exit_status == EXIT_OK && session_signal()) {
         session_error(run, "stopped by %s; the plan is made of the small runs there were",
                       session_signal_name());
@@ -327,8 +326,26 @@ static void list_options(arguments *list, plan_request *request) {
     arguments_add_context(list, &request->context);
 }
 
-static int finish_options(plan_request *request) {
+/* Left out, they are 0: not asked for. */
+static int check_given(const arguments *list, const plan_request *request) {
+    const struct {
+        const char *name;
+        double value;
+    } above[] = {{"error", request->options.error},
+                 {"latency", request->options.latency},
+                 {"share", request->options.share}};
+    for (size_t i = 0; i < sizeof above / sizeof above[0]; i++)
+        if (arguments_given(list, above[i].name) && !(above[i].value > 0))
+            return arguments_refuse("plan", "--%s %g: must be above 0", above[i].name,
+                                    above[i].value);
+    return EXIT_OK;
+}
+
+static int finish_options(const arguments *list, plan_request *request) {
     ramify_train_options *train = &request->train;
+    const int exit_status = check_given(list, request);
+    if (exit_status != EXIT_OK)
+        return exit_status;
     arguments_finish_table(&request->table);
     /* A file of labels is the column "label" of the table. */
     train->target = request->target                 ? request->target
@@ -339,10 +356,12 @@ static int finish_options(plan_request *request) {
     train->task = request->task == 0 ? NULL : task_names[request->task];
     train->distillation = (ramify_choice)request->distillation;
     request->options.train = train;
-    return train->target ? EXIT_OK
-                         : arguments_refuse("plan", "--target COL is missing: the column to "
-                                                    "predict (or --runs RUNS.csv: runs that were "
-                                                    "made)");
+    if (!list->positional[0])
+        return arguments_refuse("plan", "DATA is missing: the table to learn from (to plan from a "
+                                        "table of runs: ramify plan --runs RUNS.csv)");
+    return train->target
+               ? EXIT_OK
+               : arguments_refuse("plan", "--target COL is missing: the column to predict");
 }
 
 int plan_data(int argc, char **argv) {
@@ -353,6 +372,7 @@ int plan_data(int argc, char **argv) {
         .verb = "plan",
         .usage = "DATA --target COL",
         .positional_count = 1,
+        .optional_count = 1, /* finish_options says more of it */
         .summary = "Says what a training on DATA will bring before it is paid for: small runs of\n"
                    "it are made, their errors tell that of the whole, and the best way to\n"
                    "train within what is asked for is chosen. Ctrl-C plans from the runs so far.\n"
@@ -360,7 +380,7 @@ int plan_data(int argc, char **argv) {
     list_options(&list, &request);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
-        exit_status = finish_options(&request);
+        exit_status = finish_options(&list, &request);
         session run;
         if (exit_status == EXIT_OK)
             exit_status = session_open(&run, "plan", &request.context);

@@ -161,7 +161,8 @@ static void print_frontier(const ramify_runs_plan *plan, double level) {
     }
     printf("  best ");
     print_name(ramify_law_error_name(plan->law));
-    printf(" (%g %% interval)\n", 100 * level);
+    char percent[PRINTING_ROOM];
+    printf(" (%s %% interval)\n", format_level(percent, level));
     for (uint32_t i = 0; i < plan->frontier_count; i++) {
         const ramify_planned_run *run = &plan->frontier[i];
         printf("%12.4g", run->cost);
@@ -175,14 +176,16 @@ static void print_frontier(const ramify_runs_plan *plan, double level) {
 }
 
 static void print_number(const char *name, const ramify_law_estimate *estimate, double level) {
+    char percent[PRINTING_ROOM];
+    format_level(percent, level);
     print_name(name);
     printf(" %.4g", estimate->value);
     if (!isnan(estimate->low) && !isnan(estimate->high))
-        printf(" (%g %%: %.4g to %.4g)", 100 * level, estimate->low, estimate->high);
+        printf(" (%s %%: %.4g to %.4g)", percent, estimate->low, estimate->high);
     else if (!isnan(estimate->low))
-        printf(" (%g %%: %.4g or more)", 100 * level, estimate->low);
+        printf(" (%s %%: %.4g or more)", percent, estimate->low);
     else if (!isnan(estimate->high))
-        printf(" (%g %%: up to %.4g)", 100 * level, estimate->high);
+        printf(" (%s %%: up to %.4g)", percent, estimate->high);
 }
 
 static void print_answer(const ramify_runs_plan *plan, double level) {
@@ -352,13 +355,6 @@ static void list_options(arguments *list, runs_request *request) {
     arguments_add_context(list, &request->context);
 }
 
-static bool was_given(const arguments *list, const char *name) {
-    for (size_t i = 0; i < list->option_count; i++)
-        if (list->given[i] && strcmp(list->options[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Finds what is wrong with the words alone, and completes the options. */
 static int finish_options(const arguments *list, runs_request *request) {
     ramify_runs_plan_options *o = &request->options;
@@ -367,7 +363,7 @@ static int finish_options(const arguments *list, runs_request *request) {
         double value;
     } above[] = {{"budget", o->budget}, {"error", o->error}, {"most-cost", o->most_cost}};
     for (size_t i = 0; i < sizeof above / sizeof above[0]; i++)
-        if (was_given(list, above[i].name) && !(above[i].value > 0))
+        if (arguments_given(list, above[i].name) && !(above[i].value > 0))
             return arguments_refuse(VERB, "--%s %g: must be above 0", above[i].name,
                                     above[i].value);
     if (!request->runs || !request->x || !o->y)

@@ -85,6 +85,7 @@ static json_t *rounds_json(const ramify_prune_result *result) {
         json_object_set_new(one, "error", json_number(round->error));
         json_object_set_new(one, "predicted", json_number(round->predicted));
         json_object_set_new(one, "seconds", json_number(round->seconds));
+        json_object_set_new(one, "fitted", json_number(round->fitted));
         json_array_append_new(list, one);
     }
     return list;
@@ -168,6 +169,31 @@ static void print_law(const ramify_prune_result *result, double increase) {
     print_predicted(result);
 }
 
+/* The round of fewest weights that is not kept though its error is within the bound; NULL: there is none. */
+static const ramify_prune_round *passed_over(const ramify_prune_result *result, double increase) {
+    const double limit = result->dense_error * (1 + increase);
+    const ramify_prune_round *last = NULL;
+    for (uint32_t i = 1; i < result->round_count; i++) {
+        const ramify_prune_round *round = &result->rounds[i];
+        if (round->density < result->density && round->error <= limit && round->fitted > limit &&
+            (!last || round->density < last->density))
+            last = round;
+    }
+    return last;
+}
+
+static void print_passed_over(const ramify_prune_result *result, double increase) {
+    const ramify_prune_round *round = passed_over(result, increase);
+    if (!round)
+        return;
+    printf(
+        "not kept    round %u, of density %.4g: measured %s %.6g is within %g %%, but the law of "
+        "the rounds\n            up to it says %.6g; one round's error is noisy, and both must be "
+        "within\n",
+        (unsigned)(round - result->rounds), round->density, result->error_name, round->error,
+        100 * increase, round->fitted);
+}
+
 static void print_result(const prune_request *request, const ramify_prune_result *result,
                          const ramify_model_info *before, const ramify_model_info *after) {
     char a[PRINTING_ROOM], b[PRINTING_ROOM], c[PRINTING_ROOM], d[PRINTING_ROOM];
@@ -175,6 +201,8 @@ static void print_result(const prune_request *request, const ramify_prune_result
     print_law(result, request->options.max_error_increase);
     if (!after)
         return;
+    if (request->increase >= 0)
+        print_passed_over(result, request->increase);
     printf("measured    %s %.6g, %+.2f %% of %.6g, on %s validation rows, at density %.4g%s\n",
            result->error_name, result->error, percent_more(result->error, result->dense_error),
            result->dense_error, format_count(a, result->validation_rows), result->density,
@@ -240,8 +268,9 @@ static void warn_of_nothing(session *run, const prune_request *request,
     char most[PRINTING_ROOM];
     const double density = result->rounds[0].density;
     if (request->increase >= 0 && !request->dry_run && result->density >= density)
-        session_warning(run, "no round keeps the %s within %g %% of %.6g%s; nothing was pruned",
+        session_warning(run, "no round keeps the %s within %g %% of %.6g%s%s; nothing was pruned",
                         result->error_name, 100 * request->increase, result->dense_error,
+                        passed_over(result, request->increase) ? " by measure and law both" : "",
                         result->time_limit_struck ? " in the time there was" : "");
     else if (result->round_count == 1 && result->time_limit_struck)
         session_warning(run, "the time limit struck before a round was done; nothing was pruned");

@@ -503,8 +503,11 @@ static bool print_result_json(const train_request *request, const train_result *
             json_object_set_new(object, "test", score_json(result->test));
         if (training->control_count > 0)
             json_object_set_new(object, "controls", controls_json(training));
-        if (request->plan.plan)
-            json_object_set_new(object, "plan", train_plan_json(&request->plan));
+        if (request->plan.plan &&
+            json_object_set_new(object, "plan", train_plan_json(&request->plan)) != 0) {
+            json_decref(object);
+            object = NULL; /* print_json says so */
+        }
     }
     if (result->folds) {
         json_t *folds = json_array();

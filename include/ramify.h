@@ -461,8 +461,8 @@ typedef struct ramify_train_options {
     uint32_t members; /* members that share an expert's weights, averaged; 0: chosen */
 
     /* The tree. */
-    uint32_t leaves;          /* most leaves; 0: as many as the rows support; 1: no tree */
-    uint32_t arity;           /* children per node, 2 .. 64; default 4 */
+    uint32_t leaves; /* most leaves; 0: as many as the rows support; 1: no tree, as in kind mlp */
+    uint32_t arity;  /* children per node, 2 .. 64; default 4 */
     uint32_t smallest_node;   /* nodes with fewer training rows are leaves; default 400 */
     const char *tree;         /* "kmeans" (default), "dyadic", or "random" prototypes: a control */
     ramify_choice split_test; /* ON, AUTO: a split must win on report rows; OFF: all stand */
@@ -1073,6 +1073,8 @@ typedef struct ramify_prune_round {
         high; /* what the law of the rounds before said of this density, with a 90 %
                                     interval; NaN: there was none yet */
     double seconds;
+    double fitted; /* what the law of the rounds up to this one says of it; NaN: none. A round meets
+                      max_error_increase where error and fitted do */
 } ramify_prune_round;
 
 /* Rounds that a law is fitted to at the least. */

@@ -44,7 +44,7 @@ def run(*words: str, refused: bool = False) -> tuple[str | None, float]:
 
 def largest_run(plan: dict) -> dict:
     """The longest of the small runs with the most rows."""
-    return max(plan["runs"], key=lambda r: (r["rows"], r["length"], -r["seed"]))
+    return max(plan["runs"], key=lambda r: (r["rows"], r["length"], -r["repeat"]))
 
 
 def by_law(tool: str, plan: dict, keep: pathlib.Path, form: str, rows: int) -> float:

@@ -21,11 +21,14 @@ static const double gain_parts[RAMIFY_STAGES] = {[RAMIFY_STAGE_PLAIN] = 0,
 #define LEAST_DEVIATION 0.04
 #define STEP_DEVIATION  0.25
 #define GAP_DEVIATION   0.25
+/* Of what another width or other passes add, as a share: a fair half, as a rule adds it and no run. */
+#define RULE_DEVIATION 0.5
 /* Of these, what every octave beyond the first adds. */
 #define FARTHER       0.3
 #define RUN_DEVIATION 0.03
-/* A rise by more than so many deviations is no chance. */
+/* A rise by more than so many deviations is no chance; nor is a fall by so many standard errors. */
 #define RISE 3.0
+#define FALL 2.0
 /* Of what a factor of passes brought, what the next brings. */
 #define BEYOND 0.5
 /* What half the width loses with every octave of rows beyond those that it was run on, in ln error: a guess that
@@ -152,6 +155,39 @@ static double of_length(const ramify_forecast *f, double length) {
     return gap_of(f) * (factors < 0 ? BEYOND * factors : factors);
 }
 
+static double runs_at(const ramify_forecast *f, uint32_t level, double length) {
+    double count = 0;
+    for (size_t i = 0; i < f->count; i++)
+        if (f->runs[i].point.level == level && on_ladder(&f->runs[i], &f->design, length))
+            count++;
+    return fmax(count, 1); /* none: filled from short runs */
+}
+
+/* Whether the step that ramify_forecast_make goes on with is more than chance, of a ladder of runs of a length. */
+static bool ladder_falls(const ramify_forecast *f, const double *ladder, double length) {
+    static const double weights[] = {-NEAR_WEIGHT, 2 * NEAR_WEIGHT - 1, 1 - NEAR_WEIGHT};
+    double step = 0, variance = 0;
+    for (uint32_t k = 0; k < 3; k++) {
+        step += weights[k] * ladder[f->first + k];
+        variance += weights[k] * weights[k] / runs_at(f, f->first + k, length);
+    }
+    return step > FALL * f->noise * sqrt(variance);
+}
+
+bool ramify_forecast_falls(const ramify_forecast *forecast, double length) {
+    const ramify_forecast *f = forecast;
+    const double *brief = f->brief + f->first;
+    const bool whole = ladder_falls(f, f->ladder, f->length);
+    if (isnan(brief[0] + brief[1] + brief[2]))
+        return whole;
+    const bool short_runs = ladder_falls(f, f->brief, f->length * RAMIFY_FORECAST_BRIEF);
+    if (length < f->length * sqrt(RAMIFY_FORECAST_BRIEF))
+        return short_runs;
+    /* Long runs that are worse than short ones have learned noise, which they lose with more rows until they meet
+     * these. */
+    return whole && (short_runs || !(gap_of(f) < 0));
+}
+
 ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
                                           const ramify_sweep_point *point, double rows,
                                           double level) {
@@ -170,10 +206,12 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
     const double y =
         f->ladder[f->first] - f->slope * steps - gain_parts[point->stage] * gap + width + length;
     const double far = 1 + FARTHER * fmax(octaves - 1, 0), least = LEAST_DEVIATION * far * far;
-    const double step = far * STEP_DEVIATION * f->slope * steps, gain = GAP_DEVIATION * gap;
-    const double deviation =
-        sqrt(least * least + step * step + gain * gain + f->judged * f->judged +
-             f->noise * f->noise + 0.25 * (width * width + length * length));
+    /* Teachers and trees learn for longer than these passes: each factor may bring them as much as its gap. */
+    const double gain = fmax(GAP_DEVIATION, RULE_DEVIATION * f->few) * gap;
+    const double step = far * STEP_DEVIATION * f->slope * steps;
+    const double deviation = sqrt(
+        least * least + step * step + gain * gain + f->judged * f->judged + f->noise * f->noise +
+        RULE_DEVIATION * RULE_DEVIATION * (width * width + length * length));
     const double half = ramify_student(level) * deviation;
     return (ramify_law_estimate){exp(y), exp(y - half), exp(y + half)};
 }

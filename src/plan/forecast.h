@@ -26,6 +26,9 @@ typedef struct ramify_forecast {
     double slope;  /* what an octave of rows takes from ln error, near the first level; 0 or more */
     double noise;  /* standard deviation of ln error of one run */
     double judged; /* of the first level's, by the rows that judge */
+    double
+        few; /* by how many factors of RAMIFY_FORECAST_BRIEF the training's passes are fewer than of any
+                      that forecasts were found on; 0: none. ramify_forecast_make leaves 0 */
 } ramify_forecast;
 
 /* Passes of short runs, in those of the ladder's. */
@@ -40,5 +43,9 @@ ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t 
 ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
                                           const ramify_sweep_point *point, double rows,
                                           double level);
+
+/* Whether errors of runs whose passes are nearest to `length` fall with their rows by more than runs scatter. Where
+ * they do not, what more rows bring may be chance, or a floor of noise. */
+bool ramify_forecast_falls(const ramify_forecast *forecast, double length);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "plan.h"
 #include "memory.h"
+#include "plan_need.h"
 #include "progress.h"
 #include "recipe.h"
 #include "status.h"
@@ -56,10 +57,15 @@ static ramify_status check(ramify_context *context, const ramify_plan_options *o
     if (!(o->level > 0 && o->level < 1))
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "level %g: an interval's level lies between 0 and 1", o->level);
-    if (!(o->error >= 0 && o->latency >= 0 && o->budget >= 0) || isinf(o->error) ||
-        isinf(o->latency) || isinf(o->budget))
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
-                           "error, latency and budget are numbers of 0 or more");
+    const struct {
+        const char *name;
+        double value;
+    } asked[] = {{"error", o->error}, {"latency", o->latency}, {"budget", o->budget}};
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+        if (!(asked[i].value >= 0) || isinf(asked[i].value))
+            return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                               "%s %g: it is above 0, or 0: not asked for", asked[i].name,
+                               asked[i].value);
     return RAMIFY_OK;
 }
 
@@ -263,7 +269,6 @@ static void add_candidate(ramify_planning *p, ramify_stage stage, double length,
     c.seconds = ramify_sweep_cost(&p->sweep, &c.point) * p->unit / speed_of_threads(p);
     const ramify_sweep_run *run = like(p, &c);
     c.latency = run ? run->latency : (double)NAN;
-    c.resident_bytes = run ? run->resident_bytes : 0;
     p->candidate[p->candidates++] = c;
 }
 
@@ -410,6 +415,7 @@ static void look_beyond(ramify_planning *p) {
     const ramify_sweep_point chosen = p->candidate[p->chosen].point;
     for (int i = 0; i < RAMIFY_PLAN_AHEAD; i++)
         p->more.rows[i] = ramify_forecast_error(&p->forecast, &chosen, 1 << i, level);
+    p->more.falls = ramify_forecast_falls(&p->forecast, chosen.length);
     ramify_sweep_point wider = chosen;
     wider.design = p->design;
     wider.design.width = 2 * (chosen.design.layers > 0 ? chosen.design.width : p->design.width);
@@ -420,6 +426,22 @@ static void look_beyond(ramify_planning *p) {
 }
 
 /* --- All of it ----------------------------------------------------------------------------------- */
+
+/* Small runs of few passes are hardly trained: what teachers and trees bring beyond them, they cannot tell. */
+static void allow_for_few_passes(ramify_planning *p) {
+    ramify_train_options usual = *p->options->train;
+    const uint32_t given = usual.epochs;
+    usual.epochs = 0;
+    const uint32_t epochs = ramify_recipe_epochs(p->sweep.part[0].train_count, &usual);
+    const double least = ceil(epochs * RAMIFY_FORECAST_BRIEF);
+    if (given == 0 || given >= least)
+        return;
+    p->forecast.few = log(given / least) / log(RAMIFY_FORECAST_BRIEF);
+    ramify_log(p->context, RAMIFY_LOG_WARNING,
+               "%s: epochs is %u, and %u are usual: small runs are hardly trained by so few, and "
+               "the forecast may be far off; give %.0f or more, or leave epochs out",
+               p->sweep.table->source, given, epochs, least);
+}
 
 static ramify_status forecast(ramify_planning *p) {
     const char *source = p->sweep.table->source;
@@ -442,6 +464,7 @@ static ramify_status forecast(ramify_planning *p) {
                            "the whole training's: are the rows in an order, or of several kinds?",
                            source);
     default:
+        allow_for_few_passes(p);
         return RAMIFY_OK;
     }
 }
@@ -453,6 +476,7 @@ static ramify_status plan_all(ramify_planning *p, const ramify_table *table) {
     RAMIFY_TRY(forecast(p));
     p->spent = ramify_seconds() - started;
     list_candidates(p);
+    RAMIFY_TRY(ramify_plan_need(p));
     choose(p);
     look_beyond(p);
     return RAMIFY_OK;

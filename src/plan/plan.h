@@ -31,6 +31,7 @@ typedef struct ramify_candidate {
  * known. */
 typedef struct ramify_plan_more {
     ramify_law_estimate rows[RAMIFY_PLAN_AHEAD], size, time;
+    bool falls; /* errors of small runs fall with the rows by more than they scatter */
 } ramify_plan_more;
 
 /* Everything that is made on the way to a plan. */
@@ -48,8 +49,9 @@ typedef struct ramify_planning {
     bool stopped;
     ramify_candidate candidate[RAMIFY_CANDIDATES_MAX];
     uint32_t candidates, chosen;
-    bool met;      /* what was asked for, by the candidate that was chosen */
-    char why[320]; /* a sentence about it */
+    uint32_t fingerprint; /* of the training's rows, as its model's description has it */
+    bool met;             /* what was asked for, by the candidate that was chosen */
+    char why[320];        /* a sentence about it */
     ramify_plan_more more;
 } ramify_planning;
 

@@ -7,12 +7,15 @@
 #include "status.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The format of the text; newer ones are refused. */
 #define FORMAT         1
 #define TEXT_BYTES_MAX ((size_t)16 << 20)
+/* Digits of numbers: with fewer, a level or a share near 1 would be read back as 1. */
+#define DIGITS 15
 
 static json_t *number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
@@ -35,17 +38,25 @@ static json_t *run_json(const ramify_sweep_run *run) {
                      "epochs", (int)run->epochs, "length", run->point.length, "width",
                      (int)run->design.width, "layers", (int)run->design.layers, "members",
                      (int)run->design.members, "bins", (int)run->design.bins, "periodic",
-                     (int)run->design.periodic, "seed", (int)run->point.repeat, "parameters",
+                     (int)run->design.periodic, "repeat", (int)run->point.repeat, "parameters",
                      count(run->parameters), "error", number(run->error), "error_deviation",
                      number(run->deviation), "seconds", number(run->seconds), "latency_seconds",
                      number(run->latency));
+}
+
+/* Takes the list, which may be NULL, and its next part: the list, or NULL when out of memory. */
+static json_t *append(json_t *list, json_t *part) {
+    if (json_array_append_new(list, part) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 static json_t *runs_json(const ramify_planning *p) {
     json_t *list = json_array();
     for (size_t i = 0; list && i < p->count; i++)
         if (p->runs[i].made)
-            json_array_append_new(list, run_json(&p->runs[i]));
+            list = append(list, run_json(&p->runs[i]));
     return list;
 }
 
@@ -62,7 +73,7 @@ static json_t *candidate_json(const ramify_planning *p, const ramify_candidate *
 static json_t *candidates_json(const ramify_planning *p) {
     json_t *list = json_array();
     for (uint32_t i = 0; list && i < p->candidates; i++)
-        json_array_append_new(list, candidate_json(p, &p->candidate[i]));
+        list = append(list, candidate_json(p, &p->candidate[i]));
     return list;
 }
 
@@ -74,17 +85,21 @@ static json_t *request_json(const ramify_plan_options *o) {
 
 static json_t *more_json(const ramify_planning *p) {
     const double level = p->options->level;
-    return json_pack("{s:o, s:o, s:o}", "rows", estimate_json(&p->more.rows[1], level), "size",
+    return json_pack("{s:o, s:o, s:o, s:b}", "rows", estimate_json(&p->more.rows[1], level), "size",
                      estimate_json(&p->more.size, level), "time",
-                     estimate_json(&p->more.time, level));
+                     estimate_json(&p->more.time, level), "beyond_scatter", (int)p->more.falls);
 }
 
 static json_t *ahead_json(const ramify_planning *p) {
     json_t *list = json_array();
     for (int i = 0; list && i < RAMIFY_PLAN_AHEAD; i++) {
         json_t *one = estimate_json(&p->more.rows[i], p->options->level);
-        json_object_set_new(one, "rows", count((uint64_t)p->sweep.part[0].train_count << i));
-        json_array_append_new(list, one);
+        json_t *rows = count((uint64_t)p->sweep.part[0].train_count << i);
+        if (json_object_set_new(one, "rows", rows) != 0) {
+            json_decref(one);
+            one = NULL;
+        }
+        list = append(list, one);
     }
     return list;
 }
@@ -93,22 +108,25 @@ static json_t *plan_json(const ramify_planning *p) {
     const ramify_candidate *c = &p->candidate[p->chosen];
     const ramify_split *rows = p->sweep.rows.split;
     const bool classes = p->sweep.rows.schema->task == RAMIFY_TASK_CLASSIFICATION;
-    char hidden[RAMIFY_HIDDEN_ROOM];
+    char hidden[RAMIFY_HIDDEN_ROOM], fingerprint[16];
+    snprintf(fingerprint, sizeof fingerprint, "%08x", (unsigned)p->fingerprint);
     const ramify_train_options options = ramify_plan_options_of(p, c, hidden);
     json_t *choice = ramify_plan_options_json(&options);
     json_t *runs = runs_json(p), *candidates = candidates_json(p);
     /* json_pack gives its parts back on failure, and takes NULL for one. */
-    return json_pack(
-        "{s:i, s:s, s:s, s:{s:I, s:I}, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:b, s:o}",
-        "ramify.plan", FORMAT, "version", ramify_version(), "error", classes ? "error" : "rmse",
-        "rows", "train", (json_int_t)rows->train_count, "validation",
-        (json_int_t)(rows->select_count + rows->report_count), "request", request_json(p->options),
-        "choice", choice, "stage", ramify_stage_name(c->point.stage), "met", (int)p->met, "why",
-        p->why, "predicted", estimate_json(&c->error, p->options->level), "training_seconds",
-        number(c->seconds), "sweep_seconds", number(p->spent), "resident_bytes",
-        count(c->resident_bytes), "latency_seconds", number(c->latency), "twice", more_json(p),
-        "ahead", ahead_json(p), "candidates", candidates, "stopped", (int)p->stopped, "runs", runs);
+    return json_pack("{s:i, s:s, s:s, s:{s:I, s:I}, s:s, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:o, "
+                     "s:o, s:o, s:o, s:o, "
+                     "s:o, s:b, s:o}",
+                     "ramify.plan", FORMAT, "version", ramify_version(), "error",
+                     classes ? "error" : "rmse", "rows", "train", (json_int_t)rows->train_count,
+                     "validation", (json_int_t)(rows->select_count + rows->report_count),
+                     "fingerprint", fingerprint, "request", request_json(p->options), "choice",
+                     choice, "stage", ramify_stage_name(c->point.stage), "met", (int)p->met, "why",
+                     p->why, "predicted", estimate_json(&c->error, p->options->level),
+                     "training_seconds", number(c->seconds), "sweep_seconds", number(p->spent),
+                     "resident_bytes", count(c->resident_bytes), "latency_seconds",
+                     number(c->latency), "twice", more_json(p), "ahead", ahead_json(p),
+                     "candidates", candidates, "stopped", (int)p->stopped, "runs", runs);
 }
 
 static ramify_status keep(ramify_context *context, json_t *json, ramify_plan **plan) {
@@ -116,7 +134,7 @@ static ramify_status keep(ramify_context *context, json_t *json, ramify_plan **p
     if (made) {
         made->context = context;
         made->json = json;
-        made->text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        made->text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
     } else {
         json_decref(json);
     }
@@ -266,7 +284,7 @@ ramify_status ramify_plan_add_obtained(ramify_plan *plan, const ramify_score *sc
                                  "resident_bytes", (json_int_t)resident_bytes);
     char *text = NULL;
     if (obtained && json_object_set_new(plan->json, "obtained", obtained) == 0)
-        text = json_dumps(plan->json, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        text = json_dumps(plan->json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
     if (!text)
         return ramify_fail(plan->context, RAMIFY_ERROR_MEMORY, "out of memory for a plan");
     free(plan->text);

@@ -249,8 +249,8 @@ static ramify_status make_round(driver *d, double density) {
     }
     const ramify_pruned now = ramify_pruning_state(d->pruning);
     d->way = way;
-    RAMIFY_TRY(add_round(
-        d, (ramify_prune_round){now.density, now.error, said.value, said.low, said.high, seconds}));
+    RAMIFY_TRY(add_round(d, (ramify_prune_round){now.density, now.error, said.value, said.low,
+                                                 said.high, seconds, NAN}));
     char rise[32] = "";
     if (d->result->dense_error > 0)
         snprintf(rise, sizeof rise, " (%+.2f %%)", 100 * (now.error / d->result->dense_error - 1));
@@ -258,6 +258,7 @@ static ramify_status make_round(driver *d, double density) {
                d->result->round_count - 1, found ? ", made before" : "", now.density,
                d->result->error_name, now.error, rise);
     fit_law(d);
+    d->result->rounds[d->result->round_count - 1].fitted = law_error(d, now.density).value;
     if (!found) {
         json_t *about = describe_now(d);
         const ramify_status status =
@@ -578,7 +579,8 @@ static ramify_status run(driver *d, const ramify_table *table, ramify_model **pr
     RAMIFY_TRY(ramify_prune_folder_open(d->context, d->options->resume, d->model, table, d->options,
                                         &d->folder));
     d->way = d->folder.start;
-    RAMIFY_TRY(add_round(d, (ramify_prune_round){dense.density, dense.error, NAN, NAN, NAN, 0}));
+    RAMIFY_TRY(
+        add_round(d, (ramify_prune_round){dense.density, dense.error, NAN, NAN, NAN, 0, NAN}));
     ramify_status went = go(d);
     if (went == RAMIFY_STOPPED)
         went = end_early(d);

@@ -195,7 +195,8 @@ static void set_design(const ramify_sweep_design *design, char *hidden, size_t r
     for (uint32_t l = 0; l < design->layers && used < room; l++)
         used +=
             (size_t)snprintf(hidden + used, room - used, "%s%u", l > 0 ? "," : "", design->width);
-    options->hidden = hidden;
+    if (!options->hidden) /* given widths need not be alike, and no others are run */
+        options->hidden = hidden;
     options->bins = on_or_off(design->bins);
     options->periodic = on_or_off(design->periodic);
     options->members = design->members;
@@ -276,8 +277,7 @@ static ramify_status describe(const ramify_sweep *s, ramify_context *context, ra
     run->deviation = (score.error_high - score.error_low) / NORMAL_90;
     run->parameters = info.parameters;
     run->resident_bytes = info.resident_bytes;
-    run->file_bytes = info.file_bytes;
-    run->modules = info.modules;
+    run->config_bytes = strlen(info.config);
     return measure_latency(s, context, model, &run->latency);
 }
 

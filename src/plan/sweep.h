@@ -4,6 +4,7 @@
  * its teachers or its tree. All take the select and report rows of the training itself, and are judged
  * by the same further rows, which none of them sees. */
 
+#include "problem.h"
 #include "ramify.h"
 #include "train_rows.h"
 
@@ -50,7 +51,7 @@ typedef struct ramify_sweep_run {
     double deviation; /* standard error of it, by the rows that judge */
     double seconds;   /* that its thread computed */
     double latency;   /* seconds of a row alone, its weights in the caches */
-    uint64_t parameters, resident_bytes, file_bytes, modules;
+    uint64_t parameters, resident_bytes, config_bytes; /* of its description as text */
     ramify_sweep_design design; /* what its root came to be; layers 0: several */
 } ramify_sweep_run;
 
@@ -81,6 +82,9 @@ ramify_status ramify_sweep_make(ramify_sweep *sweep, ramify_sweep_run *runs, siz
 
 /* What a run costs, an estimate before it is made, in weights times training rows seen. */
 double ramify_sweep_cost(const ramify_sweep *sweep, const ramify_sweep_point *point);
+
+/* The problem of the whole training. Free with ramify_problem_destroy. */
+ramify_status ramify_sweep_problem(const ramify_sweep *sweep, ramify_problem **problem);
 
 /* Tries the stems that the training would, each with the first shape that fits its bound: sweep->usual becomes
  * the design with the least error. runs has room for RAMIFY_SWEEP_SEARCH_MAX of them. Fails with

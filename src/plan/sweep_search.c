@@ -8,7 +8,7 @@
 
 typedef struct designer {
     ramify_sweep *sweep;
-    ramify_problem *problem; /* of few rows: columns and targets are what matters */
+    ramify_problem *problem; /* of all rows: more of them have more bins, and these are to fit */
     ramify_recipe recipe;
     uint64_t least;
 } designer;
@@ -48,7 +48,7 @@ static uint32_t best_of(const ramify_sweep_run *runs, uint32_t count) {
     return best;
 }
 
-static ramify_status add_stems(designer *d, uint32_t level, double length, ramify_sweep_run *runs,
+static ramify_status fit_stems(designer *d, uint32_t level, double length, ramify_sweep_run *runs,
                                uint32_t *count) {
     for (uint32_t i = 0; i < d->recipe.stem_count; i++) {
         bool fits = false;
@@ -57,6 +57,17 @@ static ramify_status add_stems(designer *d, uint32_t level, double length, ramif
             RAMIFY_TRY(fit(d, i, k, &design, &fits));
         if (fits)
             runs[(*count)++] = run_of(&design, level, length);
+    }
+    return RAMIFY_OK;
+}
+
+static ramify_status add_stems(designer *d, uint32_t level, double length, ramify_sweep_run *runs,
+                               uint32_t *count) {
+    RAMIFY_TRY(fit_stems(d, level, length, runs, count));
+    if (*count == 0 && d->recipe.gradient_routing == RAMIFY_CHOICE_AUTO) {
+        /* As the training does without where nothing else fits. */
+        d->recipe.gradient_routing = RAMIFY_CHOICE_OFF;
+        RAMIFY_TRY(fit_stems(d, level, length, runs, count));
     }
     if (*count == 0)
         return ramify_fail(d->sweep->context, RAMIFY_ERROR_LIMIT,
@@ -67,25 +78,24 @@ static ramify_status add_stems(designer *d, uint32_t level, double length, ramif
     return RAMIFY_OK;
 }
 
-static ramify_status search(designer *d, uint32_t level, double length, ramify_sweep_run *runs,
-                            uint32_t *count) {
-    RAMIFY_TRY(add_stems(d, level, length, runs, count));
-    RAMIFY_TRY(ramify_sweep_make(d->sweep, runs, *count));
-    d->sweep->usual = runs[best_of(runs, *count)].point.design;
-    return RAMIFY_OK;
+ramify_status ramify_sweep_problem(const ramify_sweep *sweep, ramify_problem **problem) {
+    const ramify_split *all = &sweep->part[0];
+    return ramify_problem_create(
+        sweep->context, sweep->rows.match, (ramify_rows){all->train, all->train_count},
+        (ramify_rows){all->select, all->select_count},
+        (ramify_rows){all->report, all->report_count}, sweep->rows.weight, false, problem);
 }
 
 ramify_status ramify_sweep_search(ramify_sweep *sweep, uint32_t level, double length,
                                   ramify_sweep_run *runs, uint32_t *count) {
-    const ramify_split *part = &sweep->part[sweep->levels - 1];
     designer d = {.sweep = sweep, .least = UINT64_MAX};
     *count = 0;
-    RAMIFY_TRY(ramify_problem_create(
-        sweep->context, sweep->rows.match, (ramify_rows){part->train, part->train_count},
-        (ramify_rows){part->select, part->select_count},
-        (ramify_rows){part->report, part->report_count}, sweep->rows.weight, false, &d.problem));
+    RAMIFY_TRY(ramify_sweep_problem(sweep, &d.problem));
     ramify_recipe_make(d.problem, sweep->options, &d.recipe);
-    const ramify_status status = search(&d, level, length, runs, count);
+    const ramify_status status = add_stems(&d, level, length, runs, count);
     ramify_problem_destroy(sweep->context, &d.problem);
-    return status;
+    RAMIFY_TRY(status);
+    RAMIFY_TRY(ramify_sweep_make(sweep, runs, *count));
+    sweep->usual = runs[best_of(runs, *count)].point.design;
+    return RAMIFY_OK;
 }

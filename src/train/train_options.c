@@ -180,6 +180,11 @@ static ramify_status check_numbers(ramify_context *context, const ramify_train_o
     if (o->members > RAMIFY_MLP_MEMBERS_MAX)
         return ramify_fail(context, bad, "members is %u: use 0 (chosen) to %d", o->members,
                            RAMIFY_MLP_MEMBERS_MAX);
+    if (strcmp(o->kind, "mlp") == 0 && o->leaves > 1)
+        return ramify_fail(context, bad,
+                           "leaves is %u, and kind mlp is one network without a tree: leave leaves "
+                           "out, or use kind pathways",
+                           o->leaves);
     if (o->arity < 2 || o->arity > RAMIFY_ARITY_MAX)
         return ramify_fail(context, bad, "arity is %u: use 2 to %d", o->arity, RAMIFY_ARITY_MAX);
     if (o->rate != 0 && !in_range(o->rate, 1e-9, 1))

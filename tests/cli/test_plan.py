@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import html.parser
 import json
+import math
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -52,6 +54,7 @@ def test_keys(made):
     assert found["met"] is True
     twice = found["twice"]["rows"]
     assert twice["value"] <= said["value"]
+    assert found["twice"]["beyond_scatter"] is True
 
 
 def test_runs_are_of_nested_rows_within_the_share(made):
@@ -63,6 +66,36 @@ def test_runs_are_of_nested_rows_within_the_share(made):
     assert min(rows) >= 100
     errors = {run["rows"]: run["error"] for run in runs if run["length"] > 0.15}
     assert errors[1350] < errors[rows[-1]]
+
+
+@pytest.mark.parametrize(
+    ("words", "stage", "text"),
+    [
+        ([], "untaught tree", "an untaught tree, if its splits are earned, --"),
+        (["--leaves", "1"], "one expert", "one expert, --"),
+    ],
+)
+def test_a_tree_is_no_promise(made, tmp_path, words, stage, text):
+    """A training that earns no split ends with one expert: the choice says so."""
+    path, page = tmp_path / "plan.json", tmp_path / "page.html"
+    done = plan(made, *words, "-o", path, "--report", page)
+    assert done.status == 0, done.err
+    assert load(path)["stage"] == stage
+    assert f"choice      {text}" in done.out
+    assert f">{text.removesuffix(', --')}: rmse" in page.read_text()
+
+
+def test_repeats_are_numbered(made):
+    """Runs that are alike in all else have other repeats, in the plan, its table and its page."""
+    runs = load(made / "plan.json")["runs"]
+    keys = ("rows", "length", "width", "bins", "periodic", "repeat")
+    assert len({tuple(run[key] for key in keys) for run in runs}) == len(runs)
+    assert {run["repeat"] for run in runs} == {0, 1}
+    assert not any("seed" in run for run in runs)
+    with open(made / "runs.csv", newline="") as file:
+        written = [int(row["repeat"]) for row in csv.DictReader(file)]
+    assert written == [run["repeat"] for run in runs]
+    assert ">repeat</th>" in (made / "plan.html").read_text()
 
 
 def test_a_law_reads_the_runs(made):
@@ -165,6 +198,15 @@ def test_other_rows_are_told(made, tmp_path):
     )
     assert done.status == 0, done.err
     assert "made for 2700 training rows, and these are 810" in done.err
+    # As many, of other values; and the plan's own, with its order.
+    lines = (made / "wave.csv").read_text().splitlines()
+    (tmp_path / "other.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
+    for data, warned in (("other.csv", True), (made / "wave.csv", False)):
+        words = ["train", data, "--plan", "plan.json", "-o", "m.ramify"]
+        done = run_tool(*words, cwd=tmp_path)
+        assert done.status == 0, done.err
+        assert ("plan.json was made for other rows" in done.err) == warned
+        assert done.err.count("warning") == warned
 
 
 def test_the_same_plan_for_any_number_of_threads(made):
@@ -186,6 +228,22 @@ def test_classes(made):
     assert 0 < found["predicted"]["value"] < 0.5
 
 
+@pytest.mark.parametrize("level", ["0.999999999", "0.9999999999"])
+def test_a_level_near_one_is_not_one(made, tmp_path, level):
+    """Neither where it is printed nor in the file, which is read back."""
+    path, page = tmp_path / "plan.json", tmp_path / "page.html"
+    done = plan(made, "--level", level, "-o", path, "--report", page)
+    assert done.status == 0, done.err
+    percent = "99." + level[4:]
+    assert f"({percent} %: " in done.out and "100 %" not in done.out
+    assert f"({percent}&nbsp;%: " in page.read_text()
+    assert load(path)["predicted"]["level"] == float(level)
+    words = ["train", made / "wave.csv", "--plan", path, "-o", tmp_path / "m.ramify"]
+    done = run_tool(*words)
+    assert done.status == 0, done.err
+    assert f"({percent} %: " in done.out
+
+
 def test_what_cannot_be_met_is_told(made):
     done = plan(made, "--error", "1e-6")
     assert done.status == 0
@@ -205,9 +263,29 @@ def test_an_error_that_is_easy_is_cheap(made):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["plan", "wave.csv"], "--target COL is missing"),
+        (["plan", "wave.csv"], "--target COL is missing: the column to predict\n"),
+        (["plan"], "DATA is missing: the table to learn from"),
+        (["plan", "--target", "target"], "ramify plan --runs RUNS.csv)"),
         (["plan", "wave.csv", "--target", "target", "--share", "2"], "share 2"),
         (["plan", "wave.csv", "--target", "target", "--level", "1.5"], "level 1.5"),
+        (["plan", "wave.csv", "--target", "target", "--error", "0"], "--error 0: must"),
+        (
+            ["plan", "wave.csv", "--target", "target", "--error", "-1"],
+            "--error -1: must",
+        ),
+        (
+            ["plan", "wave.csv", "--target", "target", "--latency", "0"],
+            "--latency 0: must",
+        ),
+        (["plan", "wave.csv", "--target", "target", "--share", "0"], "--share 0: must"),
+        (
+            [*"plan wave.csv --target target --kind mlp --leaves 3".split()],
+            "leaves is 3, and kind mlp is one network",
+        ),
+        (
+            [*"train wave.csv --target target --kind mlp --leaves 3 -o m".split()],
+            "leaves is 3, and kind mlp is one network",
+        ),
         (["plan", "wave.csv", "--target", "nothing"], "nothing"),
         (["plan", "wave.csv", "--target", "target", "-o", "wave.csv"], "wave.csv"),
         (["train", "wave.csv", "--plan", "none.json", "-o", "m"], "none.json"),
@@ -246,6 +324,61 @@ def test_a_stranger_writes_no_page(made, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
+def write_wide(path: pathlib.Path, rows: int) -> None:
+    """Ten columns, of which more rows have more bins."""
+    import random
+
+    draw = random.Random(6)
+    lines = [",".join(f"x{i}" for i in range(10)) + ",target"]
+    for _ in range(rows):
+        x = [draw.uniform(-1, 1) for _ in range(10)]
+        y = math.sin(3 * x[0]) * x[1] + x[2] ** 2 + 0.1 * draw.gauss(0, 1)
+        lines.append(",".join(f"{value:.4f}" for value in [*x, y]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_bound_that_is_advised_is_enough(tmp_path):
+    """For the small runs, and for the training that is planned by them."""
+    write_wide(tmp_path / "wide.csv", 1200)
+    words = ["--target", "target", "--epochs", "4", "--distillation", "off"]
+    done = run_tool("plan", "wide.csv", *words, "--resident", "3000", cwd=tmp_path)
+    assert done.status == 1
+    least = re.search(r"allow at least (\d+) \(--resident\)", done.err).group(1)
+    words += ["--resident", least, "-o", "plan.json"]
+    done = run_tool("plan", "wide.csv", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    words = ["--plan", "plan.json", "-o", "m.ramify"]
+    done = run_tool("train", "wide.csv", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert load(tmp_path / "plan.json")["obtained"]["resident_bytes"] <= int(least)
+
+
+def test_small_runs_have_the_widths_that_were_given(made):
+    sizes = []
+    for hidden in ("16,16,16", "16,8,4"):
+        done = plan(made, "--json", "--hidden", hidden)
+        assert done.status == 0, done.err
+        sizes.append([run["parameters"] for run in json.loads(done.out)["runs"]])
+    assert all(more > fewer for more, fewer in zip(*sizes, strict=True))
+
+
+@pytest.mark.parametrize("leaves", ["1", "16"])
+def test_bytes_are_enough_for_the_model(tmp_path, leaves):
+    """With all rows' bins, whichever shape the training takes, and a tree of it."""
+    write_wide(tmp_path / "wide.csv", 3000)
+    words = ["--target", "target", "--epochs", "8", "--distillation", "off"]
+    words += ["--hidden", "8,8,8", "--leaves", leaves, "-o", "plan.json"]
+    done = run_tool("plan", "wide.csv", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    words = ["--plan", "plan.json", "-o", "m.ramify"]
+    done = run_tool("train", "wide.csv", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    found = load(tmp_path / "plan.json")
+    obtained = found["obtained"]["resident_bytes"]
+    assert obtained <= found["resident_bytes"] < 1.7 * obtained
+    assert all(c["resident_bytes"] > 0 for c in found["candidates"])
+
+
 def test_a_budget_that_small_runs_exceed(made):
     done = plan(made, "--budget", "0.001s")
     assert done.status == 1
@@ -262,6 +395,19 @@ def test_groups_that_are_few(tmp_path):
     done = plan(tmp_path, "--group", "g", data="grouped.csv")
     assert done.status == 1
     assert "in their groups, are too few for small runs" in done.err
+
+
+def test_few_epochs_are_told(made):
+    """Small runs of them say little: one sentence, and a wider interval."""
+    width = []
+    for epochs, few in (("100", False), ("3", True)):
+        done = plan(made, "--epochs", epochs, "--json")
+        assert done.status == 0, done.err
+        told = f"epochs is {epochs}, and 349 are usual" in done.err
+        assert told == few and done.err.count("\n") == few
+        said = json.loads(done.out)["predicted"]
+        width.append(said["high"] / said["low"])
+    assert width[1] > 2 * width[0]
 
 
 def test_few_rows(tmp_path):
@@ -282,13 +428,42 @@ def test_rows_that_have_nothing_to_tell(tmp_path):
         for _ in range(2500)
     ]
     (tmp_path / "noise.csv").write_text("\n".join(lines) + "\n")
-    done = plan(tmp_path, "--json", data="noise.csv")
+    done = plan(tmp_path, "-o", "plan.json", "--report", "page.html", data="noise.csv")
     if done.status == 0:
-        found = json.loads(done.out)
+        found = load(tmp_path / "plan.json")
+        assert found["twice"]["beyond_scatter"] is False
+        line = next(x for x in done.out.splitlines() if x.startswith("twice rows"))
+        told = "or no less{} errors of small runs fall by no more than they scatter"
+        assert told.format(":") in line
+        assert told.format(", as") in (tmp_path / "page.html").read_text()
         assert found["predicted"]["low"] < 1.0 < found["predicted"]["high"] * 1.05
         assert found["twice"]["rows"]["value"] > 0.9 * found["predicted"]["value"]
     else:
         assert "errors of small runs rise" in done.err
+
+
+def test_a_stop_before_there_are_runs_enough(tmp_path):
+    """It comes while the table is read: what happened, and what to do."""
+    write_wave(tmp_path / "wave.csv", 20000, 1)
+    running = subprocess.Popen(
+        [
+            *(BUILD / "ramify", "plan", "-", "--target", "target"),
+            *("--threads", "1", "-o", "plan.json"),
+        ],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # More than a pipe holds: once it is written, the tool reads.
+    running.stdin.write((tmp_path / "wave.csv").read_text())
+    running.stdin.flush()
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "stopped by SIGINT before there were small runs enough for a plan" in err
+    assert "nothing is written: wait longer, or" in err
+    assert not (tmp_path / "plan.json").exists()
 
 
 def test_a_stop_plans_from_what_there_is(tmp_path):

@@ -71,6 +71,7 @@ def test_density_is_met_and_bytes_shrink(made, tmp_path):
         "error": found["dense_error"],
         "predicted": None,
         "seconds": 0.0,
+        "fitted": None,
     }
     densities = [one["density"] for one in found["rounds"]]
     assert densities == sorted(densities, reverse=True)
@@ -183,6 +184,31 @@ def test_error_increase(made, tmp_path):
     assert min(one["density"] for one in found["rounds"]) < found["density"]
     assert 0 < found["predicted"]["density"] < 1
     assert info(made, out)["config"]["pruning"]["density"] == found["density"]
+
+
+def test_a_round_that_is_passed_over_is_told(made, tmp_path):
+    """One that has fewer weights than the kept one, and is within the bound by measure alone."""
+    told = []
+    for increase in (0.02, 0.1, 0.5):
+        words = ["--max-error-increase", str(increase), "-o"]
+        found = good(prune(made, *words, tmp_path / "p.ramify", "--json"))
+        limit = (1 + increase) * found["dense_error"]
+        passed_over = [
+            i
+            for i, one in enumerate(found["rounds"])
+            if one["density"] < found["density"] and one["error"] <= limit
+        ]
+        assert all(found["rounds"][i]["fitted"] > limit for i in passed_over)
+        done = prune(made, *words, tmp_path / "q.ramify")
+        lines = [x for x in done.out.splitlines() if x.startswith("not kept")]
+        assert len(lines) == (len(passed_over) > 0)
+        told += lines
+        if passed_over:
+            last = min(passed_over, key=lambda i: found["rounds"][i]["density"])
+            assert lines[0].startswith(f"not kept    round {last}, of density ")
+            said = f"{found['rounds'][last]['fitted']:.6g}"
+            assert f"up to it says {said}; one round's error is noisy" in done.out
+    assert told
 
 
 def test_bytes(made, tmp_path):

@@ -49,6 +49,11 @@ static double rising(double rows, double length) {
     return 0.3 * pow(rows, 0.4);
 }
 
+/* Long runs overfit few rows; short ones are at the floor. */
+static double at_the_floor(double rows, double length) {
+    return length < 1 ? 0.3 : 0.3 * (1 + 0.04 / rows);
+}
+
 static double gains_by_passes(double rows, double length) {
     return 0.2 * pow(rows, -0.2) * pow(length, -0.1);
 }
@@ -74,6 +79,30 @@ static void test_power_law_goes_on(void **state) {
     const ramify_law_estimate twice = ask(&f, RAMIFY_STAGE_PLAIN, 1, 2);
     assert_true(twice.value < e.value);
     assert_true(twice.high / twice.low > e.high / e.low);
+}
+
+/* What more rows bring is told from chance by the runs that are like the training in passes. */
+static void test_falls(void **state) {
+    (void)state;
+    static const struct {
+        curve *error;
+        double length;
+        bool falls;
+    } cases[] = {{power_law, 1, true},
+                 {power_law, 0.25, true},
+                 {flat, 1, false},
+                 {at_the_floor, 1, false},
+                 {at_the_floor, 0.25, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ramify_sweep_run runs[2 * LEVELS];
+        ramify_forecast f;
+        const size_t count = ladders(cases[i].error, 1, runs);
+        assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+        assert_int_equal(ramify_forecast_falls(&f, cases[i].length), cases[i].falls);
+        /* Whatever falls, it is lost in scatter that is as large. */
+        f.noise = 1;
+        assert_false(ramify_forecast_falls(&f, cases[i].length));
+    }
 }
 
 static void test_flat_stays_flat(void **state) {
@@ -158,6 +187,29 @@ static void test_stages_and_lengths(void **state) {
     assert_true(ask(&f, RAMIFY_STAGE_TREE, 2, 1).value < tree);
 }
 
+/* What few passes do not tell makes the interval wider, by the gap, and no forecast another. */
+static void test_few_passes(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS];
+    ramify_forecast f;
+    const size_t count = ladders(gains_by_passes, 1, runs);
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+    assert_true(f.few == 0);
+    const ramify_law_estimate enough = ask(&f, RAMIFY_STAGE_TREE, 1, 1);
+    f.few = 0.25;
+    const ramify_law_estimate hardly = ask(&f, RAMIFY_STAGE_TREE, 1, 1);
+    f.few = 3;
+    const ramify_law_estimate few = ask(&f, RAMIFY_STAGE_TREE, 1, 1);
+    assert_true(hardly.low == enough.low && hardly.high == enough.high);
+    assert_true(few.value == enough.value);
+    assert_true(few.low < enough.low && few.high > enough.high);
+    const double gap = log(4) / 10; /* of gains_by_passes */
+    const double before = log(enough.high / enough.value), after = log(few.high / few.value);
+    const double added = (after * after - before * before) / (gap * gap);
+    const double student = 2.13185; /* four degrees of freedom, 90 % */
+    assert_true(fabs(added / (student * student) - (1.5 * 1.5 - 0.25 * 0.25)) < 1e-3);
+}
+
 static void test_widths(void **state) {
     (void)state;
     ramify_sweep_run runs[2 * LEVELS + 1];
@@ -183,6 +235,7 @@ static void test_widths(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_power_law_goes_on),
+        cmocka_unit_test(test_falls),
         cmocka_unit_test(test_flat_stays_flat),
         cmocka_unit_test(test_rising_is_refused),
         cmocka_unit_test(test_a_small_rise_is_chance),
@@ -190,6 +243,7 @@ int main(void) {
         cmocka_unit_test(test_no_errors_are_told),
         cmocka_unit_test(test_short_runs_stand_in),
         cmocka_unit_test(test_stages_and_lengths),
+        cmocka_unit_test(test_few_passes),
         cmocka_unit_test(test_widths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* Small runs on a small table, and plans of them. */
 
+#include "plan.h"
 #include "public.h"
+#include "status.h"
 #include "sweep.h"
 #include "toy.h"
 
@@ -165,6 +167,71 @@ static void test_a_plan(void **state) {
     desk_close(d);
 }
 
+/* Allocations of jansson until one fails, once; below 0: none does. */
+static int left_until_failure;
+
+static void *failing_malloc(size_t size) {
+    return left_until_failure-- == 0 ? NULL : malloc(size);
+}
+
+#define RUNS 3
+
+/* A plan of runs that were never made. */
+static ramify_status write_plan(desk *d, const ramify_sweep *sweep, ramify_plan **made) {
+    const ramify_plan_options options = {.train = sweep->options, .level = 0.9};
+    const ramify_law_estimate e = {0.2, 0.1, 0.3};
+    ramify_sweep_run runs[RUNS];
+    for (int i = 0; i < RUNS; i++)
+        runs[i] = (ramify_sweep_run){.made = true, .rows = 100, .error = 0.2, .deviation = 0.01};
+    ramify_planning planning = {.context = d->context,
+                                .options = &options,
+                                .sweep = *sweep,
+                                .runs = runs,
+                                .count = RUNS,
+                                .candidates = 2,
+                                .candidate = {{.point.length = 1, .error = e}, {.error = e}}};
+    for (int i = 0; i < RAMIFY_PLAN_AHEAD; i++)
+        planning.more.rows[i] = e;
+    return ramify_plan_write(&planning, made);
+}
+
+/* Whatever allocation fails: there is no plan, or a whole one. */
+static void test_allocations_fail(void **state) {
+    (void)state;
+    desk *d = desk_open(1);
+    toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
+    const ramify_train_options options = quick();
+    ramify_sweep s;
+    assert_int_equal(ramify_sweep_open(d->context, t.table, &options, &s), RAMIFY_OK);
+    json_set_alloc_funcs(failing_malloc, free);
+    bool failed = true;
+    for (int n = 0; failed; n++) {
+        ramify_plan *made = NULL;
+        left_until_failure = n;
+        const ramify_status status = write_plan(d, &s, &made);
+        failed = left_until_failure < 0;
+        left_until_failure = -1;
+        assert_int_equal(status, made ? RAMIFY_OK : RAMIFY_ERROR_MEMORY);
+        if (made) {
+            const json_t *json = made->json; /* its text is jansson's own affair */
+            const json_t *ahead = json_object_get(json, "ahead");
+            assert_int_equal(json_array_size(json_object_get(json, "runs")), RUNS);
+            assert_int_equal(json_array_size(json_object_get(json, "candidates")), 2);
+            assert_int_equal(json_array_size(ahead), RAMIFY_PLAN_AHEAD);
+            for (int i = 0; i < RAMIFY_PLAN_AHEAD; i++)
+                assert_non_null(json_object_get(json_array_get(ahead, (size_t)i), "rows"));
+        } else {
+            assert_true(failed);
+        }
+        ramify_plan_destroy(&made);
+        ramify_clear(d->context);
+    }
+    json_set_alloc_funcs(malloc, free);
+    ramify_sweep_close(&s);
+    toy_destroy(&t);
+    desk_close(d);
+}
+
 static bool met(const ramify_plan *made) {
     json_t *json = json_loads(ramify_plan_text(made), 0, NULL);
     const bool found = json_is_true(json_object_get(json, "met"));
@@ -199,6 +266,12 @@ static void test_requests(void **state) {
     options.share = 0.1;
     options.error = -1;
     plan(d, t.table, &options, RAMIFY_ERROR_ARGUMENT);
+    assert_non_null(strstr(ramify_message(d->context), "error -1: "));
+    options.error = 0;
+    options.latency = NAN;
+    plan(d, t.table, &options, RAMIFY_ERROR_ARGUMENT);
+    assert_non_null(strstr(ramify_message(d->context), "latency "));
+    options.latency = 0;
     options.error = 0;
     ramify_train_options series;
     ramify_train_options_init(&series);
@@ -284,6 +357,7 @@ int main(void) {
         cmocka_unit_test(test_runs_do_not_depend_on_threads),
         cmocka_unit_test(test_costs),
         cmocka_unit_test(test_a_plan),
+        cmocka_unit_test(test_allocations_fail),
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_few_rows_are_refused),
         cmocka_unit_test(test_texts_of_others),
