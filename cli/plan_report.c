@@ -227,7 +227,8 @@ static void write_candidates(FILE *file, const json_t *plan) {
                     taken ? "#c2570c" : "#777");
     }
     fputs("</svg>\n<div class=\"wide\"><table>\n<tr><th>way</th><th class=\"n\">width</th>"
-          "<th class=\"n\">length</th><th class=\"n\">forecast</th><th class=\"n\">low</th>"
+          "<th class=\"n\">length</th><th class=\"n\">density</th><th class=\"n\">forecast</th><th "
+          "class=\"n\">low</th>"
           "<th class=\"n\">high</th><th class=\"n\">seconds</th><th class=\"n\">&micro;s a row</th>"
           "</tr>\n",
           file);
@@ -238,6 +239,7 @@ static void write_candidates(FILE *file, const json_t *plan) {
         fputs("</td>", file);
         page_number(file, number_of(c, "width"));
         page_number(file, number_of(c, "length"));
+        page_number(file, number_of(c, "density"));
         page_number(file, number_of(e, "value"));
         page_number(file, number_of(e, "low"));
         page_number(file, number_of(e, "high"));
@@ -253,11 +255,12 @@ static void write_runs(FILE *file, const json_t *plan) {
     json_t *run;
     fputs("<h2>Small runs</h2>\n<div class=\"wide\"><table>\n<tr><th class=\"n\">rows</th>"
           "<th class=\"n\">epochs</th><th class=\"n\">width</th><th class=\"n\">layers</th>"
-          "<th class=\"n\">members</th><th class=\"n\">repeat</th><th class=\"n\">error</th>"
+          "<th class=\"n\">members</th><th class=\"n\">repeat</th><th class=\"n\">density</th>"
+          "<th class=\"n\">error</th>"
           "<th class=\"n\">seconds</th></tr>\n",
           file);
-    static const char *const keys[] = {"rows",    "epochs", "width", "layers",
-                                       "members", "repeat", "error", "seconds"};
+    static const char *const keys[] = {"rows",   "epochs",  "width", "layers", "members",
+                                       "repeat", "density", "error", "seconds"};
     json_array_foreach(json_object_get(plan, "runs"), i, run) {
         fputs("<tr>", file);
         for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
@@ -308,6 +311,10 @@ static void write_answer(FILE *file, const json_t *plan) {
                  *obtained = json_object_get(plan, "obtained");
     fputs("<p class=\"advice\">", file);
     page_text(file, plan_stage_text(text_of(plan, "stage")));
+    const json_t *prune = json_object_get(plan, "prune");
+    if (json_is_object(prune))
+        fprintf(file, ", pruned to %.0f bytes of memory (a density of %.3g)",
+                number_of(prune, "max_resident"), number_of(prune, "density"));
     fprintf(file, ": %s ", text_of(plan, "error"));
     write_estimate(file, json_object_get(plan, "predicted"));
     fprintf(file, ", in about %.3g s: ", number_of(plan, "training_seconds"));

@@ -61,7 +61,33 @@ int train_plan_open(session *run, train_plan *from, ramify_train_options *option
     planned.time_limit = options->time_limit;
     planned.rewind_at = options->rewind_at;
     *options = planned;
+    from->density = 1;
     return EXIT_OK;
+}
+
+ramify_status train_plan_prune(session *run, train_plan *from, const ramify_table *table,
+                               ramify_model **model, ramify_training *training) {
+    if (!from->plan)
+        return RAMIFY_OK;
+    ramify_prune_options options;
+    ramify_model *pruned = NULL;
+    ramify_prune_result *result = NULL;
+    double foretold, started = session_seconds();
+    ramify_status status = ramify_plan_pruning(from->plan, &options, &foretold);
+    if (status != RAMIFY_OK || options.max_resident == 0)
+        return status;
+    status = ramify_prune(run->context, *model, table, &options, &pruned, &result);
+    if (status == RAMIFY_OK) {
+        ramify_close(model);
+        *model = pruned;
+        training->score = result->score;
+        from->density = result->density;
+        from->pruning = session_seconds() - started;
+    } else {
+        ramify_close(&pruned);
+    }
+    ramify_prune_result_destroy(&result);
+    return status;
 }
 
 static json_t *plan_json(const train_plan *from) {
@@ -101,8 +127,8 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
                      const ramify_score *score, const ramify_model_info *info) {
     if (!from->plan)
         return EXIT_OK;
-    const ramify_status status =
-        ramify_plan_add_obtained(from->plan, score, training->seconds, info->resident_bytes);
+    const ramify_status status = ramify_plan_add_obtained(
+        from->plan, score, training->seconds + from->pruning, info->resident_bytes, from->density);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
     warn_of_other_rows(run, from, training, info);
@@ -122,7 +148,11 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
 }
 
 void train_plan_print(const train_plan *from, const ramify_score *score) {
-    double level;
+    double level, density;
+    ramify_prune_options prune;
+    if (ramify_plan_pruning(from->plan, &prune, &density) == RAMIFY_OK && prune.max_resident > 0)
+        printf("pruned      to a density of %.3g, %.3g was predicted; in %.1f seconds\n",
+               from->density, density, from->pruning);
     const ramify_law_estimate said = ramify_plan_predicted(from->plan, &level);
     const bool classes = isnan(score->rmse);
     const double error = classes ? 1 - score->accuracy : score->rmse;

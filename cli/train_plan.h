@@ -9,6 +9,8 @@
 typedef struct train_plan {
     const char *path, *report; /* NULL: none */
     ramify_plan *plan;
+    double density; /* share of weights that pruning left; 1: the plan prunes nothing */
+    double pruning; /* seconds of it */
 } train_plan;
 
 void train_plan_add_options(arguments *list, train_plan *from);
@@ -18,6 +20,10 @@ int train_plan_check(const arguments *list, const train_plan *from);
 
 /* Opens the plan and takes its options. Returns EXIT_OK, or the exit status after one sentence. */
 int train_plan_open(session *run, train_plan *from, ramify_train_options *options);
+
+/* Prunes the model as the plan says, in its place; training->score becomes that of what is left. */
+ramify_status train_plan_prune(session *run, train_plan *from, const ramify_table *table,
+                               ramify_model **model, ramify_training *training);
 
 /* Adds what the training brought to the plan and its page. score: on rows that nothing was chosen by. Returns
  * the exit status. */

@@ -49,6 +49,11 @@ static void print_choice(const json_t *plan) {
         else if (json_is_string(value))
             printf(", --%s %s", planned[i], json_string_value(value));
     }
+    const json_t *prune = json_object_get(plan, "prune");
+    char bound[PRINTING_ROOM];
+    if (json_is_object(prune))
+        printf(", pruned to %s (a density of %.3g)",
+               format_size(bound, count_of(prune, "max_resident")), number_of(prune, "density"));
     if (json_is_true(json_object_get(plan, "met")))
         printf(": %s", text_of(plan, "why"));
     printf("\n");
@@ -84,8 +89,9 @@ static void print_plan(const json_t *plan, const char *path) {
 
 /* Runs as a table that ramify law reads. */
 static bool write_sweep(const json_t *plan, const char *path) {
-    static const char *const keys[] = {"rows",   "length", "parameters", "epochs",          "width",
-                                       "repeat", "error",  "seconds",    "latency_seconds", NULL};
+    static const char *const keys[] = {"rows",    "length",          "parameters", "epochs",
+                                       "width",   "repeat",          "error",      "seconds",
+                                       "density", "latency_seconds", NULL};
     output to;
     size_t i;
     json_t *run;

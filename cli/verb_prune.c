@@ -213,6 +213,7 @@ static void print_result(const prune_request *request, const ramify_prune_result
     printf("written     %s, %s of %s\n", request->output, format_size(c, after->file_bytes),
            format_size(d, before->file_bytes));
     const bool hardly = result->density < 1 && request->options.max_bytes == 0 &&
+                        request->options.max_resident == 0 &&
                         (double)after->file_bytes > DENSE_SHARE * (double)before->file_bytes;
     if (hardly && after->branches > 0)
         printf("            a Para-Former's zeros are stored: --first neurons or branches make it "
@@ -282,6 +283,9 @@ static void warn_of_nothing(session *run, const prune_request *request,
     else if (result->round_count == 1 && request->options.max_bytes > 0)
         session_warning(run, "%s hold the model as it is; nothing was pruned",
                         format_size(most, request->options.max_bytes));
+    else if (result->round_count == 1 && request->options.max_resident > 0)
+        session_warning(run, "in %s a row is predicted as it is; nothing was pruned",
+                        format_size(most, request->options.max_resident));
 }
 
 static int finish(session *run, const prune_request *request, const ramify_model *model,
@@ -390,6 +394,12 @@ static void list_request(arguments *list, prune_request *request) {
          .placeholder = "SIZE",
          .unset = "none",
          .help = "as many as a file of this size holds"},
+        {.name = "max-resident",
+         .kind = ARGUMENT_SIZE,
+         .value = &request->options.max_resident,
+         .placeholder = "SIZE",
+         .unset = "none",
+         .help = "as many as fit where predicting a row holds so much"},
         {.name = "branches",
          .kind = ARGUMENT_COUNT,
          .value = &request->branches,
@@ -523,7 +533,8 @@ static int check_request(prune_request *request, const arguments *list) {
     o->max_error_increase = request->increase;
     o->own_seed = request->seed != UINT64_MAX;
     o->seed = o->own_seed ? request->seed : 0;
-    const bool asked = request->density >= 0 || request->increase >= 0 || o->max_bytes > 0;
+    const bool asked =
+        request->density >= 0 || request->increase >= 0 || o->max_bytes > 0 || o->max_resident > 0;
     if (!request->output && !request->dry_run)
         return arguments_refuse("prune", "-o OUT is missing: the model to write");
     if (request->output && request->dry_run)
@@ -542,7 +553,8 @@ static int check_request(prune_request *request, const arguments *list) {
                                          "below 1 (as 0.1 or 10%% does)");
     if (request->branches == 0 && !asked)
         return arguments_refuse("prune", "how far to prune is missing: --density, "
-                                         "--max-error-increase, --max-bytes or --branches");
+                                         "--max-error-increase, --max-bytes, --max-resident or "
+                                         "--branches");
     if (request->branches == 0 && !list->positional[1])
         return arguments_refuse("prune", "DATA is missing: the rows to learn from");
     return EXIT_OK;

@@ -551,11 +551,13 @@ static int save_stopped(session *run, const train_request *request, const ramify
 }
 
 /* Trains, saves, and scores the test rows. *model and *training are the caller's to free. */
-static int train_model(session *run, const train_request *request, const ramify_table *table,
+static int train_model(session *run, train_request *request, const ramify_table *table,
                        const ramify_table *test, ramify_model **model, ramify_training **training,
                        ramify_score *test_score) {
     ramify_status status =
         ramify_train(run->context, table, &request->options, test, model, training);
+    if (status == RAMIFY_OK)
+        status = train_plan_prune(run, &request->plan, table, model, *training);
     run->finishing = true;
     if (status == RAMIFY_STOPPED && session_signal())
         return save_stopped(run, request, *model, *training);

@@ -1016,7 +1016,7 @@ RAMIFY_API ramify_status ramify_diagnose(ramify_context *context, const ramify_t
  * 2021; form "pruning"), which says after a few rounds how far to go.
  * --------------------------------------------------------------------------------------------- */
 
-/* What is asked for, one of density, max_error_increase and max_bytes, and how. Fill with
+/* What is asked for, one of density, max_error_increase, max_bytes and max_resident, and how. Fill with
  * ramify_prune_options_init, then change what matters. Strings are borrowed during the call. */
 typedef struct ramify_prune_options {
     double density; /* share of weights to be left, from 1e-6 to below 1; 0: not asked for */
@@ -1024,6 +1024,7 @@ typedef struct ramify_prune_options {
         max_error_increase; /* 0.01: validation rows' error at most 1 % above the model's own, and as
                                   few weights as that allows; below 100; negative: not asked for */
     uint64_t max_bytes;     /* of the file; 0: not asked for */
+    uint64_t max_resident;  /* bytes that predicting a row holds; 0: not asked for */
 
     ramify_model
         *rewind;    /* the rewind point that training noted (ramify_training.rewind): there weights
@@ -1094,6 +1095,9 @@ typedef struct ramify_prune_result {
                                     of a prediction, by all rounds */
     const char *error_name; /* "rmse" or "error"; lives as long as the library */
     uint64_t validation_rows;
+    ramify_score
+        score; /* of the model that was made, on those validation rows that the training chose nothing
+                           by; of a prediction zeros */
     bool time_limit_struck;
 } ramify_prune_result;
 
@@ -1103,7 +1107,7 @@ RAMIFY_API void ramify_prune_result_destroy(ramify_prune_result **result);
  * save it with ramify_save, close it with ramify_close; NULL for a prediction. `result` may be NULL.
  * Errors: RAMIFY_ERROR_ARGUMENT (options; a rewind point of another model), RAMIFY_ERROR_DATA (rows; a
  * request that no density meets), RAMIFY_ERROR_UNSUPPORTED (no networks in the model),
- * RAMIFY_ERROR_LIMIT (max_bytes is less than the file has without any weights). On RAMIFY_STOPPED
+ * RAMIFY_ERROR_LIMIT (max_bytes or max_resident is less than what is left without any weights). On RAMIFY_STOPPED
  * *pruned is the best so far, or NULL if no round was finished. */
 RAMIFY_API ramify_status ramify_prune(ramify_context *context, ramify_model *model,
                                       const ramify_table *table,
@@ -1211,13 +1215,20 @@ RAMIFY_API ramify_status ramify_plan_open_text(ramify_context *context, const ch
 /* Fills *options with what the plan chose; texts live as long as the plan. */
 RAMIFY_API ramify_status ramify_plan_choice(const ramify_plan *plan, ramify_train_options *options);
 
+/* What the choice does to the model once it is trained: options->max_resident, 0 where it prunes nothing, and the
+ * density that is expected, then 1. Texts live as long as the plan. */
+RAMIFY_API ramify_status ramify_plan_pruning(const ramify_plan *plan, ramify_prune_options *options,
+                                             double *density);
+
 /* The error that was predicted for the choice, as a root mean square in the target's units or a share of
  * wrong classes, and the level of its interval. */
 RAMIFY_API ramify_law_estimate ramify_plan_predicted(const ramify_plan *plan, double *level);
 
-/* Adds what the training of the choice brought: its score, on rows that nothing was chosen by. */
+/* Adds what the choice brought: its score, on rows that nothing was chosen by; seconds of the training, and of
+ * pruning; the density, 1 where nothing was pruned. */
 RAMIFY_API ramify_status ramify_plan_add_obtained(ramify_plan *plan, const ramify_score *score,
-                                                  double seconds, uint64_t resident_bytes);
+                                                  double seconds, uint64_t resident_bytes,
+                                                  double density);
 
 /* ------------------------------------------------------------------------------------------------
  * 12. Planning from runs

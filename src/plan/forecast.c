@@ -46,7 +46,8 @@ static bool same_length(double a, double b) {
 static bool on_ladder(const ramify_sweep_run *run, const ramify_sweep_design *design,
                       double length) {
     return run->made && run->error > 0 && run->point.stage == RAMIFY_STAGE_PLAIN &&
-           run->point.level > 0 && ramify_sweep_same_design(&run->point.design, design) &&
+           run->point.pruned == 0 && run->point.level > 0 &&
+           ramify_sweep_same_design(&run->point.design, design) &&
            same_length(run->point.length, length);
 }
 
@@ -121,25 +122,68 @@ ramify_forecast_doubt ramify_forecast_make(const ramify_sweep_run *runs, size_t 
     return step < -RISE * f->noise ? RAMIFY_FORECAST_RISING : RAMIFY_FORECAST_FINE;
 }
 
-/* What experts of another width lack, where their runs and the ladder's meet: few rows need few units, so that
- * narrow experts lose more of more rows, and gain by none. NaN: none were run. */
-static double of_narrower(const ramify_forecast *f, uint32_t width) {
-    ramify_sweep_design design = f->design;
-    design.width = width;
+/* What experts of another design, narrower ones, lack, where their runs and the ladder's meet: few rows need few
+ * units, so that narrow experts lose more of more rows, and gain by none. NaN: none were run. */
+static double of_narrower(const ramify_forecast *f, const ramify_sweep_design *design) {
     for (size_t i = 0; i < f->count; i++) {
         const ramify_sweep_run *run = &f->runs[i];
         const uint32_t level = run->point.level;
-        if (on_ladder(run, &design, f->length) && !isnan(f->ladder[level]))
+        if (on_ladder(run, design, f->length) && !isnan(f->ladder[level]))
             return fmax(log(run->error) - f->ladder[level], 0) +
-                   NARROWER * level * log2((double)f->design.width / width);
+                   NARROWER * level * log2((double)f->design.width / design->width);
     }
     return (double)NAN;
 }
 
 /* What a design of another width adds; twice the width brings a part of what half of it lacks. */
 static double of_width(const ramify_forecast *f, const ramify_sweep_design *design) {
-    return design->width == 2 * f->design.width ? -BEYOND * of_narrower(f, f->design.width / 2)
-                                                : of_narrower(f, design->width);
+    ramify_sweep_design half = f->design;
+    half.width /= 2;
+    return design->width == 2 * f->design.width ? -BEYOND * of_narrower(f, &half)
+                                                : of_narrower(f, design);
+}
+
+/* Of runs that were pruned as the point is: ln error by level, NaN where none was made. */
+static uint32_t pruned_ladder(const ramify_forecast *f, const ramify_sweep_point *point,
+                              double ladder[RAMIFY_SWEEP_LEVELS_MAX]) {
+    uint32_t first = UINT32_MAX;
+    for (uint32_t level = 0; level < RAMIFY_SWEEP_LEVELS_MAX; level++) {
+        ladder[level] = (double)NAN;
+        for (size_t i = 0; i < f->count; i++) {
+            const ramify_sweep_run *run = &f->runs[i];
+            if (run->made && run->error > 0 && run->point.pruned == point->pruned &&
+                run->point.level == level &&
+                ramify_sweep_same_design(&run->point.design, &point->design))
+                ladder[level] = log(run->error);
+        }
+        if (!isnan(ladder[level]) && first == UINT32_MAX)
+            first = level;
+    }
+    return first;
+}
+
+/* The error of an expert that is pruned, of which few sizes were run: their own step, which is less than that of dense
+ * experts where few weights hold the error up; or that of the ladder, where there is one size only. */
+static ramify_law_estimate pruned_error(const ramify_forecast *f, const ramify_sweep_point *point,
+                                        double rows, double level) {
+    double ladder[RAMIFY_SWEEP_LEVELS_MAX];
+    const uint32_t first = pruned_ladder(f, point, ladder);
+    if (first == UINT32_MAX)
+        return (ramify_law_estimate){NAN, NAN, NAN};
+    uint32_t other = first + 1;
+    while (other < RAMIFY_SWEEP_LEVELS_MAX && isnan(ladder[other]))
+        other++;
+    const double slope = other < RAMIFY_SWEEP_LEVELS_MAX
+                             ? fmax((ladder[other] - ladder[first]) / (other - first), 0)
+                             : f->slope;
+    const double octaves = first + log2(rows);
+    const double steps = slope * KEPT * (1 - pow(KEPT, octaves)) / (1 - KEPT);
+    const double far = 1 + FARTHER * fmax(octaves - 1, 0), least = LEAST_DEVIATION * far * far;
+    const double step = far * STEP_DEVIATION * steps;
+    const double half = ramify_student(level) * sqrt(least * least + step * step +
+                                                     f->judged * f->judged + f->noise * f->noise);
+    const double y = ladder[first] - steps;
+    return (ramify_law_estimate){exp(y), exp(y - half), exp(y + half)};
 }
 
 /* What short runs lack near the first level; below 0 where they are better. */
@@ -192,14 +236,16 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
                                           const ramify_sweep_point *point, double rows,
                                           double level) {
     const ramify_forecast *f = forecast;
+    if (point->pruned > 0)
+        return pruned_error(f, point, rows, level);
     const double octaves = f->first + log2(rows);
     const double steps = NEXT * (1 - pow(KEPT, octaves)) / (1 - KEPT);
-    const double width =
-        point->design.layers == 0 || ramify_sweep_same_design(&point->design, &f->design)
-            ? 0
-            : of_width(f, &point->design);
+    const double width = point->design.layers == 0 || point->pruned > 0 ||
+                                 ramify_sweep_same_design(&point->design, &f->design)
+                             ? 0
+                             : of_width(f, &point->design);
     /* The stages' gains were found beside the ladder's own length, which is near the whole. */
-    const bool usual = point->length > f->length && point->length <= 1;
+    const bool usual = point->pruned > 0 || (point->length > f->length && point->length <= 1);
     const double length =
         usual || same_length(point->length, f->length) ? 0 : of_length(f, point->length);
     const double gap = fmax(gap_of(f), 0);

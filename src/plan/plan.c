@@ -15,7 +15,8 @@
 
 #define SHARE 0.1
 #define LEVEL 0.9
-/* Tables with fewer rows may have small runs of this share: they are not small beside the training. */
+/* Tables with fewer rows may have small runs of this share: they are not small beside the training. So may plans
+ * that prune: half of the rows must be pruned for the whole to be told. */
 #define FEW_ROWS  5000
 #define FEW_SHARE 0.25
 /* Designs are tried on a quarter of the rows, or on the fewest there are, in few passes: which is best changes
@@ -26,6 +27,11 @@
 #define RUNGS 6
 /* Ladders of runs that are shorter than this, in the whole training's length, tell too little of it. */
 #define LEAST_LENGTH 0.2
+/* Of the allowance, what the ladders have where runs are pruned too. */
+#define LADDERS_SHARE 0.3
+/* Octaves between runs that are pruned, and what the smaller one costs of the larger. */
+#define PRUNED_STEP      2
+#define PRUNED_STEP_COST 0.25
 /* Of a training's time, what one thread does alone (measured: 1.56 times as fast on two). */
 #define ALONE 0.28
 /* Forecasts that differ by less are the same. */
@@ -88,7 +94,7 @@ static uint32_t search_level(const ramify_sweep *s) {
     return s->levels - 1 < SEARCH_LEVEL ? s->levels - 1 : SEARCH_LEVEL;
 }
 
-static ramify_status search_design(ramify_planning *p) {
+ramify_status ramify_plan_search(ramify_planning *p) {
     ramify_sweep_run tried[RAMIFY_SWEEP_SEARCH_MAX];
     uint32_t count = 0;
     const ramify_status status =
@@ -126,6 +132,12 @@ static double seconds_per_cost(const ramify_planning *p) {
     return cost > 0 ? seconds / cost : 0;
 }
 
+/* Where pruning is considered, of what is dearer. */
+static double cost_of_whole(const ramify_planning *p) {
+    const ramify_sweep_point whole = whole_training(p);
+    return fmax(ramify_sweep_cost(&p->sweep, &whole), ramify_plan_pruning_cost(p));
+}
+
 static double speed_of_threads(const ramify_planning *p) {
     return 1 / (ALONE + (1 - ALONE) / ramify_threads(p->context));
 }
@@ -134,9 +146,9 @@ static double speed_of_threads(const ramify_planning *p) {
 static double allowance(const ramify_planning *p) {
     const ramify_plan_options *o = p->options;
     const double rows = (double)p->sweep.part[0].train_count;
-    const double share = o->share > 0 ? o->share : rows < FEW_ROWS ? FEW_SHARE : SHARE;
-    const ramify_sweep_point whole = whole_training(p);
-    double cost = ramify_sweep_cost(&p->sweep, &whole);
+    const double usual = rows < FEW_ROWS || p->bound > 0 ? FEW_SHARE : SHARE;
+    const double share = o->share > 0 ? o->share : usual;
+    double cost = cost_of_whole(p);
     if (o->budget > 0 && p->unit > 0)
         cost = fmin(cost, o->budget * speed_of_threads(p) / p->unit);
     return share * cost;
@@ -146,7 +158,8 @@ static bool was_made(const ramify_planning *p, const ramify_sweep_point *point) 
     for (size_t i = 0; i < p->count; i++) {
         const ramify_sweep_point *q = &p->runs[i].point;
         if (q->stage == point->stage && q->level == point->level && q->length == point->length &&
-            q->repeat == point->repeat && ramify_sweep_same_design(&q->design, &point->design))
+            q->repeat == point->repeat && q->pruned == point->pruned &&
+            ramify_sweep_same_design(&q->design, &point->design))
             return true;
     }
     return false;
@@ -198,10 +211,30 @@ static ramify_status check_budget(const ramify_planning *p) {
         budget, seconds);
 }
 
+/* Runs that are pruned, at two levels that lie two octaves apart, so that the step between these is seen above
+ * the scatter; and that of the dense expert beside them. */
+static ramify_status list_pruning(ramify_planning *p, ramify_sweep_point middle, double *left) {
+    ramify_sweep_point points[RAMIFY_PLAN_PRUNED_MAX];
+    uint32_t count = ramify_plan_pruning_runs(p, 1, points), level = 1;
+    double cost = 0;
+    for (uint32_t i = 0; i < count; i++)
+        cost += ramify_sweep_cost(&p->sweep, &points[i]) * (1 + PRUNED_STEP_COST);
+    for (; level < middle.level && cost > *left; level++)
+        cost /= 2;
+    for (uint32_t end = level + PRUNED_STEP; level <= end && level < p->sweep.levels;
+         level += PRUNED_STEP) {
+        count = ramify_plan_pruning_runs(p, level, points);
+        for (uint32_t i = 0; i < count; i++)
+            RAMIFY_TRY(want(p, points[i], true, left));
+    }
+    middle.design = p->dense;
+    return p->dense.layers > 0 ? want(p, middle, true, left) : RAMIFY_OK;
+}
+
 /* Both ladders, from few rows up to half of them; then narrower experts and repeats. */
 static ramify_status list_runs(ramify_planning *p, double left) {
     const uint32_t last = last_rung(p), middle = last < 3 ? last : 3;
-    p->length = length_of_ladders(p, left);
+    p->length = length_of_ladders(p, p->bound > 0 ? left * LADDERS_SHARE : left);
     RAMIFY_TRY(check_budget(p));
     ramify_sweep_point brief = {.length = p->length * RAMIFY_FORECAST_BRIEF, .design = p->design};
     ramify_sweep_point whole = {.length = p->length, .design = p->design};
@@ -210,10 +243,12 @@ static ramify_status list_runs(ramify_planning *p, double left) {
         RAMIFY_TRY(want(p, brief, true, &left));
         RAMIFY_TRY(want(p, whole, true, &left));
     }
+    whole.level = middle;
+    if (p->bound > 0)
+        RAMIFY_TRY(list_pruning(p, whole, &left));
     for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
         if (widths[w] < p->design.width && !p->options->train->hidden) {
             whole.design.width = widths[w];
-            whole.level = middle;
             RAMIFY_TRY(want(p, whole, false, &left));
         }
     whole.design = p->design;
@@ -227,7 +262,7 @@ static ramify_status list_runs(ramify_planning *p, double left) {
 }
 
 static ramify_status make_runs(ramify_planning *p) {
-    ramify_status status = search_design(p);
+    ramify_status status = ramify_plan_consider_pruning(p, ramify_plan_search(p));
     p->unit = seconds_per_cost(p);
     double left = allowance(p);
     for (size_t i = 0; i < p->count; i++)
@@ -245,26 +280,23 @@ static ramify_status make_runs(ramify_planning *p) {
 
 /* Of the run that is most like it. */
 static const ramify_sweep_run *like(const ramify_planning *p, const ramify_candidate *c) {
-    const uint32_t width = c->point.design.layers > 0 ? c->point.design.width : p->design.width;
+    const ramify_sweep_design *design = c->point.design.layers > 0 ? &c->point.design : &p->design;
     const ramify_sweep_run *found = NULL;
     for (size_t i = 0; i < p->count; i++) {
         const ramify_sweep_run *run = &p->runs[i];
-        if (run->made && run->design.width == width && run->design.members == p->design.members &&
-            run->design.layers == p->design.layers &&
+        if (run->made && run->point.pruned == c->point.pruned &&
+            run->design.width == design->width && run->design.members == design->members &&
+            run->design.layers == design->layers &&
             (!found || run->point.level < found->point.level))
             found = run;
     }
     return found;
 }
 
-static void add_candidate(ramify_planning *p, ramify_stage stage, double length, uint32_t width) {
-    ramify_candidate c = {.point = {.stage = stage, .length = length}};
+void ramify_plan_add_candidate(ramify_planning *p, const ramify_candidate *candidate) {
+    ramify_candidate c = *candidate;
     if (p->candidates == RAMIFY_CANDIDATES_MAX)
         return;
-    if (width > 0) {
-        c.point.design = p->design;
-        c.point.design.width = width;
-    }
     c.error = ramify_forecast_error(&p->forecast, &c.point, 1, p->options->level);
     c.seconds = ramify_sweep_cost(&p->sweep, &c.point) * p->unit / speed_of_threads(p);
     const ramify_sweep_run *run = like(p, &c);
@@ -272,12 +304,31 @@ static void add_candidate(ramify_planning *p, ramify_stage stage, double length,
     p->candidate[p->candidates++] = c;
 }
 
-static bool width_was_run(const ramify_planning *p, uint32_t width) {
+/* design: NULL for what the training finds. */
+static void add_candidate(ramify_planning *p, ramify_stage stage, double length,
+                          const ramify_sweep_design *design) {
+    ramify_candidate c = {.point = {.stage = stage, .length = length}, .density = 1};
+    if (design)
+        c.point.design = *design;
+    ramify_plan_add_candidate(p, &c);
+}
+
+static bool was_run(const ramify_planning *p, const ramify_sweep_design *design) {
     for (size_t i = 0; i < p->count; i++)
-        if (p->runs[i].made && p->runs[i].design.width == width &&
+        if (p->runs[i].made && p->runs[i].point.pruned == 0 &&
+            ramify_sweep_same_design(&p->runs[i].point.design, design) &&
             p->runs[i].point.length == p->length)
             return true;
     return false;
+}
+
+static void add_narrower(ramify_planning *p, ramify_stage stage, double length) {
+    ramify_sweep_design design = p->design;
+    for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+        design.width = widths[w];
+        if (widths[w] < p->design.width && was_run(p, &design))
+            add_candidate(p, stage, length, &design);
+    }
 }
 
 static void add_stage(ramify_planning *p, ramify_stage stage) {
@@ -285,11 +336,15 @@ static void add_stage(ramify_planning *p, ramify_stage stage) {
     for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
         if (!open && lengths[l] != 1)
             continue;
-        add_candidate(p, stage, lengths[l], 0);
-        for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
-            if (width_was_run(p, widths[w]) && widths[w] < p->design.width)
-                add_candidate(p, stage, lengths[l], widths[w]);
+        if (p->bound == 0) {
+            add_candidate(p, stage, lengths[l], NULL);
+            add_narrower(p, stage, lengths[l]);
+        } else if (was_run(p, &p->dense)) {
+            add_candidate(p, stage, lengths[l], &p->dense);
+        }
     }
+    if (stage == RAMIFY_STAGE_PLAIN)
+        ramify_plan_add_pruned(p);
 }
 
 /* Whoever asks for teachers has no expert without them. */
@@ -308,12 +363,14 @@ static void list_candidates(ramify_planning *p) {
 ramify_train_options ramify_plan_options_of(const ramify_planning *planning,
                                             const ramify_candidate *candidate,
                                             char hidden[RAMIFY_HIDDEN_ROOM]) {
-    ramify_train_options options = *planning->options->train;
+    ramify_train_options options = planning->train;
     const ramify_sweep_design *design = &candidate->point.design;
     size_t used = 0;
     options.time_limit = 0;
     options.controls = false;
     options.rewind_at = 0;
+    if (candidate->point.pruned == 0)
+        options.resident_bytes = planning->options->train->resident_bytes;
     if (candidate->point.length != 1)
         options.epochs = (uint32_t)fmax(round(planning->sweep.epochs * candidate->point.length), 1);
     const bool single = candidate->point.stage == RAMIFY_STAGE_PLAIN ||
@@ -471,11 +528,14 @@ static ramify_status forecast(ramify_planning *p) {
 
 static ramify_status plan_all(ramify_planning *p, const ramify_table *table) {
     const double started = ramify_seconds();
-    RAMIFY_TRY(ramify_sweep_open(p->context, table, p->options->train, &p->sweep));
+    p->train = *p->options->train;
+    RAMIFY_TRY(ramify_sweep_open(p->context, table, &p->train, &p->sweep));
     RAMIFY_TRY(make_runs(p));
     RAMIFY_TRY(forecast(p));
     p->spent = ramify_seconds() - started;
     list_candidates(p);
+    if (p->candidates == 0)
+        return p->stopped ? RAMIFY_STOPPED : ramify_plan_no_room(p);
     RAMIFY_TRY(ramify_plan_need(p));
     choose(p);
     look_beyond(p);

@@ -33,15 +33,16 @@ static json_t *estimate_json(const ramify_law_estimate *e, double level) {
 }
 
 static json_t *run_json(const ramify_sweep_run *run) {
-    return json_pack("{s:s, s:o, s:i, s:f, s:i, s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o, s:o, s:o}",
-                     "stage", ramify_stage_name(run->point.stage), "rows", count(run->rows),
-                     "epochs", (int)run->epochs, "length", run->point.length, "width",
-                     (int)run->design.width, "layers", (int)run->design.layers, "members",
-                     (int)run->design.members, "bins", (int)run->design.bins, "periodic",
-                     (int)run->design.periodic, "repeat", (int)run->point.repeat, "parameters",
-                     count(run->parameters), "error", number(run->error), "error_deviation",
-                     number(run->deviation), "seconds", number(run->seconds), "latency_seconds",
-                     number(run->latency));
+    return json_pack(
+        "{s:s, s:o, s:i, s:f, s:i, s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o, s:o, s:o, "
+        "s:f, s:o}",
+        "stage", ramify_stage_name(run->point.stage), "rows", count(run->rows), "epochs",
+        (int)run->epochs, "length", run->point.length, "width", (int)run->design.width, "layers",
+        (int)run->design.layers, "members", (int)run->design.members, "bins", (int)run->design.bins,
+        "periodic", (int)run->design.periodic, "repeat", (int)run->point.repeat, "parameters",
+        count(run->parameters), "error", number(run->error), "error_deviation",
+        number(run->deviation), "seconds", number(run->seconds), "latency_seconds",
+        number(run->latency), "density", run->density, "dense_error", number(run->dense));
 }
 
 /* Takes the list, which may be NULL, and its next part: the list, or NULL when out of memory. */
@@ -63,11 +64,11 @@ static json_t *runs_json(const ramify_planning *p) {
 static json_t *candidate_json(const ramify_planning *p, const ramify_candidate *c) {
     const ramify_sweep_design *design = &c->point.design;
     const uint32_t width = design->layers > 0 ? design->width : p->design.width;
-    return json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:o}", "stage",
+    return json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:f}", "stage",
                      ramify_stage_name(c->point.stage), "width", (int)width, "length",
                      c->point.length, "predicted", estimate_json(&c->error, p->options->level),
                      "seconds", number(c->seconds), "latency_seconds", number(c->latency),
-                     "resident_bytes", count(c->resident_bytes));
+                     "resident_bytes", count(c->resident_bytes), "density", c->density);
 }
 
 static json_t *candidates_json(const ramify_planning *p) {
@@ -104,6 +105,13 @@ static json_t *ahead_json(const ramify_planning *p) {
     return list;
 }
 
+/* What is to be done to the model once it is trained; null: nothing. */
+static json_t *prune_json(const ramify_candidate *c) {
+    return c->point.pruned > 0 ? json_pack("{s:o, s:f}", "max_resident", count(c->point.pruned),
+                                           "density", c->density)
+                               : json_null();
+}
+
 static json_t *plan_json(const ramify_planning *p) {
     const ramify_candidate *c = &p->candidate[p->chosen];
     const ramify_split *rows = p->sweep.rows.split;
@@ -114,19 +122,19 @@ static json_t *plan_json(const ramify_planning *p) {
     json_t *choice = ramify_plan_options_json(&options);
     json_t *runs = runs_json(p), *candidates = candidates_json(p);
     /* json_pack gives its parts back on failure, and takes NULL for one. */
-    return json_pack("{s:i, s:s, s:s, s:{s:I, s:I}, s:s, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:o, "
-                     "s:o, s:o, s:o, s:o, "
-                     "s:o, s:b, s:o}",
-                     "ramify.plan", FORMAT, "version", ramify_version(), "error",
-                     classes ? "error" : "rmse", "rows", "train", (json_int_t)rows->train_count,
-                     "validation", (json_int_t)(rows->select_count + rows->report_count),
-                     "fingerprint", fingerprint, "request", request_json(p->options), "choice",
-                     choice, "stage", ramify_stage_name(c->point.stage), "met", (int)p->met, "why",
-                     p->why, "predicted", estimate_json(&c->error, p->options->level),
-                     "training_seconds", number(c->seconds), "sweep_seconds", number(p->spent),
-                     "resident_bytes", count(c->resident_bytes), "latency_seconds",
-                     number(c->latency), "twice", more_json(p), "ahead", ahead_json(p),
-                     "candidates", candidates, "stopped", (int)p->stopped, "runs", runs);
+    return json_pack(
+        "{s:i, s:s, s:s, s:{s:I, s:I}, s:s, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:o, "
+        "s:o, s:o, s:o, s:o, "
+        "s:o, s:b, s:o, s:o}",
+        "ramify.plan", FORMAT, "version", ramify_version(), "error", classes ? "error" : "rmse",
+        "rows", "train", (json_int_t)rows->train_count, "validation",
+        (json_int_t)(rows->select_count + rows->report_count), "fingerprint", fingerprint,
+        "request", request_json(p->options), "choice", choice, "stage",
+        ramify_stage_name(c->point.stage), "met", (int)p->met, "why", p->why, "predicted",
+        estimate_json(&c->error, p->options->level), "training_seconds", number(c->seconds),
+        "sweep_seconds", number(p->spent), "resident_bytes", count(c->resident_bytes),
+        "latency_seconds", number(c->latency), "twice", more_json(p), "ahead", ahead_json(p),
+        "candidates", candidates, "stopped", (int)p->stopped, "runs", runs, "prune", prune_json(c));
 }
 
 static ramify_status keep(ramify_context *context, json_t *json, ramify_plan **plan) {
@@ -267,6 +275,30 @@ ramify_status ramify_plan_choice(const ramify_plan *plan, ramify_train_options *
     return ramify_train_options_check(plan->context, options);
 }
 
+ramify_status ramify_plan_pruning(const ramify_plan *plan, ramify_prune_options *options,
+                                  double *density) {
+    ramify_clear(plan->context);
+    ramify_prune_options_init(options);
+    *density = 1;
+    const json_t *prune = json_object_get(plan->json, "prune");
+    if (!prune || json_is_null(prune))
+        return RAMIFY_OK;
+    const json_t *bytes = json_object_get(prune, "max_resident");
+    *density = json_number_value(json_object_get(prune, "density"));
+    if (!json_is_integer(bytes) || json_integer_value(bytes) < 1 ||
+        !(*density > 0 && *density <= 1))
+        return ramify_fail(plan->context, RAMIFY_ERROR_DATA,
+                           "the plan: \"prune\" has no bound on resident bytes above 0, or no "
+                           "density");
+    options->max_resident = (uint64_t)json_integer_value(bytes);
+    options->distillation = RAMIFY_CHOICE_OFF;
+    const json_t *choice = json_object_get(plan->json, "choice");
+    options->weight = json_string_value(json_object_get(choice, "weight"));
+    options->group = json_string_value(json_object_get(choice, "group"));
+    options->time = json_string_value(json_object_get(choice, "time"));
+    return RAMIFY_OK;
+}
+
 ramify_law_estimate ramify_plan_predicted(const ramify_plan *plan, double *level) {
     const json_t *json = json_object_get(plan->json, "predicted");
     *level = json_number_value(json_object_get(json, "level"));
@@ -274,14 +306,14 @@ ramify_law_estimate ramify_plan_predicted(const ramify_plan *plan, double *level
 }
 
 ramify_status ramify_plan_add_obtained(ramify_plan *plan, const ramify_score *score, double seconds,
-                                       uint64_t resident_bytes) {
+                                       uint64_t resident_bytes, double density) {
     ramify_clear(plan->context);
     const bool classes = isnan(score->rmse);
-    json_t *obtained = json_pack("{s:o, s:o, s:o, s:I, s:o, s:I}", "error",
+    json_t *obtained = json_pack("{s:o, s:o, s:o, s:I, s:o, s:I, s:f}", "error",
                                  number(classes ? 1 - score->accuracy : score->rmse), "low",
                                  number(score->error_low), "high", number(score->error_high),
                                  "rows", (json_int_t)score->rows, "seconds", number(seconds),
-                                 "resident_bytes", (json_int_t)resident_bytes);
+                                 "resident_bytes", (json_int_t)resident_bytes, "density", density);
     char *text = NULL;
     if (obtained && json_object_set_new(plan->json, "obtained", obtained) == 0)
         text = json_dumps(plan->json, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));

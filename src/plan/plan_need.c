@@ -88,7 +88,8 @@ ramify_status ramify_plan_need(ramify_planning *planning) {
     stems s;
     const ramify_status status = open_stems(planning, &s);
     for (uint32_t i = 0; status == RAMIFY_OK && i < planning->candidates; i++)
-        planning->candidate[i].resident_bytes = need_of(&s, &planning->candidate[i]);
+        if (planning->candidate[i].point.pruned == 0) /* else as in the run that was pruned */
+            planning->candidate[i].resident_bytes = need_of(&s, &planning->candidate[i]);
     if (status == RAMIFY_OK)
         planning->fingerprint = ramify_problem_fingerprint(s.problem);
     close_stems(&s);

@@ -1,6 +1,7 @@
 /* ramify_prune: rounds of pruning, and after each the law of the rounds so far, which says how far to go.
  * What a round is, src/train/prune.c knows; of laws it knows nothing. */
 
+#include "prune_law.h"
 #include "memory.h"
 #include "progress.h"
 #include "prune.h"
@@ -35,6 +36,7 @@ typedef struct driver {
     ramify_context *context;
     const ramify_prune_options *options;
     ramify_model *model;
+    const ramify_split *divided; /* rows, by the caller; NULL: as in the training */
     ramify_pruning *pruning;
     ramify_storage storage;
     ramify_prune_result *result;
@@ -68,11 +70,12 @@ static const char *const scores[] = {"magnitude", "random", "neurons", "branches
 static const char *const scopes[] = {"global", "module", NULL};
 
 static ramify_status check_options(ramify_context *context, const ramify_prune_options *o) {
-    const int asked = (o->density != 0) + !(o->max_error_increase < 0) + (o->max_bytes > 0);
+    const int asked = (o->density != 0) + !(o->max_error_increase < 0) + (o->max_bytes > 0) +
+                      (o->max_resident > 0);
     if (asked != 1)
         return ramify_fail(
             context, RAMIFY_ERROR_ARGUMENT,
-            "one of density, max error increase and max bytes says how far to prune, "
+            "one of density, max error increase, max bytes and max resident says how far to prune, "
             "and %s given",
             asked == 0 ? "none is" : "more are");
     if (o->density != 0 && !(o->density >= DENSITY_LEAST && o->density < 1))
@@ -394,20 +397,31 @@ static ramify_status go_by_error(driver *d) {
     return RAMIFY_OK;
 }
 
-/* Bytes at most of the file at this density, before any training. */
+/* What is bounded of a model's sizes, if one is. */
+static uint64_t bounded(const driver *d, ramify_sizes sizes) {
+    return d->options->max_resident > 0 ? sizes.resident : sizes.file;
+}
+
+static uint64_t bound_of(const driver *d) {
+    return d->options->max_resident > 0 ? d->options->max_resident : d->options->max_bytes;
+}
+
+/* Bytes at most of what is bounded at this density, before any training. */
 static ramify_status foretell_bytes(const driver *d, double density, uint64_t *bytes) {
     json_t *longest = describe(d, RAMIFY_LONGEST_NUMBER, RAMIFY_LONGEST_NUMBER, UINT32_MAX);
     if (!longest)
         return RAMIFY_ERROR_MEMORY;
+    ramify_sizes sizes = {0};
     const ramify_status status =
-        ramify_pruning_bytes(d->pruning, density, d->storage, longest, bytes);
+        ramify_pruning_size(d->pruning, density, d->storage, longest, &sizes);
     json_decref(longest);
+    *bytes = bounded(d, sizes);
     return status;
 }
 
-/* The largest density at which the file is small enough, as weights are now. */
+/* The largest density at which file or memory are small enough, as weights are now. */
 static ramify_status density_of_bytes(driver *d, double *density) {
-    const uint64_t most = d->options->max_bytes;
+    const uint64_t most = bound_of(d);
     const double now = ramify_pruning_state(d->pruning).density;
     double low = 0, high = now;
     uint64_t bytes;
@@ -417,11 +431,14 @@ static ramify_status density_of_bytes(driver *d, double *density) {
         return RAMIFY_OK;
     RAMIFY_TRY(foretell_bytes(d, DENSITY_LEAST, &bytes));
     if (bytes > most)
-        return ramify_fail(d->context, RAMIFY_ERROR_LIMIT,
-                           "%s: without any weights its file would still have some %llu bytes, and "
-                           "%llu are allowed: allow more, or train a smaller model",
-                           d->model->source.name, (unsigned long long)bytes,
-                           (unsigned long long)most);
+        return ramify_fail(
+            d->context, RAMIFY_ERROR_LIMIT,
+            "%s: without any weights %s some %llu bytes, and %llu are allowed: allow "
+            "more, or train a smaller model",
+            d->model->source.name,
+            d->options->max_resident > 0 ? "predicting a row would still hold"
+                                         : "its file would still have",
+            (unsigned long long)bytes, (unsigned long long)most);
     for (int i = 0; i < HALVINGS; i++) {
         const double middle = (low + high) / 2;
         RAMIFY_TRY(foretell_bytes(d, middle, &bytes));
@@ -465,13 +482,14 @@ static ramify_status go(driver *d) {
                 100 * o->max_error_increase);
         return go_by_error(d);
     }
-    if (o->max_bytes > 0)
+    const bool by_bytes = o->max_bytes > 0 || o->max_resident > 0;
+    if (by_bytes)
         RAMIFY_TRY(go_by_bytes(d));
     else
         d->wanted = o->density;
     if (o->predict_only)
         return go_to(d, d->wanted);
-    return o->max_bytes > 0 ? RAMIFY_OK : go_to(d, d->wanted);
+    return by_bytes ? RAMIFY_OK : go_to(d, d->wanted);
 }
 
 /* --- The whole -------------------------------------------------------------------------------- */
@@ -482,6 +500,7 @@ static ramify_prune_plan make_plan(const driver *d) {
         .weight = o->weight,
         .group = o->group,
         .time = o->time,
+        .divided = d->divided,
         .validation = o->validation,
         .seed = o->seed,
         .own_seed = o->own_seed,
@@ -549,22 +568,26 @@ static ramify_status end_early(driver *d) {
     return late ? RAMIFY_OK : RAMIFY_STOPPED;
 }
 
-/* A file that is larger than was asked for comes out of what ended early only, and with a warning. */
+/* What is larger than was asked for comes out of what ended early only, and with a warning. */
 static ramify_status check_bytes(const driver *d, ramify_status went, ramify_model **pruned) {
-    const unsigned long long size = (*pruned)->source.size, most = d->options->max_bytes;
+    const unsigned long long size = bounded(d, ramify_sizes_of(*pruned)), most = bound_of(d);
+    const bool resident = d->options->max_resident > 0;
     if (most == 0 || size <= most)
         return RAMIFY_OK;
     if (went == RAMIFY_STOPPED || d->result->time_limit_struck || rounds_are_over(d)) {
         ramify_log(d->context, RAMIFY_LOG_WARNING,
-                   "%s: its file has %llu bytes, and %llu were asked for: it ended before",
-                   d->model->source.name, size, most);
+                   "%s: %s %llu bytes, and %llu were asked for: it ended before",
+                   d->model->source.name, resident ? "predicting a row holds" : "its file has",
+                   size, most);
         return RAMIFY_OK;
     }
     ramify_close(pruned);
     return ramify_fail(d->context, RAMIFY_ERROR_LIMIT,
-                       "%s: pruned, its file would have %llu bytes, and %llu are allowed: allow "
-                       "more, or ask for a --density below %.4g",
-                       d->model->source.name, size, most, d->result->density);
+                       "%s: pruned, %s %llu bytes, and %llu are allowed: allow more, or ask for "
+                       "a --density below %.4g",
+                       d->model->source.name,
+                       resident ? "predicting a row would hold" : "its file would have", size, most,
+                       d->result->density);
 }
 
 static ramify_status run(driver *d, const ramify_table *table, ramify_model **pruned) {
@@ -596,12 +619,21 @@ static ramify_status run(driver *d, const ramify_table *table, ramify_model **pr
     json_decref(about);
     if (status == RAMIFY_OK)
         status = check_bytes(d, went, pruned);
+    if (status == RAMIFY_OK)
+        status = ramify_pruning_score(d->pruning, *pruned, &d->result->score);
     return status == RAMIFY_OK ? went : status;
 }
 
 ramify_status ramify_prune(ramify_context *context, ramify_model *model, const ramify_table *table,
                            const ramify_prune_options *options, ramify_model **pruned,
                            ramify_prune_result **result) {
+    return ramify_prune_on(context, model, table, options, NULL, pruned, result);
+}
+
+ramify_status ramify_prune_on(ramify_context *context, ramify_model *model,
+                              const ramify_table *table, const ramify_prune_options *options,
+                              const ramify_split *divided, ramify_model **pruned,
+                              ramify_prune_result **result) {
     ramify_clear(context);
     if (!model || !table || !options || !pruned)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
@@ -613,10 +645,11 @@ ramify_status ramify_prune(ramify_context *context, ramify_model *model, const r
     driver d = {.context = context,
                 .options = options,
                 .model = model,
+                .divided = divided,
                 .limit = NAN,
                 .started = ramify_seconds(),
                 .storage = (ramify_storage)ramify_word_find(options->store, ramify_storage_words)};
-    if (options->max_bytes > 0 && d.storage == RAMIFY_STORAGE_FASTEST)
+    if (bound_of(&d) > 0 && d.storage == RAMIFY_STORAGE_FASTEST)
         d.storage = RAMIFY_STORAGE_SMALLEST;
     d.result = ramify_allocate_zeroed(context, 1, sizeof *d.result);
     if (!d.result)

@@ -4,6 +4,7 @@
 #include "model.h"
 #include "predict.h"
 #include "progress.h"
+#include "prune_law.h"
 #include "random.h"
 #include "recipe.h"
 #include "repack.h"
@@ -171,7 +172,7 @@ double ramify_sweep_cost(const ramify_sweep *s, const ramify_sweep_point *point)
     const double teacher =
         weights_of(s, design->inputs, TEACHER_LAYERS, TEACHER_WIDTH, TEACHER_MEMBERS);
     if (point->stage == RAMIFY_STAGE_PLAIN && point->design.layers > 0)
-        return visits * weights;
+        return visits * weights * (1 + point->rounds);
     double passes = 1 + TRIALS * (s->part[0].select_count < FOLDS_BELOW ? FOLDS : 1);
     if (point->stage == RAMIFY_STAGE_PLAIN)
         return visits * weights * (passes + 1); /* two designs are trained in full */
@@ -281,6 +282,28 @@ static ramify_status describe(const ramify_sweep *s, ramify_context *context, ra
     return measure_latency(s, context, model, &run->latency);
 }
 
+/* Prunes the model of a run, in its place. One whose weights cannot be so few stays without a result. */
+static ramify_status prune_run(const ramify_sweep *s, ramify_context *context,
+                               ramify_sweep_run *run, ramify_model **model) {
+    ramify_prune_options options;
+    ramify_prune_options_init(&options);
+    options.max_resident = run->point.pruned;
+    options.distillation = RAMIFY_CHOICE_OFF;
+    options.weight = s->options->weight;
+    ramify_model *pruned = NULL;
+    ramify_prune_result *result = NULL;
+    ramify_status status = ramify_prune_on(context, *model, s->table, &options,
+                                           &s->part[run->point.level], &pruned, &result);
+    if (status == RAMIFY_OK) {
+        run->density = result->density;
+        ramify_close(model);
+        *model = pruned;
+        status = describe(s, context, pruned, run);
+    }
+    ramify_prune_result_destroy(&result);
+    return status;
+}
+
 typedef struct sweep_task {
     const ramify_sweep *sweep;
     ramify_sweep_run **run; /* in the order in which they are made */
@@ -303,10 +326,16 @@ static ramify_status make_run(void *argument, size_t index, uint32_t worker) {
     const double started = ramify_thread_seconds();
     ramify_status status =
         ramify_train_on(context, s->table, &options, &s->part[run->point.level], &model, &training);
-    run->seconds = ramify_thread_seconds() - started;
     if (status == RAMIFY_OK)
         status = describe(s, context, model, run);
+    run->dense = run->error;
+    run->density = 1;
+    if (status == RAMIFY_OK && run->point.pruned > 0)
+        status = prune_run(s, context, run, &model);
+    run->seconds = ramify_thread_seconds() - started;
     run->made = status == RAMIFY_OK;
+    if (status == RAMIFY_ERROR_LIMIT && run->point.pruned > 0)
+        status = RAMIFY_OK; /* so few weights cannot be had: no such candidate, and no failure */
     if (status != RAMIFY_OK && status != RAMIFY_STOPPED)
         status = ramify_fail(s->context, status, "%s", ramify_message(context));
     ramify_close(&model);

@@ -37,6 +37,8 @@ typedef struct ramify_sweep_point {
     uint32_t level;  /* training rows are halved so often; 0: all */
     double length;   /* passes, in those of the whole training */
     uint32_t repeat; /* runs that differ in nothing else have other seeds */
+    uint64_t pruned; /* to so many resident bytes, after the training; 0: it stays dense */
+    double rounds;   /* of pruning, an estimate that costs are of */
     ramify_sweep_design design;
 } ramify_sweep_point;
 
@@ -46,6 +48,8 @@ typedef struct ramify_sweep_run {
     bool made;
     size_t rows;     /* that train it */
     uint32_t epochs; /* of its root */
+    double density;  /* share of weights that are left */
+    double dense;    /* error before it was pruned; of others the error */
     double error;    /* root mean square error, in the target's units, or share of wrong classes, on
                         held rows; at level 0 on report rows */
     double deviation; /* standard error of it, by the rows that judge */

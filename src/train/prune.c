@@ -2,6 +2,7 @@
 
 #include "memory.h"
 #include "prune_kind.h"
+#include "score.h"
 
 struct ramify_pruning {
     ramify_context *context;
@@ -46,6 +47,13 @@ uint64_t ramify_pruning_validation_rows(const ramify_pruning *p) {
     return p->kind->validation_rows(p->inside);
 }
 
+ramify_status ramify_pruning_score(const ramify_pruning *p, ramify_model *model,
+                                   ramify_score *score) {
+    const ramify_repack *base = p->kind->base(p->inside);
+    return ramify_score_model(p->context, model, base->match, base->split->report,
+                              base->split->report_count, score, NULL);
+}
+
 ramify_status ramify_pruning_round(ramify_pruning *p, double density) {
     return p->kind->round(p->inside, density);
 }
@@ -79,9 +87,9 @@ int ramify_worth_compare(const void *a, const void *b) {
     return (x->place > y->place) - (x->place < y->place);
 }
 
-ramify_status ramify_pruning_bytes(ramify_pruning *p, double density, ramify_storage storage,
-                                   json_t *about, uint64_t *bytes) {
-    return p->kind->bytes(p->inside, density, storage, about, bytes);
+ramify_status ramify_pruning_size(ramify_pruning *p, double density, ramify_storage storage,
+                                  json_t *about, ramify_sizes *sizes) {
+    return p->kind->size(p->inside, density, storage, about, sizes);
 }
 
 ramify_status ramify_pruning_model(ramify_pruning *p, ramify_storage storage, json_t *about,

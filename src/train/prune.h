@@ -12,6 +12,7 @@
 #include "dismantle.h"
 #include "packed.h"
 #include "ramify.h"
+#include "repack.h"
 
 /* Which weights go first. */
 typedef enum ramify_prune_score {
@@ -29,7 +30,8 @@ typedef enum ramify_prune_restart {
 
 typedef struct ramify_prune_plan {
     const char *weight, *group, *time; /* as in the training */
-    double validation;                 /* share of rows held out; 0: as in the training */
+    const ramify_split *divided; /* borrowed: rows divided by the caller; NULL: by the model */
+    double validation;           /* share of rows held out; 0: as in the training */
     uint64_t seed;
     bool own_seed; /* false: the model's */
     uint32_t
@@ -62,6 +64,10 @@ typedef struct ramify_pruned {
 
 ramify_pruned ramify_pruning_state(const ramify_pruning *pruning);
 
+/* Scores of a model of these columns on report rows, which no training chose anything by. */
+ramify_status ramify_pruning_score(const ramify_pruning *pruning, ramify_model *model,
+                                   ramify_score *score);
+
 /* Rows by which errors are told: those that end at networks. */
 uint64_t ramify_pruning_validation_rows(const ramify_pruning *pruning);
 
@@ -82,10 +88,10 @@ ramify_status ramify_pruning_take(ramify_pruning *pruning, ramify_model *state);
 /* The density that a round to this one would come to: units and branches go as wholes. */
 ramify_status ramify_pruning_reach(ramify_pruning *pruning, double density, double *reached);
 
-/* Bytes at most of the file if it were pruned to this density now, before any training. about (borrowed):
- * as for the model, and as long as it can become; numbers are with RAMIFY_LONGEST_NUMBER (repack.h). */
-ramify_status ramify_pruning_bytes(ramify_pruning *pruning, double density, ramify_storage storage,
-                                   json_t *about, uint64_t *bytes);
+/* Bytes at most if it were pruned to this density now, before any training. about (borrowed): as for the
+ * model, and as long as it can become; numbers are with RAMIFY_LONGEST_NUMBER (repack.h). */
+ramify_status ramify_pruning_size(ramify_pruning *pruning, double density, ramify_storage storage,
+                                  json_t *about, ramify_sizes *sizes);
 
 /* The model as it stands, its layers stored as asked for (RAMIFY_STORAGE_FASTEST looks at how much there
  * is), with notes and scores of its own; `about` (borrowed) becomes the key "pruning"

@@ -206,7 +206,8 @@ static ramify_status open_all(branch_pruning *p, const ramify_table *table) {
                                      .time = p->plan.time,
                                      .validation = p->plan.validation,
                                      .seed = p->plan.seed,
-                                     .own_seed = p->plan.own_seed};
+                                     .own_seed = p->plan.own_seed,
+                                     .divided = p->plan.divided};
     size_t begin[MATRICES], count[MATRICES];
     RAMIFY_TRY(take_weights(context, base->model, &p->now));
     RAMIFY_TRY(ramify_repack_read(base, table, &rows));
@@ -255,6 +256,11 @@ ramify_status ramify_pruning_open_branches(ramify_context *context, ramify_model
 static uint64_t branches_validation_rows(const void *inside) {
     const branch_pruning *p = inside;
     return p->held.count;
+}
+
+static const ramify_repack *branches_base(const void *inside) {
+    const branch_pruning *p = inside;
+    return &p->base;
 }
 
 static ramify_pruned branches_state(const void *inside) {
@@ -589,8 +595,8 @@ static ramify_status make_config(const branch_pruning *p, const ramify_paraforme
 }
 
 /* Zeros are stored with the other weights, so that the shape says how long the file is. */
-static ramify_status branches_bytes(void *inside, double density, ramify_storage storage,
-                                    json_t *about, uint64_t *bytes) {
+static ramify_status branches_size(void *inside, double density, ramify_storage storage,
+                                   json_t *about, ramify_sizes *sizes) {
     branch_pruning *p = inside;
     ramify_context *context = p->base.context;
     const ramify_paraformer_shape shape = shape_at(p, density);
@@ -620,7 +626,7 @@ static ramify_status branches_bytes(void *inside, double density, ramify_storage
     if (status == RAMIFY_OK)
         status = ramify_paraformer_finish(p->base.problem, &t, &blank->notes, config, &model);
     if (status == RAMIFY_OK)
-        *bytes = model->source.size;
+        *sizes = ramify_sizes_of(model);
     ramify_close(&model);
     ramify_annotation_destroy(context, &blank);
     json_decref(config);
@@ -699,12 +705,13 @@ const ramify_pruning_kind ramify_pruning_branches = {
     .close = branches_close,
     .state = branches_state,
     .validation_rows = branches_validation_rows,
+    .base = branches_base,
     .round = branches_round,
     .keep = branches_keep,
     .go_back = branches_go_back,
     .give = branches_give,
     .take = branches_take,
-    .bytes = branches_bytes,
+    .size = branches_size,
     .reach = branches_reach,
     .model = branches_model,
 };

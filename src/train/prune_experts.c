@@ -215,7 +215,8 @@ static ramify_status open_all(expert_pruning *p, ramify_model *model, ramify_mod
                                      .time = p->plan.time,
                                      .validation = p->plan.validation,
                                      .seed = p->plan.seed,
-                                     .own_seed = p->plan.own_seed};
+                                     .own_seed = p->plan.own_seed,
+                                     .divided = p->plan.divided};
     RAMIFY_TRY(ramify_repack_open(context, model, "prune: lower their band instead", base));
     RAMIFY_TRY(open_rewind(p, rewind));
     RAMIFY_TRY(ramify_repack_read(base, table, &rows));
@@ -258,6 +259,11 @@ ramify_status ramify_pruning_open_experts(ramify_context *context, ramify_model 
 static uint64_t experts_validation_rows(const void *inside) {
     const expert_pruning *p = inside;
     return ramify_repack_validation_rows(&p->base);
+}
+
+static const ramify_repack *experts_base(const void *inside) {
+    const expert_pruning *p = inside;
+    return &p->base;
 }
 
 static ramify_pruned experts_state(const void *inside) {
@@ -580,8 +586,8 @@ static ramify_status make_config(const expert_pruning *p, json_t *about, json_t 
     return ramify_fail(p->base.context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
 }
 
-static ramify_status experts_bytes(void *inside, double density, ramify_storage storage,
-                                   json_t *about, uint64_t *bytes) {
+static ramify_status experts_size(void *inside, double density, ramify_storage storage,
+                                  json_t *about, ramify_sizes *sizes) {
     expert_pruning *p = inside;
     json_t *config = NULL;
     float *masks = ramify_allocate(p->base.context, p->base.parts->module_count * p->base.floats,
@@ -593,7 +599,7 @@ static ramify_status experts_bytes(void *inside, double density, ramify_storage 
     if (status == RAMIFY_OK)
         status = store(p, storage, masks, 1, &s);
     if (status == RAMIFY_OK)
-        status = ramify_repack_size(&p->base, &s, config, bytes);
+        status = ramify_repack_size(&p->base, &s, config, sizes);
     ramify_stored_clear(&p->base, &s);
     ramify_release(p->base.context, masks);
     json_decref(config);
@@ -669,12 +675,13 @@ const ramify_pruning_kind ramify_pruning_experts = {
     .close = experts_close,
     .state = experts_state,
     .validation_rows = experts_validation_rows,
+    .base = experts_base,
     .round = experts_round,
     .keep = experts_keep,
     .go_back = experts_go_back,
     .give = experts_give,
     .take = experts_take,
-    .bytes = experts_bytes,
+    .size = experts_size,
     .reach = experts_reach,
     .model = experts_model,
 };

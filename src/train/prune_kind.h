@@ -22,13 +22,14 @@ typedef struct ramify_pruning_kind {
     void (*close)(void *inside);
     ramify_pruned (*state)(const void *inside);
     uint64_t (*validation_rows)(const void *inside);
+    const ramify_repack *(*base)(const void *inside);
     ramify_status (*round)(void *inside, double density);
     ramify_status (*keep)(void *inside);
     ramify_status (*go_back)(void *inside);
     ramify_status (*give)(void *inside, json_t *about, ramify_model **state);
     ramify_status (*take)(void *inside, ramify_model *state);
-    ramify_status (*bytes)(void *inside, double density, ramify_storage storage, json_t *about,
-                           uint64_t *bytes);
+    ramify_status (*size)(void *inside, double density, ramify_storage storage, json_t *about,
+                          ramify_sizes *sizes);
     ramify_status (*reach)(void *inside, double density, double *reached);
     ramify_status (*model)(void *inside, ramify_storage storage, json_t *about,
                            ramify_model **model);

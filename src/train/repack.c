@@ -26,7 +26,7 @@ void ramify_repack_close(ramify_repack *r) {
         ramify_release(context, memory[i]);
     ramify_dismantled_destroy(&r->parts);
     ramify_problem_destroy(context, &r->problem);
-    ramify_split_destroy(context, &r->split);
+    ramify_split_destroy(context, &r->divided);
     ramify_match_destroy(context, &r->match);
 }
 
@@ -101,6 +101,10 @@ static ramify_status split_rows(ramify_repack *r, const ramify_trained *training
                                 const ramify_repack_rows *asked) {
     ramify_context *context = r->context;
     const ramify_table *table = r->match->table;
+    if (asked->divided) {
+        r->split = asked->divided;
+        return find_column(r, asked->weight, &r->weight);
+    }
     ramify_split_request request = {
         .seed = asked->own_seed ? asked->seed : training->seed,
         .validation = asked->validation > 0      ? asked->validation
@@ -122,7 +126,8 @@ static ramify_status split_rows(ramify_repack *r, const ramify_trained *training
             labels[i] = ramify_match_target(r->match, 0, rows[i]);
         request.rows = rows;
         request.labels = r->model->targets == 0 ? labels : NULL;
-        status = ramify_split_create(context, table, &request, &r->split);
+        status = ramify_split_create(context, table, &request, &r->divided);
+        r->split = r->divided;
     }
     ramify_release(context, rows);
     ramify_release(context, labels);
@@ -431,18 +436,22 @@ json_t *ramify_longest_report(const ramify_problem *problem) {
     return ramify_score_json(&score);
 }
 
+ramify_sizes ramify_sizes_of(const ramify_model *model) {
+    return (ramify_sizes){model->source.size, model->need.total};
+}
+
 ramify_status ramify_repack_size(const ramify_repack *r, const ramify_stored *s, json_t *config,
-                                 uint64_t *bytes) {
+                                 ramify_sizes *sizes) {
     ramify_annotation *blank = NULL;
-    void *file = NULL;
-    size_t size = 0;
+    ramify_model *model = NULL;
     if (json_object_set_new(config, "report", ramify_longest_report(r->problem)) != 0)
         return ramify_fail(r->context, RAMIFY_ERROR_MEMORY, "out of memory for a model's config");
     RAMIFY_TRY(ramify_annotation_blank(r->problem, r->model, &blank));
-    const ramify_status status = draft_file(r, s, config, &blank->notes, &file, &size);
+    const ramify_status status = draft_model(r, s, config, &blank->notes, &model);
     ramify_annotation_destroy(r->context, &blank);
-    ramify_release(r->context, file);
-    *bytes = size;
+    if (status == RAMIFY_OK)
+        *sizes = ramify_sizes_of(model);
+    ramify_close(&model);
     return status;
 }
 

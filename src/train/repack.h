@@ -15,8 +15,15 @@ typedef struct ramify_repack_rows {
     const char *weight, *group, *time; /* columns, or NULL */
     double validation;                 /* share of rows; 0: the training's */
     uint64_t seed;
-    bool own_seed; /* false: the training's */
+    bool own_seed;               /* false: the training's */
+    const ramify_split *divided; /* borrowed, in the place of all of these but weight; NULL: none */
 } ramify_repack_rows;
+
+/* What a model takes, in bytes. */
+typedef struct ramify_sizes {
+    uint64_t file;
+    uint64_t resident; /* of predicting a row */
+} ramify_sizes;
 
 /* What a model's config says of its training; zero where it is silent. */
 typedef struct ramify_trained {
@@ -36,7 +43,8 @@ typedef struct ramify_repack {
     ramify_model *model;
     ramify_match *match;
     const ramify_column *weight;
-    ramify_split *split;
+    const ramify_split *split; /* divided, or the rows' */
+    ramify_split *divided;     /* owned; NULL: the caller's */
     ramify_problem *problem;
     ramify_dismantled *parts;
     ramify_mlp_layer layer[RAMIFY_MLP_LAYERS_MAX];
@@ -101,9 +109,11 @@ ramify_status ramify_repack_error(const ramify_repack *repack, const ramify_stor
 /* Scores of so many rows, as long in a config as any: a new reference, or NULL. */
 json_t *ramify_longest_report(const ramify_problem *problem);
 
-/* The bytes at most of the file of ramify_repack_write, which also adds to config. */
+ramify_sizes ramify_sizes_of(const ramify_model *model);
+
+/* The bytes at most of the model of ramify_repack_write, which also adds to config. */
 ramify_status ramify_repack_size(const ramify_repack *repack, const ramify_stored *stored,
-                                 json_t *config, uint64_t *bytes);
+                                 json_t *config, ramify_sizes *sizes);
 
 /* Logs a warning if a model was left without notes that intervals are made of, as validation rows are
  * too few. */

@@ -8,10 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Widths are tried in steps of whole vectors; wider experts than this overfit small cells and
- * cost more than they give (study). */
+/* Widths are tried in steps of whole vectors. */
 #define WIDTH_STEP  16
-#define WIDTH_MAX   96
 #define WIDTH_LEAST 16
 /* Full fits after the trials. */
 #define FINALISTS 2
@@ -30,7 +28,7 @@ bool ramify_search_shape(const ramify_problem *problem, const ramify_recipe *rec
     bool given = design->widths[0] > 0;
     if (given)
         memcpy(shape->width + 1, design->widths, design->hidden_layers * sizeof(uint32_t));
-    for (uint32_t width = WIDTH_MAX;; width -= WIDTH_STEP) {
+    for (uint32_t width = RAMIFY_SEARCH_WIDTH_MAX;; width -= WIDTH_STEP) {
         if (!given)
             set_widths(shape, design->hidden_layers, width);
         if (ramify_mlp_record_bytes(shape) > 0) {

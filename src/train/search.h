@@ -16,6 +16,9 @@ ramify_status ramify_search_root(const ramify_problem *problem, ramify_recipe *r
                                  double started, double deadline, ramify_root **root,
                                  ramify_problem **enlarged);
 
+/* Wider experts than this overfit small cells and cost more than they give (study). */
+#define RAMIFY_SEARCH_WIDTH_MAX 96
+
 /* The widest shape of a design that fits the recipe's bound; false when none does. *least: the smallest
  * need seen so far, in bytes. */
 bool ramify_search_shape(const ramify_problem *problem, const ramify_recipe *recipe,

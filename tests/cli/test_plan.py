@@ -244,6 +244,56 @@ def test_a_level_near_one_is_not_one(made, tmp_path, level):
     assert f"({percent} %: " in done.out
 
 
+def test_experts_that_do_not_fit_are_pruned(made, tmp_path):
+    """Into a bound that dense ones of these widths do not fit in; the model is held to it."""
+    table, bound = str(made / "wave.csv"), 48 << 10
+    words = ["--target", "target", "--hidden", "96,96,96", "--epochs", "60"]
+    words += ["--resident", str(bound), "-o", "p.json", "--report", "p.html"]
+    refused = run_tool("train", table, *words[:-4], "-o", "m.ramify", cwd=tmp_path)
+    assert refused.status != 0
+    assert "allow at least" in refused.err
+    done = run_tool("plan", table, *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert "pruned to 48.0 KiB (a density of" in done.out
+    assert "pruned to 49152 bytes" in (tmp_path / "p.html").read_text()
+    plan = load(tmp_path / "p.json")
+    assert plan["prune"]["max_resident"] == bound
+    assert plan["resident_bytes"] <= bound
+    pruned = [run for run in plan["runs"] if run["density"] < 1]
+    assert plan["prune"]["density"] in [run["density"] for run in pruned]
+    assert all(run["dense_error"] > 0 for run in pruned)
+    words = [table, "--plan", "p.json", "-o", "m.ramify", "--json"]
+    done = run_tool("train", *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["resident_bytes"] <= bound
+    obtained = load(tmp_path / "p.json")["obtained"]
+    assert obtained["density"] == pytest.approx(plan["prune"]["density"], rel=0.1)
+    assert obtained["resident_bytes"] <= bound
+    assert obtained["error"] < 4 * plan["predicted"]["value"]
+    done = run_tool("info", "m.ramify", "--json", cwd=tmp_path)
+    about = json.loads(done.out)["config"]["pruning"]
+    assert about["density"] == pytest.approx(obtained["density"], rel=1e-9)
+
+
+def test_narrow_experts_stand_beside_pruned_ones(made, tmp_path):
+    words = ["--target", "target", "--resident", "24KiB", "--epochs", "30"]
+    words += ["--distillation", "off", "--leaves", "1", "-o", "p.json"]
+    done = run_tool("plan", str(made / "wave.csv"), *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    ways = load(tmp_path / "p.json")["candidates"]
+    assert {way["density"] < 1 for way in ways} == {True, False}
+    assert max(way["width"] for way in ways if way["density"] == 1) < 96
+    assert all(way["resident_bytes"] <= 24 << 10 for way in ways)
+
+
+def test_no_room_at_all(made, tmp_path):
+    words = ["--target", "target", "--resident", "5KiB", "-o", "p.json"]
+    done = run_tool("plan", str(made / "wave.csv"), *words, cwd=tmp_path)
+    assert done.status == 1
+    assert "5120 resident bytes" in done.err
+    assert not (tmp_path / "p.json").exists()
+
+
 def test_what_cannot_be_met_is_told(made):
     done = plan(made, "--error", "1e-6")
     assert done.status == 0

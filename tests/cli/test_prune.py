@@ -211,6 +211,23 @@ def test_a_round_that_is_passed_over_is_told(made, tmp_path):
     assert told
 
 
+def test_resident(made, tmp_path):
+    """As many weights as there is room for: the bound holds, and is used."""
+    out = tmp_path / "p.ramify"
+    dense = info(made, made / "wave.ramify")["resident_bytes"]
+    bound = dense * 7 // 8
+    found = good(prune(made, "--max-resident", str(bound), "-o", out, "--json"))
+    assert 0 < found["density"] < 1
+    assert 0.9 * bound < info(made, out)["resident_bytes"] <= bound
+    done = prune(made, "--max-resident", "2000", "-o", tmp_path / "q.ramify")
+    assert done.status == 1
+    assert "predicting a row would still hold" in done.err
+    done = prune(made, "--max-resident", str(2 * dense), "-o", tmp_path / "q.ramify")
+    assert "nothing was pruned" in done.err
+    done = prune(made, "--max-resident", "9", "--max-bytes", "9", "-o", tmp_path / "r")
+    assert done.status == 2
+
+
 def test_bytes(made, tmp_path):
     out = tmp_path / "p.ramify"
     dense = (made / "wave.ramify").stat().st_size

@@ -232,6 +232,33 @@ static void test_widths(void **state) {
     assert_true(isnan(ramify_forecast_error(&f, &narrow, 1, 0.9).value));
 }
 
+/* Experts that are pruned go on by their own steps; where one size of them was made, by the ladder's. */
+static void test_pruned(void **state) {
+    (void)state;
+    ramify_sweep_run runs[2 * LEVELS + 2];
+    ramify_forecast f;
+    size_t count = ladders(power_law, 1, runs);
+    ramify_sweep_point pruned = {.level = 1, .length = 0.3, .pruned = 9000, .design = design};
+    runs[count++] = (ramify_sweep_run){.point = pruned, .made = true, .error = 0.2, .density = 0.1};
+    pruned.level = 3;
+    runs[count++] = (ramify_sweep_run){.point = pruned, .made = true, .error = 0.2 * exp(0.2)};
+    assert_int_equal(ramify_forecast_make(runs, count, &design, 1, &f), RAMIFY_FORECAST_FINE);
+    pruned.level = 0;
+    const ramify_law_estimate both = ramify_forecast_error(&f, &pruned, 1, 0.9);
+    assert_true(fabs(log(both.value / 0.2) + 0.9 * 0.1) < 1e-9); /* a tenth of ln error an octave */
+    assert_true(both.low < both.value && both.value < both.high);
+    const ramify_law_estimate twice = ramify_forecast_error(&f, &pruned, 2, 0.9);
+    assert_true(fabs(log(twice.value / both.value) + 0.81 * 0.1) < 1e-9);
+    assert_true(twice.high / twice.low > both.high / both.low);
+    runs[count - 1].made = false;
+    const ramify_law_estimate one = ramify_forecast_error(&f, &pruned, 1, 0.9);
+    assert_true(fabs(log(one.value / 0.2) + 0.9 * f.slope) < 1e-9);
+    /* Neither ladder nor narrower experts are what pruned runs tell of. */
+    assert_true(fabs(exp(f.ladder[1]) / power_law(0.5, 1) - 1) < 1e-9);
+    pruned.pruned = 8000;
+    assert_true(isnan(ramify_forecast_error(&f, &pruned, 1, 0.9).value));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_power_law_goes_on),
@@ -245,6 +272,7 @@ int main(void) {
         cmocka_unit_test(test_stages_and_lengths),
         cmocka_unit_test(test_few_passes),
         cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_pruned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,7 +155,7 @@ static void test_a_plan(void **state) {
                      RAMIFY_OK);
     assert_string_equal(ramify_plan_text(again), text);
     const ramify_score score = {.rows = 60, .rmse = 0.2, .error_low = 0.15, .error_high = 0.25};
-    assert_int_equal(ramify_plan_add_obtained(again, &score, 1.5, 4096), RAMIFY_OK);
+    assert_int_equal(ramify_plan_add_obtained(again, &score, 1.5, 4096, 1), RAMIFY_OK);
     json_t *json = json_loads(ramify_plan_text(again), 0, NULL);
     const json_t *obtained = json_object_get(json, "obtained");
     assert_true(json_number_value(json_object_get(obtained, "error")) == 0.2);
@@ -183,13 +183,16 @@ static ramify_status write_plan(desk *d, const ramify_sweep *sweep, ramify_plan 
     ramify_sweep_run runs[RUNS];
     for (int i = 0; i < RUNS; i++)
         runs[i] = (ramify_sweep_run){.made = true, .rows = 100, .error = 0.2, .deviation = 0.01};
-    ramify_planning planning = {.context = d->context,
-                                .options = &options,
-                                .sweep = *sweep,
-                                .runs = runs,
-                                .count = RUNS,
-                                .candidates = 2,
-                                .candidate = {{.point.length = 1, .error = e}, {.error = e}}};
+    ramify_planning planning = {
+        .context = d->context,
+        .options = &options,
+        .train = *sweep->options,
+        .sweep = *sweep,
+        .runs = runs,
+        .count = RUNS,
+        .candidates = 2,
+        .candidate = {{.point = {.length = 1, .pruned = 9000}, .error = e, .density = 0.5},
+                      {.error = e, .density = 1}}};
     for (int i = 0; i < RAMIFY_PLAN_AHEAD; i++)
         planning.more.rows[i] = e;
     return ramify_plan_write(&planning, made);

@@ -101,7 +101,7 @@ static void check_foretold(ramify_model *model, ramify_prune_score score) {
     const ramify_prune_plan plan = {.epochs = 1, .score = score};
     ramify_pruning *pruning = open_pruning(model, &plan);
     double reached;
-    uint64_t bytes;
+    ramify_sizes sizes;
     ramify_model *made = NULL;
     assert_int_equal(ramify_pruning_reach(pruning, 0.6, &reached), RAMIFY_OK);
     assert_int_equal(ramify_pruning_round(pruning, 0.6), RAMIFY_OK);
@@ -111,12 +111,13 @@ static void check_foretold(ramify_model *model, ramify_prune_score score) {
     assert_true(fabs(now.density - reached) < 1e-3);
     json_t *about = json_pack("{s:f}", "density", now.density);
     assert_int_equal(
-        ramify_pruning_bytes(pruning, now.density, RAMIFY_STORAGE_SMALLEST, about, &bytes),
+        ramify_pruning_size(pruning, now.density, RAMIFY_STORAGE_SMALLEST, about, &sizes),
         RAMIFY_OK);
     assert_int_equal(ramify_pruning_model(pruning, RAMIFY_STORAGE_SMALLEST, about, &made),
                      RAMIFY_OK);
     json_decref(about);
-    assert_true(bytes >= made->source.size && bytes <= made->source.size + 4096);
+    assert_true(sizes.file >= made->source.size && sizes.file <= made->source.size + 4096);
+    assert_true(sizes.resident >= made->need.total && sizes.resident <= made->need.total + 4096);
     ramify_close(&made);
     ramify_pruning_close(&pruning);
 }
