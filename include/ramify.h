@@ -29,6 +29,8 @@
  *     context) of its own. A context outlives everything made with it.
  *   - Strings are UTF-8. Arrays are row-major; strides are counted in elements.
  *   - The library never prints, exits, aborts, reads the environment or keeps global state.
+ *     Rounding and denormal numbers are the calling thread's own: they are as they were when a call
+ *     returns and in callbacks.
  */
 #ifndef RAMIFY_H
 #define RAMIFY_H

@@ -3,6 +3,7 @@
 
 #include "threads.h"
 #include "context.h"
+#include "float_mode.h"
 #include "memory.h"
 
 #include <signal.h>
@@ -23,6 +24,7 @@ struct ramify_pool {
 
     ramify_task_run run;
     void *argument;
+    ramify_float_mode mode; /* the caller's, for every worker */
     size_t tasks;
     size_t allowed; /* workers that take tasks: no more than there are tasks */
     atomic_size_t next;
@@ -76,8 +78,10 @@ static void *worker_main(void *argument) {
         seen = pool->job;
         pthread_mutex_unlock(&pool->lock);
         /* Callers keep scratch for so many and no more. */
-        if (self->number < pool->allowed)
+        if (self->number < pool->allowed) {
+            ramify_float_mode_set(pool->mode);
             work(pool, self->number);
+        }
         pthread_mutex_lock(&pool->lock);
         if (--pool->busy == 0)
             pthread_cond_signal(&pool->ended);
@@ -155,6 +159,7 @@ ramify_status ramify_parallel_on(ramify_context *context, uint32_t workers, size
     pthread_mutex_lock(&pool->lock);
     pool->run = run;
     pool->argument = argument;
+    pool->mode = ramify_float_mode_now();
     pool->tasks = tasks;
     pool->allowed = tasks < workers ? tasks : workers;
     pool->failed_task = SIZE_MAX;

@@ -4,7 +4,7 @@
  *
  * The pool only ever decides who computes, never what: tasks write to places of their own, and sums
  * over tasks are taken by the caller in task order, so results do not depend on the number of
- * threads. */
+ * threads. Tasks round, and flush denormal numbers or not, as the calling thread does (float_mode.h). */
 
 #include "ramify.h"
 

@@ -4,6 +4,7 @@
  * side by side. */
 
 #include "expert.h"
+#include "float_mode.h"
 #include "loss.h"
 #include "memory.h"
 #include "progress.h"
@@ -267,17 +268,37 @@ static void report_rows(const fit *f, size_t rows) {
         ramify_progress_report(f->problem->context, meter->stage, (double)done, meter->total);
 }
 
-static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ramify_rows select,
-                         bool keep_start, uint32_t *order, uint32_t *rows, float *weights,
-                         snapshot *best) {
+/* Steps between two moments at which the progress is told and the caller asked whether to stop. */
+#define PAUSE_STEPS 16
+
+/* In the caller's float mode: tells of the rows since the last pause, asks whether to stop, and checks
+ * the weights if that is due. */
+static ramify_status between_steps(fit *f, ramify_float_mode own, size_t rows, bool ask, bool due,
+                                   ramify_rows select, snapshot *best) {
+    ramify_float_mode_set(own);
+    report_rows(f, rows);
+    const bool average = f->average != NULL;
+    if (ask && (ramify_cancelled(f->problem->context) || ramify_late(f->plan->stop_at))) {
+        /* What has been learned so far may be the best there is. */
+        RAMIFY_TRY(check(f, select, average, best));
+        return ramify_fail(f->problem->context, RAMIFY_STOPPED, "stopped");
+    }
+    if (due)
+        RAMIFY_TRY(check(f, select, average, best));
+    ramify_flush_denormals();
+    return RAMIFY_OK;
+}
+
+/* With denormal numbers flushed but for the pauses: `own` is the caller's mode. */
+static ramify_status run_steps(fit *f, ramify_float_mode own, ramify_rows train,
+                               const float *row_weight, ramify_rows select, uint32_t *order,
+                               uint32_t *rows, float *weights, snapshot *best) {
     const ramify_expert_plan *plan = f->plan;
-    size_t batch = plan->batch < train.count ? plan->batch : train.count;
+    size_t batch = plan->batch < train.count ? plan->batch : train.count, untold = 0;
     uint64_t steps_per_epoch = (train.count + batch - 1) / batch;
     uint64_t steps = steps_per_epoch * plan->epochs, step = 0;
     uint32_t checks = 0;
     bool late = false, noted = !(plan->rewind_at > 0);
-    if (keep_start)
-        RAMIFY_TRY(check(f, select, false, best));
     for (uint32_t epoch = 0; epoch < plan->epochs && !late; epoch++) {
         ramify_random random =
             ramify_random_stream(plan->seed, RAMIFY_PURPOSE_SHUFFLE, plan->node, epoch);
@@ -300,22 +321,35 @@ static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ram
                 f, rows, row_weight ? weights : NULL, count,
                 ramify_schedule_rate(plan->rate, plan->warm_up, plan->cosine, done, step, steps));
             step++;
-            report_rows(f, count);
+            untold += count;
             late = plan->deadline > 0 && done >= 1;
-            if ((step & 15) == 0 &&
-                (ramify_cancelled(f->problem->context) || ramify_late(plan->stop_at))) {
-                /* What has been learned so far may be the best there is. */
-                RAMIFY_TRY(check(f, select, f->average != NULL, best));
-                return ramify_fail(f->problem->context, RAMIFY_STOPPED, "stopped");
-            }
+            const bool ask = step % PAUSE_STEPS == 0;
             bool due = !plan->keep_last && done * plan->checks >= checks + 1;
-            if (due || step == steps || late) {
+            due = due || step == steps || late;
+            if (due)
                 checks = (uint32_t)(done * plan->checks);
-                RAMIFY_TRY(check(f, select, f->average != NULL, best));
-            }
+            if (!ask && !due)
+                continue;
+            RAMIFY_TRY(between_steps(f, own, untold, ask, due, select, best));
+            untold = 0;
         }
     }
     return RAMIFY_OK;
+}
+
+/* Units that weight decay has silenced have activations and gradients that shrink with their weights.
+ * Their products are denormal, ever more of them the longer a fit goes on, and would take nearly all
+ * of its time; they are far too small to move a weight. Switching for each step would be felt where
+ * networks are small. */
+static ramify_status run(fit *f, ramify_rows train, const float *row_weight, ramify_rows select,
+                         bool keep_start, uint32_t *order, uint32_t *rows, float *weights,
+                         snapshot *best) {
+    if (keep_start)
+        RAMIFY_TRY(check(f, select, false, best));
+    const ramify_float_mode own = ramify_flush_denormals();
+    ramify_status status = run_steps(f, own, train, row_weight, select, order, rows, weights, best);
+    ramify_float_mode_set(own);
+    return status;
 }
 
 ramify_status ramify_expert_fit(const ramify_problem *problem, const ramify_mlp_shape *shape,

@@ -5,6 +5,7 @@
 
 #include "paraformer_fit.h"
 #include "crc32c.h"
+#include "float_mode.h"
 #include "memory.h"
 #include "paraformer_checkpoint.h"
 #include "paraformer_gradient.h"
@@ -412,7 +413,11 @@ static ramify_status run(fit *f, bool *late) {
     while (s->step < f->steps && !*late) {
         const place at = place_of(f, s->step);
         double done = ramify_schedule_done(s->step, f->steps, started, deadline);
-        RAMIFY_TRY(take_step(f, &at, done));
+        /* The products of what weight decay has silenced are denormal, as in expert.c. */
+        const ramify_float_mode mode = ramify_flush_denormals();
+        ramify_status status = take_step(f, &at, done);
+        ramify_float_mode_set(mode);
+        RAMIFY_TRY(status);
         ramify_progress_report(context, "training", (double)s->step, (double)f->steps);
         *late = plan->deadline > 0 && done >= 1;
         bool due = !plan->keep_last && done * plan->checks >= s->checks + 1;

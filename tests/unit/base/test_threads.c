@@ -1,9 +1,11 @@
 /* The pool: every task once, results that do not depend on the number of threads, failures. */
 
 #include "cmocka_all.h"
+#include "float_mode.h"
 #include "status.h"
 #include "threads.h"
 
+#include <float.h>
 #include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -232,6 +234,61 @@ static void test_fewer_workers_than_threads(void **state) {
     ramify_context_destroy(&context);
 }
 
+static bool denormals_are_kept(void) {
+    volatile float least = FLT_MIN;
+    volatile float half = least / 2;
+    return half > 0;
+}
+
+typedef struct mode_job {
+    atomic_size_t begun, kept;
+} mode_job;
+
+/* The first tasks wait for each other, so that every thread takes part. */
+static ramify_status mode_task(void *argument, size_t task, uint32_t worker) {
+    (void)task, (void)worker;
+    mode_job *job = argument;
+    atomic_fetch_add(&job->begun, 1);
+    while (atomic_load(&job->begun) < 3)
+        sched_yield();
+    if (denormals_are_kept())
+        atomic_fetch_add(&job->kept, 1);
+    return RAMIFY_OK;
+}
+
+static size_t tasks_that_keep(ramify_context *context) {
+    mode_job job;
+    memset(&job, 0, sizeof job);
+    assert_int_equal(ramify_parallel(context, 3, mode_task, &job), RAMIFY_OK);
+    return atomic_load(&job.kept);
+}
+
+/* On whichever thread a task runs, also when the pool was started in another mode. */
+static void test_tasks_compute_as_their_caller_does(void **state) {
+    (void)state;
+#if defined(__SSE2__) || defined(__aarch64__)
+    for (int flushed_first = 0; flushed_first < 2; flushed_first++) {
+        ramify_context *context = create(3);
+        assert_true(denormals_are_kept());
+        if (!flushed_first)
+            assert_int_equal(tasks_that_keep(context), 3);
+        for (int round = 0; round < 3; round++) {
+            const ramify_float_mode mode = ramify_flush_denormals();
+            assert_false(denormals_are_kept());
+            assert_int_equal(tasks_that_keep(context), 0);
+            assert_false(denormals_are_kept());
+            ramify_float_mode_set(mode);
+            assert_true(ramify_float_mode_now() == mode);
+            assert_true(denormals_are_kept());
+            assert_int_equal(tasks_that_keep(context), 3);
+        }
+        ramify_context_destroy(&context);
+    }
+#else
+    skip();
+#endif
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_task_runs_once),
@@ -241,6 +298,7 @@ int main(void) {
         cmocka_unit_test(test_many_jobs),
         cmocka_unit_test(test_fewer_tasks_than_threads),
         cmocka_unit_test(test_fewer_workers_than_threads),
+        cmocka_unit_test(test_tasks_compute_as_their_caller_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

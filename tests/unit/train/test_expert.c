@@ -1,6 +1,7 @@
 /* Fitting one expert. */
 
 #include "expert.h"
+#include "float_mode.h"
 #include "progress.h"
 #include "status.h"
 #include "toy.h"
@@ -18,8 +19,12 @@ static ramify_context *context;
 /* Asks to stop at the `stop_at`-th question; 0: never. */
 static uint64_t questions, stop_at;
 
+/* Questions that were asked with denormal numbers flushed. */
+static uint64_t flushed_questions;
+
 static bool cancel(void *user) {
     (void)user;
+    flushed_questions += !toy_denormals_are_kept();
     return stop_at > 0 && ++questions >= stop_at;
 }
 
@@ -39,7 +44,7 @@ static int close_context(void **state) {
 
 static int start_over(void **state) {
     (void)state;
-    questions = stop_at = 0;
+    questions = stop_at = flushed_questions = 0;
     ramify_clear(context);
     return 0;
 }
@@ -391,6 +396,37 @@ static void test_odd_batches(void **state) {
     }
 }
 
+/* Steps flush denormal numbers, and nothing else does: neither callbacks nor the caller notice. */
+static void test_steps_flush_denormals(void **state) {
+    (void)state;
+    trainee e = start(linear, 0, NULL, false, 8, 1);
+    ramify_expert_plan plan = usual;
+    plan.epochs = 2;
+    const ramify_float_mode own = ramify_flush_denormals();
+    const bool can = !toy_denormals_are_kept();
+    ramify_float_mode_set(own);
+    if (!can) {
+        finish(&e);
+        skip();
+    }
+    e.t.problem->kernels = toy_watched_kernels();
+    stop_at = 1000;
+    assert_int_equal(fit(&e, &plan, false, NULL), RAMIFY_OK);
+    assert_true(toy_flushed > 0);
+    assert_int_equal(toy_kept, 0);
+    assert_true(questions > 0);
+    assert_int_equal(flushed_questions, 0);
+    assert_true(toy_denormals_are_kept());
+
+    /* A caller that flushes goes on to. */
+    ramify_flush_denormals();
+    assert_int_equal(fit(&e, &plan, false, NULL), RAMIFY_OK);
+    assert_int_equal(toy_kept, 0);
+    assert_false(toy_denormals_are_kept());
+    ramify_float_mode_set(own);
+    finish(&e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_learns_a_linear_function, start_over),
@@ -405,6 +441,7 @@ int main(void) {
         cmocka_unit_test_setup(test_decay_and_padding, start_over),
         cmocka_unit_test_setup(test_deterministic, start_over),
         cmocka_unit_test_setup(test_odd_batches, start_over),
+        cmocka_unit_test_setup(test_steps_flush_denormals, start_over),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -1,6 +1,7 @@
 /* Fitting a Para-Former: gradients, passes, threads, checkpoints, bounds. */
 
 #include "crc32c.h"
+#include "float_mode.h"
 #include "memory.h"
 #include "paraformer_checkpoint.h"
 #include "paraformer_gradient.h"
@@ -20,6 +21,7 @@
 
 /* Callbacks: memory is counted and refused, and a fit stopped, when a test says so. */
 static struct {
+    size_t flushed_questions;              /* asked with denormal numbers flushed */
     size_t live, peak, calls, refuse_from; /* refuse_from 0: none */
     size_t questions, stop_at;             /* stop_at 0: never */
 } told;
@@ -46,6 +48,7 @@ static void count_release(void *user, void *memory) {
 
 static bool cancel(void *user) {
     (void)user;
+    told.flushed_questions += !toy_denormals_are_kept();
     return told.stop_at > 0 && ++told.questions >= told.stop_at;
 }
 
@@ -717,6 +720,28 @@ static void test_divergence_and_plans(void **state) {
     close_subject(&s);
 }
 
+/* On every thread, in steps alone. */
+static void test_steps_flush_denormals(void **state) {
+    (void)state;
+    const ramify_float_mode own = ramify_flush_denormals();
+    const bool can = !toy_denormals_are_kept();
+    ramify_float_mode_set(own);
+    if (!can)
+        skip();
+    for (uint32_t threads = 1; threads <= 3; threads++) {
+        subject s;
+        open_subject(&s, threads, 0, 3, 2);
+        s.problem.kernels = toy_watched_kernels();
+        s.plan.epochs = 2;
+        assert_int_equal(fit(&s), RAMIFY_OK);
+        assert_true(toy_flushed > 0);
+        assert_int_equal(toy_kept, 0);
+        assert_int_equal(told.flushed_questions, 0);
+        assert_true(toy_denormals_are_kept());
+        close_subject(&s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradient),
@@ -733,6 +758,7 @@ int main(void) {
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_outputs_of_prefix),
         cmocka_unit_test(test_divergence_and_plans),
+        cmocka_unit_test(test_steps_flush_denormals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

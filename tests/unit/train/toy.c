@@ -1,5 +1,6 @@
 #include "toy.h"
 
+#include <float.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,4 +86,50 @@ void toy_destroy(toy *t) {
     ramify_schema_destroy(t->context, &t->schema);
     ramify_table_destroy(&t->table);
     free(t->values);
+}
+
+bool toy_denormals_are_kept(void) {
+    volatile float least = FLT_MIN;
+    volatile float half = least / 2;
+    return half > 0;
+}
+
+atomic_size_t toy_flushed, toy_kept;
+static const ramify_kernels *watched;
+
+static void watch(void) {
+    atomic_fetch_add(toy_denormals_are_kept() ? &toy_kept : &toy_flushed, 1);
+}
+
+static void watch_adamw(size_t n, float *p, const float *g, float *m, float *v, float rate,
+                        float beta1, float beta2, float epsilon, float decay, float correction1,
+                        float correction2) {
+    watch();
+    watched->adamw(n, p, g, m, v, rate, beta1, beta2, epsilon, decay, correction1, correction2);
+}
+
+static void watch_activate_backward(size_t rows, size_t n, const float *dy, size_t lddy,
+                                    const float *z, size_t ldz, const float *s, const float *b,
+                                    const float *slope, float *dz, size_t lddz, float *db,
+                                    float *ds, float *dslope) {
+    watch();
+    watched->activate_backward(rows, n, dy, lddy, z, ldz, s, b, slope, dz, lddz, db, ds, dslope);
+}
+
+static void watch_gelu_backward(size_t rows, size_t n, const float *dy, size_t lddy, const float *x,
+                                size_t ldx, float *dx, size_t lddx) {
+    watch();
+    watched->gelu_backward(rows, n, dy, lddy, x, ldx, dx, lddx);
+}
+
+const ramify_kernels *toy_watched_kernels(void) {
+    static ramify_kernels kernels;
+    watched = ramify_kernels_select(NULL);
+    kernels = *watched;
+    kernels.adamw = watch_adamw;
+    kernels.activate_backward = watch_activate_backward;
+    kernels.gelu_backward = watch_gelu_backward;
+    atomic_store(&toy_flushed, 0);
+    atomic_store(&toy_kept, 0);
+    return &kernels;
 }

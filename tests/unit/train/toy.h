@@ -6,6 +6,8 @@
 #include "problem.h"
 #include "random.h"
 
+#include <stdatomic.h>
+
 /* A context with the usual options, for a whole group of tests. */
 extern ramify_context *toy_context;
 int toy_open_context(void **state);
@@ -36,5 +38,13 @@ void toy_destroy(toy *t);
 
 /* 64-byte aligned zeros; free with free(). */
 float *toy_floats(size_t count);
+
+/* Whether the calling thread computes with denormal numbers. */
+bool toy_denormals_are_kept(void);
+
+/* The usual kernels, of which those that only a step of a fit calls count how they are called: with
+ * denormal numbers flushed or kept. Counts begin anew with each call. */
+const ramify_kernels *toy_watched_kernels(void);
+extern atomic_size_t toy_flushed, toy_kept;
 
 #endif
