@@ -62,32 +62,58 @@ int train_plan_open(session *run, train_plan *from, ramify_train_options *option
     planned.rewind_at = options->rewind_at;
     *options = planned;
     from->density = 1;
-    return EXIT_OK;
+    from->time_limit = planned.time_limit;
+    ramify_prune_options prune;
+    status = ramify_plan_pruning(from->plan, &prune, &from->foretold);
+    if (status != RAMIFY_OK)
+        return session_failed(run, status);
+    from->bound = prune.max_resident;
+    return from->bound > 0 && planned.controls
+               ? session_error(run,
+                               "%s: its model is pruned, and --controls are not: leave --controls "
+                               "out",
+                               from->path)
+               : EXIT_OK;
 }
 
 ramify_status train_plan_prune(session *run, train_plan *from, const ramify_table *table,
                                ramify_model **model, ramify_training *training) {
-    if (!from->plan)
+    if (!from->plan || from->bound == 0 || training->time_limit_struck)
         return RAMIFY_OK;
     ramify_prune_options options;
     ramify_model *pruned = NULL;
     ramify_prune_result *result = NULL;
-    double foretold, started = session_seconds();
-    ramify_status status = ramify_plan_pruning(from->plan, &options, &foretold);
-    if (status != RAMIFY_OK || options.max_resident == 0)
-        return status;
-    status = ramify_prune(run->context, *model, table, &options, &pruned, &result);
-    if (status == RAMIFY_OK) {
+    const double started = session_seconds();
+    if (ramify_plan_pruning(from->plan, &options, &from->foretold) != RAMIFY_OK)
+        return RAMIFY_ERROR_DATA;
+    if (from->time_limit > 0)
+        options.time_limit = fmax(from->time_limit - training->seconds, 1e-3);
+    const ramify_status status =
+        ramify_prune(run->context, *model, table, &options, &pruned, &result);
+    from->pruning = session_seconds() - started;
+    training->seconds += from->pruning;
+    if (pruned && result) {
         ramify_close(model);
         *model = pruned;
         training->score = result->score;
+        training->time_limit_struck = result->time_limit_struck;
         from->density = result->density;
-        from->pruning = session_seconds() - started;
-    } else {
-        ramify_close(&pruned);
     }
     ramify_prune_result_destroy(&result);
     return status;
+}
+
+void train_plan_warn(session *run, const train_plan *from, const ramify_model *model) {
+    char holds[PRINTING_ROOM], planned[PRINTING_ROOM];
+    ramify_model_info info;
+    if (!from->plan || from->bound == 0)
+        return;
+    ramify_model_get_info(model, &info);
+    if (info.resident_bytes > from->bound)
+        session_warning(run,
+                        "a row needs %s of memory where %s were planned: it ended before the model "
+                        "was pruned so far",
+                        format_size(holds, info.resident_bytes), format_size(planned, from->bound));
 }
 
 static json_t *plan_json(const train_plan *from) {
@@ -148,11 +174,10 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
 }
 
 void train_plan_print(const train_plan *from, const ramify_score *score) {
-    double level, density;
-    ramify_prune_options prune;
-    if (ramify_plan_pruning(from->plan, &prune, &density) == RAMIFY_OK && prune.max_resident > 0)
+    double level;
+    if (from->bound > 0)
         printf("pruned      to a density of %.3g, %.3g was predicted; in %.1f seconds\n",
-               from->density, density, from->pruning);
+               from->density, from->foretold, from->pruning);
     const ramify_law_estimate said = ramify_plan_predicted(from->plan, &level);
     const bool classes = isnan(score->rmse);
     const double error = classes ? 1 - score->accuracy : score->rmse;

@@ -9,8 +9,11 @@
 typedef struct train_plan {
     const char *path, *report; /* NULL: none */
     ramify_plan *plan;
-    double density; /* share of weights that pruning left; 1: the plan prunes nothing */
-    double pruning; /* seconds of it */
+    uint64_t bound;    /* resident bytes that the model is pruned to; 0: it is not */
+    double foretold;   /* density that the plan expects */
+    double density;    /* share of weights that pruning left; 1: it took none */
+    double pruning;    /* seconds of it */
+    double time_limit; /* of training and pruning together; 0: none */
 } train_plan;
 
 void train_plan_add_options(arguments *list, train_plan *from);
@@ -21,9 +24,13 @@ int train_plan_check(const arguments *list, const train_plan *from);
 /* Opens the plan and takes its options. Returns EXIT_OK, or the exit status after one sentence. */
 int train_plan_open(session *run, train_plan *from, ramify_train_options *options);
 
-/* Prunes the model as the plan says, in its place; training->score becomes that of what is left. */
+/* Prunes the model as the plan says, in its place; training's score and seconds become those of what is left.
+ * After a stop the model is the best so far. */
 ramify_status train_plan_prune(session *run, train_plan *from, const ramify_table *table,
                                ramify_model **model, ramify_training *training);
+
+/* Warns of a model that was stopped before it was as small as planned. */
+void train_plan_warn(session *run, const train_plan *from, const ramify_model *model);
 
 /* Adds what the training brought to the plan and its page. score: on rows that nothing was chosen by. Returns
  * the exit status. */

@@ -28,7 +28,7 @@ static const char *const task_names[] = {"auto", "regression", "classification",
 
 static void print_estimate(const json_t *estimate) {
     if (isnan(number_of(estimate, "value"))) {
-        printf("not known: no narrower expert was run");
+        printf("not known");
         return;
     }
     char level[PRINTING_ROOM];

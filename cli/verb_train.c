@@ -536,6 +536,7 @@ static int save_stopped(session *run, const train_request *request, const ramify
     if (!beside)
         return session_error(run, "out of memory");
     ramify_status status = ramify_save(run->context, model, beside);
+    train_plan_warn(run, &request->plan, model);
     char score[64] = "";
     if (training && training->score.rows > 0)
         snprintf(score, sizeof score, " (%s %.6g on report rows)",
@@ -561,6 +562,8 @@ static int train_model(session *run, train_request *request, const ramify_table 
     run->finishing = true;
     if (status == RAMIFY_STOPPED && session_signal())
         return save_stopped(run, request, *model, *training);
+    if (status == RAMIFY_OK)
+        train_plan_warn(run, &request->plan, *model);
     if (status == RAMIFY_OK)
         status = ramify_save(run->context, *model, request->output);
     if (status == RAMIFY_OK && request->rewind && (*training)->rewind)

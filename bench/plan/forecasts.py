@@ -14,10 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import pathlib
 import resource
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +31,51 @@ SETS = [
     *("california", "letter", "krkopt", "fried", "kin40k", "protein"),
 ]
 """All with at least 5,000 rows but sgemm, whose training takes long; add it by name."""
+
+SMALL = ["airfoil", "concrete", "mnist1d"]
+"""Of the others those that have rows enough for a plan; `--sets small` are these, with ten seeds."""
+
+DATA = pathlib.Path(os.environ.get("RAMIFY_DATA", datasets.ROOT / "../shared/data"))
+FASHION_RESIDENT = "1MiB"
+"""No expert for 784 columns fits in the usual 128 KiB."""
+
+
+class Table(NamedTuple):
+    """Words of the tool that read a set: training rows, what is asked of them, test rows."""
+
+    train: list[str]
+    ask: list[str]
+    test: list[str]
+
+
+def table_of(name: str, seed: int, keep: pathlib.Path) -> Table:
+    """A set's words; what of it is made anew lies in a folder."""
+    images = DATA / "images"
+    if name == "fashion":
+        part = {
+            (p, k): str(images / f"fashion-{p}-{k}-ubyte.gz")
+            for p in ("train", "t10k")
+            for k in ("images-idx3", "labels-idx1")
+        }
+        train = [part["train", "images-idx3"], "--labels", part["train", "labels-idx1"]]
+        test = ["--test", part["t10k", "images-idx3"]]
+        test += ["--test-labels", part["t10k", "labels-idx1"]]
+        ask = ["--target", "label", "--task", "classification"]
+        return Table(train, ask, test)
+    if name == "mnist1d":
+        x, y = (
+            {p: str(images / "mnist1d" / f"{k}_{p}.npy") for p in ("train", "test")}
+            for k in "xy"
+        )
+        ask = ["--target", "label", "--task", "classification"]
+        test = ["--test", x["test"], "--test-labels", y["test"]]
+        return Table([x["train"], "--labels", y["train"]], ask, test)
+    datasets.write_split(name, seed, keep)
+    train, test = (
+        str(keep / f"{name}-{seed}.{part}.csv") for part in ("train", "test")
+    )
+    ask = ["--target", "target", "--task", datasets.SETS[name].task]
+    return Table([train], ask, ["--test", test])
 
 
 def run(*words: str, refused: bool = False) -> tuple[str | None, float]:
@@ -75,17 +122,16 @@ def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
     kept = chosen.keep / f"{name}-{seed}.json"
     if kept.exists():
         return json.loads(kept.read_text())
-    datasets.write_split(name, seed, chosen.keep)
-    train = str(chosen.keep / f"{name}-{seed}.train.csv")
-    test = str(chosen.keep / f"{name}-{seed}.test.csv")
+    table = table_of(name, seed, chosen.keep)
     path, model = chosen.keep / "plan.json", chosen.keep / "model.ramify"
     common = ["--threads", str(chosen.threads)]
-    words = [chosen.tool, "plan", train, "--target", "target", "--seed", str(seed)]
-    words += ["--task", datasets.SETS[name].task, "-o", str(path), *common]
-    _, sweep = run(*words)
+    words = [chosen.tool, "plan", *table.train, *table.ask, "--seed", str(seed)]
+    if name == "fashion":
+        words += ["--resident", FASHION_RESIDENT]
+    _, sweep = run(*words, "-o", str(path), *common)
     plan = json.loads(path.read_text())
     damped = by_law(chosen.tool, plan, chosen.keep, "damped", plan["rows"]["train"])
-    words = [chosen.tool, "train", train, "--plan", str(path), "--test", test]
+    words = [chosen.tool, "train", *table.train, "--plan", str(path), *table.test]
     _, training = run(*words, "-o", str(model), *common)
     model.unlink()
     plan = json.loads(path.read_text())
@@ -139,6 +185,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--keep", type=pathlib.Path, required=True)
     chosen = parser.parse_args()
+    if chosen.sets == ["small"]:
+        chosen.sets, chosen.seeds = SMALL, list(range(10))
     chosen.keep.mkdir(parents=True, exist_ok=True)
     heads = (
         "set | seed | stage | predicted | 90 % | obtained | of test rows | predicted | "

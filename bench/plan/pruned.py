@@ -11,37 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
 
 import numpy as np
-from forecasts import datasets, run
+from forecasts import run, table_of
 
-IMAGES = (
-    pathlib.Path(os.environ.get("RAMIFY_DATA", datasets.ROOT / "../shared/data"))
-    / "images"
-)
 SETS = ["letter", "california", "kin40k", "protein", "krkopt", "fashion"]
-
-
-def words_of(
-    name: str, seed: int, chosen: argparse.Namespace
-) -> tuple[list, list, list]:
-    """The data, what else a plan or a training needs to read it, and the test rows."""
-    if name == "fashion":
-        part = {
-            (p, k): str(IMAGES / f"fashion-{p}-{k}-ubyte.gz")
-            for p in ("train", "t10k")
-            for k in ("images-idx3", "labels-idx1")
-        }
-        data = [part["train", "images-idx3"], "--labels", part["train", "labels-idx1"]]
-        test = ["--test", part["t10k", "images-idx3"]]
-        return data, ["label"], [*test, "--test-labels", part["t10k", "labels-idx1"]]
-    datasets.write_split(name, seed, chosen.keep)
-    data, test = (
-        str(chosen.keep / f"{name}-{seed}.{part}.csv") for part in ("train", "test")
-    )
-    return [data], ["target"], ["--test", test]
 
 
 def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
@@ -49,37 +24,17 @@ def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
     kept = chosen.keep / f"pruned-{name}-{seed}.json"
     if kept.exists():
         return json.loads(kept.read_text())
-    data, target, test = words_of(name, seed, chosen)
-    task = "classification" if name == "fashion" else datasets.SETS[name].task
-    asked = ["--target", *target, "--task", task, "--seed", str(seed)]
+    table = table_of(name, seed, chosen.keep)
+    asked = [*table.ask, "--seed", str(seed)]
     bound = "225KiB" if name == "fashion" else "48KiB"
     path, model = chosen.keep / "pruned-plan.json", chosen.keep / "pruned.ramify"
     common = ["--threads", str(chosen.threads)]
-    words = [
-        chosen.tool,
-        "plan",
-        *data,
-        *asked,
-        "--resident",
-        bound,
-        "--hidden",
-        "96,96,96",
-    ]
-    _, sweep = run(*words, "-o", str(path), *common)
-    words = [
-        chosen.tool,
-        "train",
-        *data,
-        "--plan",
-        str(path),
-        *test,
-        "-o",
-        str(model),
-        "--json",
-    ]
-    said, training = run(*words, *common)
-    words = [chosen.tool, "train", *data, *asked, "--resident", bound, *test, "--json"]
-    dense, _ = run(*words, "-o", str(model), *common, refused=True)
+    words = [chosen.tool, "plan", *table.train, *asked, "--resident", bound]
+    _, sweep = run(*words, "--hidden", "96,96,96", "-o", str(path), *common)
+    words = [chosen.tool, "train", *table.train, *table.test, "--json", *common]
+    words += ["-o", str(model)]
+    said, training = run(*words, "--plan", str(path))
+    dense, _ = run(*words, *asked, "--resident", bound, refused=True)
     plan = json.loads(path.read_text())
     found = {
         "set": name,

@@ -179,7 +179,7 @@ static ramify_law_estimate pruned_error(const ramify_forecast *f, const ramify_s
     const double octaves = first + log2(rows);
     const double steps = slope * KEPT * (1 - pow(KEPT, octaves)) / (1 - KEPT);
     const double far = 1 + FARTHER * fmax(octaves - 1, 0), least = LEAST_DEVIATION * far * far;
-    const double step = far * STEP_DEVIATION * steps;
+    const double step = far * RULE_DEVIATION * steps; /* of two sizes, and one run each */
     const double half = ramify_student(level) * sqrt(least * least + step * step +
                                                      f->judged * f->judged + f->noise * f->noise);
     const double y = ladder[first] - steps;
@@ -240,12 +240,12 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
         return pruned_error(f, point, rows, level);
     const double octaves = f->first + log2(rows);
     const double steps = NEXT * (1 - pow(KEPT, octaves)) / (1 - KEPT);
-    const double width = point->design.layers == 0 || point->pruned > 0 ||
-                                 ramify_sweep_same_design(&point->design, &f->design)
-                             ? 0
-                             : of_width(f, &point->design);
+    const double width =
+        point->design.layers == 0 || ramify_sweep_same_design(&point->design, &f->design)
+            ? 0
+            : of_width(f, &point->design);
     /* The stages' gains were found beside the ladder's own length, which is near the whole. */
-    const bool usual = point->pruned > 0 || (point->length > f->length && point->length <= 1);
+    const bool usual = point->length > f->length && point->length <= 1;
     const double length =
         usual || same_length(point->length, f->length) ? 0 : of_length(f, point->length);
     const double gap = fmax(gap_of(f), 0);

@@ -36,6 +36,8 @@
 #define ALONE 0.28
 /* Forecasts that differ by less are the same. */
 #define TIE 0.005
+/* By as much a pruned expert must be better than one that fits as it is: its forecast is off by that. */
+#define PRUNED_MARGIN 0.05
 /* Lengths and widths that are candidates, in those of the usual training. */
 static const double lengths[] = {RAMIFY_FORECAST_BRIEF, 1};
 static const uint32_t widths[] = {48, 16};
@@ -298,7 +300,9 @@ void ramify_plan_add_candidate(ramify_planning *p, const ramify_candidate *candi
     if (p->candidates == RAMIFY_CANDIDATES_MAX)
         return;
     c.error = ramify_forecast_error(&p->forecast, &c.point, 1, p->options->level);
-    c.seconds = ramify_sweep_cost(&p->sweep, &c.point) * p->unit / speed_of_threads(p);
+    /* Rounds of pruning train one expert, which one thread does. */
+    const double speed = c.point.pruned > 0 ? 1 : speed_of_threads(p);
+    c.seconds = ramify_sweep_cost(&p->sweep, &c.point) * p->unit / speed;
     const ramify_sweep_run *run = like(p, &c);
     c.latency = run ? run->latency : (double)NAN;
     p->candidate[p->candidates++] = c;
@@ -397,6 +401,11 @@ static bool affordable(const ramify_planning *p, const ramify_candidate *c) {
     return p->options->budget == 0 || p->spent + c->seconds <= p->options->budget;
 }
 
+/* What candidates are compared by. */
+static double weighed(const ramify_candidate *c) {
+    return c->error.value * (c->point.pruned > 0 ? 1 + PRUNED_MARGIN : 1);
+}
+
 static bool fast(const ramify_planning *p, const ramify_candidate *c) {
     return p->options->latency == 0 || c->latency <= p->options->latency;
 }
@@ -409,14 +418,13 @@ static uint32_t best_candidate(const ramify_planning *p, bool any_latency, bool 
     for (uint32_t i = 0; i < p->candidates; i++) {
         const ramify_candidate *c = &p->candidate[i];
         if ((any_latency || fast(p, c)) && (any_budget || affordable(p, c)))
-            enough = fmin(enough, c->error.value);
+            enough = fmin(enough, weighed(c));
     }
     enough = fmax(enough * (1 + TIE), p->options->error);
     for (uint32_t i = 0; i < p->candidates; i++) {
         const ramify_candidate *c = &p->candidate[i];
         if ((any_latency || fast(p, c)) && (any_budget || affordable(p, c)) &&
-            c->error.value <= enough &&
-            (best == UINT32_MAX || c->seconds < p->candidate[best].seconds))
+            weighed(c) <= enough && (best == UINT32_MAX || c->seconds < p->candidate[best].seconds))
             best = i;
     }
     return best;
@@ -462,8 +470,12 @@ static void choose(ramify_planning *p) {
         snprintf(p->why, sizeof p->why, "the cheapest of %u ways that is to reach %.4g",
                  p->candidates, o->error);
     } else {
-        snprintf(p->why, sizeof p->why, "the least error of %u ways%s, at the least cost",
-                 p->candidates, o->latency > 0 || o->budget > 0 ? " within the bounds" : "");
+        const char *within = o->latency > 0 || o->budget > 0 ? " within the bounds" : "";
+        if (p->candidates == 1)
+            snprintf(p->why, sizeof p->why, "the only way there is%s", within);
+        else
+            snprintf(p->why, sizeof p->why, "the least error of %u ways%s, at the least cost",
+                     p->candidates, within);
     }
 }
 
@@ -480,6 +492,8 @@ static void look_beyond(ramify_planning *p) {
     ramify_sweep_point longer = chosen;
     longer.length *= 2;
     p->more.time = ramify_forecast_error(&p->forecast, &longer, 1, level);
+    if (chosen.pruned > 0) /* it was pruned in one way only */
+        p->more.size = p->more.time = (ramify_law_estimate){NAN, NAN, NAN};
 }
 
 /* --- All of it ----------------------------------------------------------------------------------- */

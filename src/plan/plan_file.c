@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "plan.h"
 #include "plan_options.h"
+#include "prune_law.h"
 #include "status.h"
 
 #include <math.h>
@@ -11,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The format of the text; newer ones are refused. */
+/* The format of the text; newer ones are refused. Plans that prune have one of their own, as versions that do not
+ * know of it would leave the model as it is. */
 #define FORMAT         1
+#define FORMAT_PRUNING 2
 #define TEXT_BYTES_MAX ((size_t)16 << 20)
 /* Digits of numbers: with fewer, a level or a share near 1 would be read back as 1. */
 #define DIGITS 15
@@ -126,10 +129,10 @@ static json_t *plan_json(const ramify_planning *p) {
         "{s:i, s:s, s:s, s:{s:I, s:I}, s:s, s:o, s:o, s:s, s:b, s:s, s:o, s:o, s:o, "
         "s:o, s:o, s:o, s:o, "
         "s:o, s:b, s:o, s:o}",
-        "ramify.plan", FORMAT, "version", ramify_version(), "error", classes ? "error" : "rmse",
-        "rows", "train", (json_int_t)rows->train_count, "validation",
-        (json_int_t)(rows->select_count + rows->report_count), "fingerprint", fingerprint,
-        "request", request_json(p->options), "choice", choice, "stage",
+        "ramify.plan", c->point.pruned > 0 ? FORMAT_PRUNING : FORMAT, "version", ramify_version(),
+        "error", classes ? "error" : "rmse", "rows", "train", (json_int_t)rows->train_count,
+        "validation", (json_int_t)(rows->select_count + rows->report_count), "fingerprint",
+        fingerprint, "request", request_json(p->options), "choice", choice, "stage",
         ramify_stage_name(c->point.stage), "met", (int)p->met, "why", p->why, "predicted",
         estimate_json(&c->error, p->options->level), "training_seconds", number(c->seconds),
         "sweep_seconds", number(p->spent), "resident_bytes", count(c->resident_bytes),
@@ -209,16 +212,38 @@ static ramify_status check_shown(ramify_context *context, const char *name, cons
                               "%s: is no whole plan: a part is missing or of another type", name);
 }
 
+/* What the plan does to the model once it is trained; *bytes 0 and *density 1: nothing. */
+static ramify_status read_pruning(ramify_context *context, const char *name, const json_t *json,
+                                  uint64_t *bytes, double *density) {
+    const bool prunes = json_integer_value(json_object_get(json, "ramify.plan")) == FORMAT_PRUNING;
+    const json_t *prune = json_object_get(json, "prune");
+    const json_t *bound = json_object_get(prune, "max_resident"),
+                 *share = json_object_get(prune, "density");
+    *bytes = 0;
+    *density = 1;
+    if (!prunes && (!prune || json_is_null(prune)))
+        return RAMIFY_OK;
+    if (!prunes || !json_is_integer(bound) || json_integer_value(bound) < 1 ||
+        !json_is_number(share) || !(json_number_value(share) > 0) || json_number_value(share) > 1)
+        return ramify_fail(context, RAMIFY_ERROR_DATA,
+                           "%s: \"prune\" does not say to how many resident bytes, or what density "
+                           "is expected: make the plan anew with ramify plan",
+                           name);
+    *bytes = (uint64_t)json_integer_value(bound);
+    *density = json_number_value(share);
+    return RAMIFY_OK;
+}
+
 static ramify_status check(ramify_context *context, const char *name, const json_t *json) {
     const json_t *format = json_object_get(json, "ramify.plan");
     if (!json_is_object(json) || !json_is_integer(format))
         return ramify_fail(context, RAMIFY_ERROR_DATA, "%s: is no plan: make one with ramify plan",
                            name);
-    if (json_integer_value(format) != FORMAT)
+    if (json_integer_value(format) != FORMAT && json_integer_value(format) != FORMAT_PRUNING)
         return ramify_fail(
             context, RAMIFY_ERROR_UNSUPPORTED,
             "%s: is a plan of format %lld, and this version knows %d: use a newer one", name,
-            (long long)json_integer_value(format), FORMAT);
+            (long long)json_integer_value(format), FORMAT_PRUNING);
     ramify_train_options options;
     ramify_train_options_init(&options);
     RAMIFY_TRY(ramify_plan_options_read(context, name, json_object_get(json, "choice"), &options));
@@ -228,6 +253,9 @@ static ramify_status check(ramify_context *context, const char *name, const json
         return ramify_fail(context, RAMIFY_ERROR_DATA,
                            "%s: \"choice\" has a kind that is not planned", name);
     RAMIFY_TRY(check_shown(context, name, json));
+    uint64_t bytes;
+    double density;
+    RAMIFY_TRY(read_pruning(context, name, json, &bytes, &density));
     const ramify_law_estimate e = estimate_of(json_object_get(json, "predicted"));
     const double level =
         json_number_value(json_object_get(json_object_get(json, "predicted"), "level"));
@@ -279,19 +307,12 @@ ramify_status ramify_plan_pruning(const ramify_plan *plan, ramify_prune_options 
                                   double *density) {
     ramify_clear(plan->context);
     ramify_prune_options_init(options);
-    *density = 1;
-    const json_t *prune = json_object_get(plan->json, "prune");
-    if (!prune || json_is_null(prune))
+    RAMIFY_TRY(
+        read_pruning(plan->context, "the plan", plan->json, &options->max_resident, density));
+    if (options->max_resident == 0)
         return RAMIFY_OK;
-    const json_t *bytes = json_object_get(prune, "max_resident");
-    *density = json_number_value(json_object_get(prune, "density"));
-    if (!json_is_integer(bytes) || json_integer_value(bytes) < 1 ||
-        !(*density > 0 && *density <= 1))
-        return ramify_fail(plan->context, RAMIFY_ERROR_DATA,
-                           "the plan: \"prune\" has no bound on resident bytes above 0, or no "
-                           "density");
-    options->max_resident = (uint64_t)json_integer_value(bytes);
     options->distillation = RAMIFY_CHOICE_OFF;
+    options->step = RAMIFY_PRUNE_STEP;
     const json_t *choice = json_object_get(plan->json, "choice");
     options->weight = json_string_value(json_object_get(choice, "weight"));
     options->group = json_string_value(json_object_get(choice, "group"));

@@ -3,6 +3,7 @@
 
 #include "memory.h"
 #include "plan.h"
+#include "prune_law.h"
 #include "search.h"
 #include "status.h"
 
@@ -12,8 +13,6 @@
 
 /* What predicting may hold in the training of an expert that is to be pruned: as much as the widest need. */
 #define ROOMY ((uint64_t)64 << 20)
-/* Share of the weights that a round of pruning takes. */
-#define STEP 0.2
 /* Densities that are reckoned with before one is known. */
 #define LEAST_DENSITY 0.02
 /* Passes of the training and of all rounds together, in those of a usual training: rounds of as many passes as a
@@ -23,10 +22,14 @@
 /* The other width that is pruned. */
 #define NARROW 48
 
-/* Trees, and experts that teachers teach, are not pruned. */
+/* Trees, and experts that teachers teach, are not pruned; nor is anything for a bound that is the usual one, which
+ * no one asked for. */
 static bool may_prune(const ramify_planning *p) {
     const ramify_train_options *train = p->options->train;
-    return train->resident_bytes > 0 && train->distillation != RAMIFY_CHOICE_ON &&
+    ramify_train_options usual;
+    ramify_train_options_init(&usual);
+    return train->resident_bytes > 0 && train->resident_bytes != usual.resident_bytes &&
+           train->distillation != RAMIFY_CHOICE_ON &&
            (strcmp(train->kind, "pathways") != 0 || train->leaves < 2);
 }
 
@@ -70,7 +73,7 @@ ramify_status ramify_plan_no_room(const ramify_planning *p) {
 }
 
 static double rounds_to(double density) {
-    return ceil(log(density) / log(1 - STEP));
+    return ceil(log(density) / log(1 - RAMIFY_PRUNE_STEP));
 }
 
 uint32_t ramify_plan_pruning_runs(const ramify_planning *p, uint32_t level,
@@ -104,10 +107,23 @@ double ramify_plan_pruning_cost(const ramify_planning *p) {
     return most;
 }
 
+/* Whether a run of more rows was pruned in the same way. */
+static bool is_surpassed(const ramify_planning *p, const ramify_sweep_run *run) {
+    for (size_t i = 0; i < p->count; i++) {
+        const ramify_sweep_run *other = &p->runs[i];
+        if (other->made && other->point.pruned == run->point.pruned &&
+            other->point.level < run->point.level &&
+            ramify_sweep_same_design(&other->point.design, &run->point.design))
+            return true;
+    }
+    return false;
+}
+
 void ramify_plan_add_pruned(ramify_planning *p) {
     for (size_t i = 0; i < p->count; i++) {
         const ramify_sweep_run *run = &p->runs[i];
-        if (!run->made || run->point.pruned == 0 || run->density == 1) /* there was room for all */
+        if (!run->made || run->point.pruned == 0 || is_surpassed(p, run) ||
+            run->density == 1) /* there was room for all */
             continue;
         ramify_candidate c = {
             .point = run->point, .density = run->density, .resident_bytes = run->resident_bytes};

@@ -51,7 +51,7 @@ typedef struct driver {
 
 void ramify_prune_options_init(ramify_prune_options *options) {
     *options = (ramify_prune_options){.max_error_increase = -1,
-                                      .step = 0.2,
+                                      .step = RAMIFY_PRUNE_STEP,
                                       .first = "magnitude",
                                       .scope = "global",
                                       .store = "fastest"};

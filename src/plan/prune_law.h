@@ -4,6 +4,9 @@
 #include "ramify.h"
 #include "split.h"
 
+/* Share of the weights that a round of a plan's pruning takes. */
+#define RAMIFY_PRUNE_STEP 0.2
+
 /* ramify_prune on rows that the caller divided (borrowed); NULL: they are divided as in the training. */
 ramify_status ramify_prune_on(ramify_context *context, ramify_model *model,
                               const ramify_table *table, const ramify_prune_options *options,

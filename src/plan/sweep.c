@@ -288,17 +288,22 @@ static ramify_status prune_run(const ramify_sweep *s, ramify_context *context,
     ramify_prune_options options;
     ramify_prune_options_init(&options);
     options.max_resident = run->point.pruned;
+    options.step = RAMIFY_PRUNE_STEP;
     options.distillation = RAMIFY_CHOICE_OFF;
     options.weight = s->options->weight;
     ramify_model *pruned = NULL;
     ramify_prune_result *result = NULL;
+    const double started = ramify_thread_seconds();
     ramify_status status = ramify_prune_on(context, *model, s->table, &options,
                                            &s->part[run->point.level], &pruned, &result);
+    run->seconds += ramify_thread_seconds() - started;
     if (status == RAMIFY_OK) {
         run->density = result->density;
+        status = describe(s, context, pruned, run);
+    }
+    if (pruned) { /* after a stop too, with the best so far */
         ramify_close(model);
         *model = pruned;
-        status = describe(s, context, pruned, run);
     }
     ramify_prune_result_destroy(&result);
     return status;
@@ -326,13 +331,13 @@ static ramify_status make_run(void *argument, size_t index, uint32_t worker) {
     const double started = ramify_thread_seconds();
     ramify_status status =
         ramify_train_on(context, s->table, &options, &s->part[run->point.level], &model, &training);
+    run->seconds = ramify_thread_seconds() - started;
     if (status == RAMIFY_OK)
         status = describe(s, context, model, run);
     run->dense = run->error;
     run->density = 1;
     if (status == RAMIFY_OK && run->point.pruned > 0)
         status = prune_run(s, context, run, &model);
-    run->seconds = ramify_thread_seconds() - started;
     run->made = status == RAMIFY_OK;
     if (status == RAMIFY_ERROR_LIMIT && run->point.pruned > 0)
         status = RAMIFY_OK; /* so few weights cannot be had: no such candidate, and no failure */

@@ -72,9 +72,10 @@ static ramify_status add_stems(designer *d, uint32_t level, double length, ramif
     if (*count == 0)
         return ramify_fail(d->sweep->context, RAMIFY_ERROR_LIMIT,
                            "no expert for these columns fits in %llu resident bytes: allow at "
-                           "least %llu (--resident)",
+                           "least %llu (--resident)%s",
                            (unsigned long long)d->recipe.resident_bytes,
-                           (unsigned long long)d->least);
+                           (unsigned long long)d->least,
+                           d->recipe.tree ? ", or do without a tree (--leaves 1)" : "");
     return RAMIFY_OK;
 }
 

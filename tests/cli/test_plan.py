@@ -244,11 +244,24 @@ def test_a_level_near_one_is_not_one(made, tmp_path, level):
     assert f"({percent} %: " in done.out
 
 
+BOUND = 48 << 10
+WIDE = ["--target", "target", "--hidden", "96,96,96", "--epochs", "60"]
+WIDE += ["--resident", str(BOUND), "-o", "p.json"]
+
+
+@pytest.fixture(scope="module")
+def pruned(made, tmp_path_factory) -> pathlib.Path:
+    """A plan that prunes, p.json."""
+    folder = tmp_path_factory.mktemp("pruned")
+    done = run_tool("plan", str(made / "wave.csv"), *WIDE, cwd=folder)
+    assert done.status == 0, done.err
+    return folder
+
+
 def test_experts_that_do_not_fit_are_pruned(made, tmp_path):
     """Into a bound that dense ones of these widths do not fit in; the model is held to it."""
-    table, bound = str(made / "wave.csv"), 48 << 10
-    words = ["--target", "target", "--hidden", "96,96,96", "--epochs", "60"]
-    words += ["--resident", str(bound), "-o", "p.json", "--report", "p.html"]
+    table, bound = str(made / "wave.csv"), BOUND
+    words = [*WIDE, "--report", "p.html"]
     refused = run_tool("train", table, *words[:-4], "-o", "m.ramify", cwd=tmp_path)
     assert refused.status != 0
     assert "allow at least" in refused.err
@@ -261,6 +274,14 @@ def test_experts_that_do_not_fit_are_pruned(made, tmp_path):
     assert plan["resident_bytes"] <= bound
     pruned = [run for run in plan["runs"] if run["density"] < 1]
     assert plan["prune"]["density"] in [run["density"] for run in pruned]
+    assert len({run["rows"] for run in pruned}) == 2
+    ways = [
+        (way["width"], way["length"])
+        for way in plan["candidates"]
+        if way["density"] < 1
+    ]
+    assert len(ways) == len(set(ways)) > 0
+    assert plan["ramify.plan"] == 2
     assert all(run["dense_error"] > 0 for run in pruned)
     words = [table, "--plan", "p.json", "-o", "m.ramify", "--json"]
     done = run_tool("train", *words, cwd=tmp_path)
@@ -273,6 +294,77 @@ def test_experts_that_do_not_fit_are_pruned(made, tmp_path):
     done = run_tool("info", "m.ramify", "--json", cwd=tmp_path)
     about = json.loads(done.out)["config"]["pruning"]
     assert about["density"] == pytest.approx(obtained["density"], rel=1e-9)
+
+
+def carry_out(made, pruned, tmp_path, *words: str):
+    """Trains by the plan that prunes, or what became of it."""
+    path = tmp_path / "p.json"
+    if not path.exists():
+        path.write_text((pruned / "p.json").read_text())
+    words = [str(made / "wave.csv"), "--plan", "p.json", "-o", "m.ramify", *words]
+    return run_tool("train", *words, cwd=tmp_path)
+
+
+def test_a_time_limit_is_of_pruning_too(made, pruned, tmp_path):
+    done = carry_out(made, pruned, tmp_path, "--time-limit", "0.3s")
+    assert done.status == 0
+    assert "where 48.0 KiB were planned: it ended before" in done.err
+    assert "the time limit struck" in done.out
+
+
+def test_a_pruned_plan_takes_no_controls(made, pruned, tmp_path):
+    done = carry_out(made, pruned, tmp_path, "--controls")
+    assert done.status == 1
+    assert "leave --controls out" in done.err
+    assert not (tmp_path / "m.ramify").exists()
+
+
+@pytest.mark.parametrize(
+    "prune",
+    [
+        None,
+        True,
+        [],
+        {},
+        {"max_resident": -5, "density": 0.5},
+        {"max_resident": 0, "density": 0.5},
+        {"max_resident": "20KiB", "density": 0.5},
+        {"max_resident": 20480.0, "density": 0.5},
+        {"max_resident": 20480},
+        {"max_resident": 20480, "density": 0},
+        {"max_resident": 20480, "density": 2},
+    ],
+)
+def test_a_prune_that_says_nothing_is_told_at_once(made, pruned, tmp_path, prune):
+    plan = load(pruned / "p.json")
+    plan["prune"] = prune
+    (tmp_path / "p.json").write_text(json.dumps(plan))
+    done = carry_out(made, pruned, tmp_path)
+    assert done.status == 1
+    assert 'p.json: "prune" does not say' in done.err
+    plan["ramify.plan"] = 1 if prune else 2
+    (tmp_path / "p.json").write_text(json.dumps(plan))
+    assert carry_out(made, pruned, tmp_path).status == 1
+
+
+def test_a_stop_keeps_what_was_pruned(made, pruned, tmp_path):
+    """The best so far, and a word where that holds more than was planned."""
+    (tmp_path / "p.json").write_text((pruned / "p.json").read_text())
+    words = [f"{BUILD}/ramify", "train", str(made / "wave.csv"), "--plan", "p.json"]
+    words += ["-o", "m.ramify", "--verbose"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "round 2: density" in line:
+            process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it ended before the signal came")
+    assert process.returncode == 130
+    assert any("were planned: it ended before" in line for line in said)
+    done = run_tool("info", "m.ramify", "--json", cwd=tmp_path)
+    assert json.loads(done.out)["config"]["pruning"]["density"] < 0.9
 
 
 def test_narrow_experts_stand_beside_pruned_ones(made, tmp_path):

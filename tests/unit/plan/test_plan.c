@@ -316,7 +316,7 @@ static void test_texts_of_others(void **state) {
     refuse(d, "", RAMIFY_ERROR_DATA, "p.json: is not JSON");
     refuse(d, "[]", RAMIFY_ERROR_DATA, "is no plan");
     refuse(d, "{\"ramify.plan\": \"1\"}", RAMIFY_ERROR_DATA, "is no plan");
-    refuse(d, "{\"ramify.plan\": 2}", RAMIFY_ERROR_UNSUPPORTED, "format 2");
+    refuse(d, "{\"ramify.plan\": 3}", RAMIFY_ERROR_UNSUPPORTED, "format 3");
     refuse(d, "{\"ramify.plan\": 1}", RAMIFY_ERROR_DATA, "\"choice\" is not an object");
     refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"colour\": 1}}", RAMIFY_ERROR_DATA, "\"colour\"");
     refuse(d, "{\"ramify.plan\": 1, \"choice\": {\"epochs\": -1}}", RAMIFY_ERROR_DATA,
