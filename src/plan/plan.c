@@ -540,6 +540,18 @@ static ramify_status forecast(ramify_planning *p) {
     }
 }
 
+/* What a constant may do as well is no forecast of a use of the columns. */
+static void compare_to_constant(const ramify_planning *p) {
+    const double constant = ramify_sweep_constant_error(&p->sweep);
+    const ramify_law_estimate e = p->candidate[p->chosen].error;
+    if (p->forecast.few == 0 && e.high >= constant) /* else all is said by that */
+        ramify_log(p->context, RAMIFY_LOG_WARNING,
+                   "%s: a constant prediction makes an error of %.4g, which lies within or below "
+                   "the forecast's interval, %.4g to %.4g: the columns may tell nothing of the "
+                   "target",
+                   p->sweep.table->source, constant, e.low, e.high);
+}
+
 static ramify_status plan_all(ramify_planning *p, const ramify_table *table) {
     const double started = ramify_seconds();
     p->train = *p->options->train;
@@ -552,6 +564,7 @@ static ramify_status plan_all(ramify_planning *p, const ramify_table *table) {
         return p->stopped ? RAMIFY_STOPPED : ramify_plan_no_room(p);
     RAMIFY_TRY(ramify_plan_need(p));
     choose(p);
+    compare_to_constant(p);
     look_beyond(p);
     return RAMIFY_OK;
 }

@@ -150,6 +150,50 @@ void ramify_sweep_close(ramify_sweep *sweep) {
     ramify_train_rows_close(&sweep->rows);
 }
 
+static double weight_of(const ramify_sweep *s, uint32_t row) {
+    return s->rows.weight ? ramify_column_value(s->rows.weight, row) : 1;
+}
+
+static double error_of_mean(const ramify_sweep *s) {
+    double sum = 0, mean = 0, squares = 0;
+    for (size_t i = 0; i < s->held_count; i++) {
+        const double weight = weight_of(s, s->held[i]);
+        const double far = ramify_match_target(s->rows.match, 0, s->held[i]) - mean;
+        sum += weight;
+        if (weight > 0) {
+            mean += far * weight / sum;
+            squares += weight * far * (ramify_match_target(s->rows.match, 0, s->held[i]) - mean);
+        }
+    }
+    return sqrt(squares / sum);
+}
+
+static double error_of_class(const ramify_sweep *s) {
+    const uint32_t classes = s->rows.schema->class_count;
+    double *share = ramify_allocate_zeroed(s->context, classes, sizeof *share);
+    double sum = 0, most = 0;
+    if (!share) {
+        ramify_clear(s->context);
+        return (double)NAN;
+    }
+    for (size_t i = 0; i < s->held_count; i++) {
+        const double weight = weight_of(s, s->held[i]);
+        double *of = &share[(uint32_t)ramify_match_target(s->rows.match, 0, s->held[i])];
+        *of += weight;
+        sum += weight;
+        most = fmax(most, *of);
+    }
+    ramify_release(s->context, share);
+    return 1 - most / sum;
+}
+
+double ramify_sweep_constant_error(const ramify_sweep *s) {
+    const ramify_schema *schema = s->rows.schema;
+    if (schema->task == RAMIFY_TASK_CLASSIFICATION)
+        return error_of_class(s);
+    return schema->target_count == 1 ? error_of_mean(s) : (double)NAN;
+}
+
 /* --- Runs ---------------------------------------------------------------------------------------- */
 
 static double rows_of(const ramify_sweep *s, uint32_t level) {

@@ -90,6 +90,10 @@ double ramify_sweep_cost(const ramify_sweep *sweep, const ramify_sweep_point *po
 /* The problem of the whole training. Free with ramify_problem_destroy. */
 ramify_status ramify_sweep_problem(const ramify_sweep *sweep, ramify_problem **problem);
 
+/* The error of the best constant prediction on the held rows: of their mean, or of the most frequent class.
+ * Row weights count. NaN with several targets, or when memory is short. */
+double ramify_sweep_constant_error(const ramify_sweep *sweep);
+
 /* Tries the stems that the training would, each with the first shape that fits its bound: sweep->usual becomes
  * the design with the least error. runs has room for RAMIFY_SWEEP_SEARCH_MAX of them. Fails with
  * RAMIFY_ERROR_LIMIT where none fits. */

@@ -7,6 +7,7 @@ import html.parser
 import json
 import math
 import pathlib
+import random
 import re
 import signal
 import subprocess
@@ -561,8 +562,6 @@ def test_few_rows(tmp_path):
 
 def test_rows_that_have_nothing_to_tell(tmp_path):
     """A target that is all noise: a flat curve, no promise."""
-    import random
-
     draw = random.Random(4)
     lines = ["a,b,target"]
     lines += [
@@ -582,6 +581,36 @@ def test_rows_that_have_nothing_to_tell(tmp_path):
         assert found["twice"]["rows"]["value"] > 0.9 * found["predicted"]["value"]
     else:
         assert "errors of small runs rise" in done.err
+
+
+@pytest.mark.parametrize("kind", ["mean", "class", "weighted"])
+def test_a_constant_that_is_as_good_is_told(tmp_path, kind):
+    """The mean, the most frequent class, and of weighted rows those that count."""
+    draw = random.Random(5)
+    lines = ["a,b,w,target"]
+    for _ in range(2500):
+        counts = draw.random() < 0.5
+        target = f"{draw.gauss(0, 1) + (0 if counts else 9):.6f}"
+        if kind != "weighted":
+            target = (
+                "xy"[draw.random() < 0.2]
+                if kind == "class"
+                else f"{draw.gauss(5, 2):.6f}"
+            )
+        lines.append(f"{draw.random():.6f},{draw.random():.6f},{counts:d},{target}")
+    (tmp_path / "noise.csv").write_text("\n".join(lines) + "\n")
+    words = ["--weight", "w"] if kind == "weighted" else ["--drop", "w"]
+    done = plan(tmp_path, *words, data="noise.csv")
+    told = re.search(r"a constant prediction makes an error of ([0-9.]+)", done.err)
+    if done.status == 0:
+        expected = {"mean": 2, "class": 0.2, "weighted": 1}[kind]
+        assert float(told.group(1)) == pytest.approx(expected, rel=0.1)
+    else:
+        assert "errors of small runs rise" in done.err
+
+
+def test_a_constant_that_is_worse_is_not_told(made):
+    assert "a constant prediction" not in plan(made).err
 
 
 def test_a_stop_before_there_are_runs_enough(tmp_path):
