@@ -588,7 +588,7 @@ def test_a_constant_that_is_as_good_is_told(tmp_path, kind):
     """The mean, the most frequent class, and of weighted rows those that count."""
     draw = random.Random(5)
     lines = ["a,b,w,target"]
-    for _ in range(2500):
+    for _ in range(3000):
         counts = draw.random() < 0.5
         target = f"{draw.gauss(0, 1) + (0 if counts else 9):.6f}"
         if kind != "weighted":
