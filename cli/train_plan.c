@@ -63,12 +63,10 @@ int train_plan_open(session *run, train_plan *from, ramify_train_options *option
     *options = planned;
     from->density = 1;
     from->time_limit = planned.time_limit;
-    ramify_prune_options prune;
-    status = ramify_plan_pruning(from->plan, &prune, &from->foretold);
+    status = ramify_plan_pruning(from->plan, &from->prune, &from->foretold);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
-    from->bound = prune.max_resident;
-    return from->bound > 0 && planned.controls
+    return from->prune.max_resident > 0 && planned.controls
                ? session_error(run,
                                "%s: its model is pruned, and --controls are not: leave --controls "
                                "out",
@@ -78,14 +76,12 @@ int train_plan_open(session *run, train_plan *from, ramify_train_options *option
 
 ramify_status train_plan_prune(session *run, train_plan *from, const ramify_table *table,
                                ramify_model **model, ramify_training *training) {
-    if (!from->plan || from->bound == 0 || training->time_limit_struck)
+    if (!from->plan || from->prune.max_resident == 0 || training->time_limit_struck)
         return RAMIFY_OK;
-    ramify_prune_options options;
+    ramify_prune_options options = from->prune;
     ramify_model *pruned = NULL;
     ramify_prune_result *result = NULL;
     const double started = session_seconds();
-    if (ramify_plan_pruning(from->plan, &options, &from->foretold) != RAMIFY_OK)
-        return RAMIFY_ERROR_DATA;
     if (from->time_limit > 0)
         options.time_limit = fmax(from->time_limit - training->seconds, 1e-3);
     const ramify_status status =
@@ -106,14 +102,15 @@ ramify_status train_plan_prune(session *run, train_plan *from, const ramify_tabl
 void train_plan_warn(session *run, const train_plan *from, const ramify_model *model) {
     char holds[PRINTING_ROOM], planned[PRINTING_ROOM];
     ramify_model_info info;
-    if (!from->plan || from->bound == 0)
+    if (!from->plan || from->prune.max_resident == 0)
         return;
     ramify_model_get_info(model, &info);
-    if (info.resident_bytes > from->bound)
+    if (info.resident_bytes > from->prune.max_resident)
         session_warning(run,
                         "a row needs %s of memory where %s were planned: it ended before the model "
                         "was pruned so far",
-                        format_size(holds, info.resident_bytes), format_size(planned, from->bound));
+                        format_size(holds, info.resident_bytes),
+                        format_size(planned, from->prune.max_resident));
 }
 
 static json_t *plan_json(const train_plan *from) {
@@ -153,8 +150,8 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
                      const ramify_score *score, const ramify_model_info *info) {
     if (!from->plan)
         return EXIT_OK;
-    const ramify_status status = ramify_plan_add_obtained(
-        from->plan, score, training->seconds + from->pruning, info->resident_bytes, from->density);
+    const ramify_status status = ramify_plan_add_obtained(from->plan, score, training->seconds,
+                                                          info->resident_bytes, from->density);
     if (status != RAMIFY_OK)
         return session_failed(run, status);
     warn_of_other_rows(run, from, training, info);
@@ -175,7 +172,7 @@ int train_plan_close(session *run, train_plan *from, const ramify_training *trai
 
 void train_plan_print(const train_plan *from, const ramify_score *score) {
     double level;
-    if (from->bound > 0)
+    if (from->prune.max_resident > 0)
         printf("pruned      to a density of %.3g, %.3g was predicted; in %.1f seconds\n",
                from->density, from->foretold, from->pruning);
     const ramify_law_estimate said = ramify_plan_predicted(from->plan, &level);

@@ -9,11 +9,11 @@
 typedef struct train_plan {
     const char *path, *report; /* NULL: none */
     ramify_plan *plan;
-    uint64_t bound;    /* resident bytes that the model is pruned to; 0: it is not */
-    double foretold;   /* density that the plan expects */
-    double density;    /* share of weights that pruning left; 1: it took none */
-    double pruning;    /* seconds of it */
-    double time_limit; /* of training and pruning together; 0: none */
+    ramify_prune_options prune; /* max_resident 0: the model is not pruned */
+    double foretold;            /* density that the plan expects */
+    double density;             /* share of weights that pruning left; 1: it took none */
+    double pruning;             /* seconds of it */
+    double time_limit;          /* of training and pruning together; 0: none */
 } train_plan;
 
 void train_plan_add_options(arguments *list, train_plan *from);

@@ -180,30 +180,25 @@ static uint32_t last_rung(const ramify_planning *p) {
     return p->sweep.levels - 1 < RUNGS ? p->sweep.levels - 1 : RUNGS;
 }
 
-/* The length with which both ladders together cost what is left. */
-static double length_of_ladders(const ramify_planning *p, double left) {
+/* Of both, the long one with passes of the whole training. */
+static double cost_of_ladders(const ramify_planning *p) {
     double whole = 0;
     for (uint32_t level = 1; level <= last_rung(p); level++) {
         const ramify_sweep_point point = {.level = level, .length = 1, .design = p->design};
         whole += ramify_sweep_cost(&p->sweep, &point);
     }
-    const double length = left / (whole * (1 + RAMIFY_FORECAST_BRIEF));
-    return fmin(fmax(length, LEAST_LENGTH), 1);
+    return whole * (1 + RAMIFY_FORECAST_BRIEF);
+}
+
+/* The length with which both ladders together cost what is left. */
+static double length_of_ladders(const ramify_planning *p, double left) {
+    return fmin(fmax(left / cost_of_ladders(p), LEAST_LENGTH), 1);
 }
 
 /* A budget that even the shortest ladders exceed is known before they are run. */
 static ramify_status check_budget(const ramify_planning *p) {
     const double budget = p->options->budget;
-    double cost = 0;
-    for (uint32_t level = 1; level <= last_rung(p); level++)
-        for (int brief = 0; brief < 2; brief++) {
-            const ramify_sweep_point point = {.level = level,
-                                              .length =
-                                                  p->length * (brief ? RAMIFY_FORECAST_BRIEF : 1),
-                                              .design = p->design};
-            cost += ramify_sweep_cost(&p->sweep, &point);
-        }
-    const double seconds = cost * p->unit / ramify_threads(p->context);
+    const double seconds = p->length * cost_of_ladders(p) * p->unit / ramify_threads(p->context);
     if (budget == 0 || seconds < budget)
         return RAMIFY_OK;
     return ramify_fail(
@@ -368,8 +363,6 @@ ramify_train_options ramify_plan_options_of(const ramify_planning *planning,
                                             const ramify_candidate *candidate,
                                             char hidden[RAMIFY_HIDDEN_ROOM]) {
     ramify_train_options options = planning->train;
-    const ramify_sweep_design *design = &candidate->point.design;
-    size_t used = 0;
     options.time_limit = 0;
     options.controls = false;
     options.rewind_at = 0;
@@ -383,15 +376,7 @@ ramify_train_options ramify_plan_options_of(const ramify_planning *planning,
         options.leaves = 1;
     if (candidate->point.stage == RAMIFY_STAGE_PLAIN)
         options.distillation = RAMIFY_CHOICE_OFF;
-    for (uint32_t l = 0; l < design->layers && used < RAMIFY_HIDDEN_ROOM; l++)
-        used += (size_t)snprintf(hidden + used, RAMIFY_HIDDEN_ROOM - used, "%s%u", l > 0 ? "," : "",
-                                 design->width);
-    if (design->layers > 0) { /* it was run as it is, and is not to be searched for again */
-        options.hidden = hidden;
-        options.members = design->members;
-        options.bins = design->bins ? RAMIFY_CHOICE_ON : RAMIFY_CHOICE_OFF;
-        options.periodic = design->periodic ? RAMIFY_CHOICE_ON : RAMIFY_CHOICE_OFF;
-    }
+    ramify_sweep_set_design(&candidate->point.design, hidden, &options);
     return options;
 }
 

@@ -94,7 +94,6 @@ void ramify_plan_add_candidate(ramify_planning *planning, const ramify_candidate
 ramify_status ramify_plan_write(const ramify_planning *planning, ramify_plan **plan);
 
 /* The options of the training with a candidate. hidden: room for its widths. */
-#define RAMIFY_HIDDEN_ROOM 128
 ramify_train_options ramify_plan_options_of(const ramify_planning *planning,
                                             const ramify_candidate *candidate,
                                             char hidden[RAMIFY_HIDDEN_ROOM]);

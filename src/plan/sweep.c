@@ -232,14 +232,14 @@ static ramify_choice on_or_off(bool on) {
 }
 
 /* hidden: room for the widths. */
-static void set_design(const ramify_sweep_design *design, char *hidden, size_t room,
-                       ramify_train_options *options) {
+void ramify_sweep_set_design(const ramify_sweep_design *design, char hidden[RAMIFY_HIDDEN_ROOM],
+                             ramify_train_options *options) {
     if (design->layers == 0)
         return;
     size_t used = 0;
-    for (uint32_t l = 0; l < design->layers && used < room; l++)
-        used +=
-            (size_t)snprintf(hidden + used, room - used, "%s%u", l > 0 ? "," : "", design->width);
+    for (uint32_t l = 0; l < design->layers && used < RAMIFY_HIDDEN_ROOM; l++)
+        used += (size_t)snprintf(hidden + used, RAMIFY_HIDDEN_ROOM - used, "%s%u", l > 0 ? "," : "",
+                                 design->width);
     if (!options->hidden) /* given widths need not be alike, and no others are run */
         options->hidden = hidden;
     options->bins = on_or_off(design->bins);
@@ -248,7 +248,7 @@ static void set_design(const ramify_sweep_design *design, char *hidden, size_t r
 }
 
 static ramify_train_options options_of(const ramify_sweep *s, const ramify_sweep_point *point,
-                                       char *hidden, size_t room) {
+                                       char hidden[RAMIFY_HIDDEN_ROOM]) {
     ramify_train_options options = *s->options;
     options.controls = false;
     options.rewind_at = 0;
@@ -259,7 +259,7 @@ static ramify_train_options options_of(const ramify_sweep *s, const ramify_sweep
         options.distillation = RAMIFY_CHOICE_OFF;
     if (point->stage == RAMIFY_STAGE_PLAIN || point->stage == RAMIFY_STAGE_TAUGHT)
         options.leaves = 1;
-    set_design(&point->design, hidden, room, &options);
+    ramify_sweep_set_design(&point->design, hidden, &options);
     return options;
 }
 
@@ -332,7 +332,6 @@ static ramify_status prune_run(const ramify_sweep *s, ramify_context *context,
     ramify_prune_options options;
     ramify_prune_options_init(&options);
     options.max_resident = run->point.pruned;
-    options.step = RAMIFY_PRUNE_STEP;
     options.distillation = RAMIFY_CHOICE_OFF;
     options.weight = s->options->weight;
     ramify_model *pruned = NULL;
@@ -368,10 +367,10 @@ static ramify_status make_run(void *argument, size_t index, uint32_t worker) {
     ramify_context *context = NULL;
     ramify_model *model = NULL;
     ramify_training training = {0};
-    char hidden[64];
+    char hidden[RAMIFY_HIDDEN_ROOM];
     if (ramify_context_beside(s->context, 1, &context) != RAMIFY_OK)
         return ramify_fail(s->context, RAMIFY_ERROR_MEMORY, "out of memory for a small run");
-    const ramify_train_options options = options_of(s, &run->point, hidden, sizeof hidden);
+    const ramify_train_options options = options_of(s, &run->point, hidden);
     const double started = ramify_thread_seconds();
     ramify_status status =
         ramify_train_on(context, s->table, &options, &s->part[run->point.level], &model, &training);

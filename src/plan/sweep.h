@@ -31,6 +31,12 @@ typedef struct ramify_sweep_design {
 
 bool ramify_sweep_same_design(const ramify_sweep_design *a, const ramify_sweep_design *b);
 
+/* The options of a training with a design, unless that chooses it. hidden: room for its widths; those that
+ * options have stay, as they need not be alike. */
+#define RAMIFY_HIDDEN_ROOM 128
+void ramify_sweep_set_design(const ramify_sweep_design *design, char hidden[RAMIFY_HIDDEN_ROOM],
+                             ramify_train_options *options);
+
 /* What a run is of. */
 typedef struct ramify_sweep_point {
     ramify_stage stage;

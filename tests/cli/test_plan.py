@@ -287,8 +287,10 @@ def test_experts_that_do_not_fit_are_pruned(made, tmp_path):
     words = [table, "--plan", "p.json", "-o", "m.ramify", "--json"]
     done = run_tool("train", *words, cwd=tmp_path)
     assert done.status == 0, done.err
-    assert json.loads(done.out)["resident_bytes"] <= bound
+    said = json.loads(done.out)
+    assert said["resident_bytes"] <= bound
     obtained = load(tmp_path / "p.json")["obtained"]
+    assert obtained["seconds"] == pytest.approx(said["seconds"])
     assert obtained["density"] == pytest.approx(plan["prune"]["density"], rel=0.1)
     assert obtained["resident_bytes"] <= bound
     assert obtained["error"] < 4 * plan["predicted"]["value"]
@@ -366,6 +368,16 @@ def test_a_stop_keeps_what_was_pruned(made, pruned, tmp_path):
     assert any("were planned: it ended before" in line for line in said)
     done = run_tool("info", "m.ramify", "--json", cwd=tmp_path)
     assert json.loads(done.out)["config"]["pruning"]["density"] < 0.9
+
+
+def test_pruned_experts_have_the_widths_that_were_given(made, tmp_path):
+    words = ["--target", "target", "--hidden", "96,64,32", "--epochs", "60"]
+    words += ["--resident", "32KiB", "-o", "p.json"]
+    done = run_tool("plan", str(made / "wave.csv"), *words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    plan = load(tmp_path / "p.json")
+    assert plan["prune"]["density"] < 1
+    assert plan["choice"]["hidden"] == "96,64,32"
 
 
 def test_narrow_experts_stand_beside_pruned_ones(made, tmp_path):
