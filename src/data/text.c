@@ -123,6 +123,15 @@ bool ramify_list_next(const char **list, const char **name, size_t *length) {
     return true;
 }
 
+uint32_t ramify_list_count(const char *list) {
+    const char *name;
+    size_t length;
+    uint32_t count = 0;
+    while (ramify_list_next(&list, &name, &length))
+        count++;
+    return count;
+}
+
 static int compare_names(const void *a, const void *b) {
     const ramify_name *left = a, *right = b;
     int order = strcmp(left->text, right->text);

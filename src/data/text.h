@@ -40,6 +40,9 @@ const char *ramify_name_read(const char *text, const char *stops, const char **n
  * may point to NULL. False at the end. */
 bool ramify_list_next(const char **list, const char **name, size_t *length);
 
+/* Names on such a list, which may be NULL. */
+uint32_t ramify_list_count(const char *list);
+
 /* A name and where it came from. Sorted arrays of these find duplicates and answer look-ups in
  * O(log count), so a table with many columns costs no quadratic time. */
 typedef struct ramify_name {

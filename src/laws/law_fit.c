@@ -70,15 +70,6 @@ static ramify_status check_options(ramify_context *context, const ramify_law_opt
     return RAMIFY_OK;
 }
 
-static uint32_t count_names(const char *list) {
-    const char *name;
-    size_t length;
-    uint32_t count = 0;
-    while (ramify_list_next(&list, &name, &length))
-        count++;
-    return count;
-}
-
 /* "name=value,..." */
 static ramify_status read_fixed(fit *f, const ramify_law_form *form) {
     const char *list = f->request.options->fix, *item;
@@ -274,7 +265,7 @@ ramify_status ramify_law_fit_costed(ramify_context *context, const ramify_table 
     if (!f.law)
         return RAMIFY_ERROR_MEMORY;
     f.law->context = context;
-    f.law->form = ramify_law_form_find_for(options->form, count_names(options->x));
+    f.law->form = ramify_law_form_find_for(options->form, ramify_list_count(options->x));
     f.request.form = f.law->form;
     ramify_law_request request = {.x = options->x,
                                   .y = options->y,

@@ -143,6 +143,11 @@ static double of_width(const ramify_forecast *f, const ramify_sweep_design *desi
                                                 : of_narrower(f, design);
 }
 
+/* By which factor deviations are larger so many octaves ahead. */
+static double farther(double octaves) {
+    return 1 + FARTHER * fmax(octaves - 1, 0);
+}
+
 /* Of runs that were pruned as the point is: ln error by level, NaN where none was made. */
 static uint32_t pruned_ladder(const ramify_forecast *f, const ramify_sweep_point *point,
                               double ladder[RAMIFY_SWEEP_LEVELS_MAX]) {
@@ -178,7 +183,7 @@ static ramify_law_estimate pruned_error(const ramify_forecast *f, const ramify_s
                              : f->slope;
     const double octaves = first + log2(rows);
     const double steps = slope * KEPT * (1 - pow(KEPT, octaves)) / (1 - KEPT);
-    const double far = 1 + FARTHER * fmax(octaves - 1, 0), least = LEAST_DEVIATION * far * far;
+    const double far = farther(octaves), least = LEAST_DEVIATION * far * far;
     const double step = far * RULE_DEVIATION * steps; /* of two sizes, and one run each */
     const double half = ramify_student(level) * sqrt(least * least + step * step +
                                                      f->judged * f->judged + f->noise * f->noise);
@@ -251,7 +256,7 @@ ramify_law_estimate ramify_forecast_error(const ramify_forecast *forecast,
     const double gap = fmax(gap_of(f), 0);
     const double y =
         f->ladder[f->first] - f->slope * steps - gain_parts[point->stage] * gap + width + length;
-    const double far = 1 + FARTHER * fmax(octaves - 1, 0), least = LEAST_DEVIATION * far * far;
+    const double far = farther(octaves), least = LEAST_DEVIATION * far * far;
     /* Teachers and trees learn for longer than these passes: each factor may bring them as much as its gap. */
     const double gain = fmax(GAP_DEVIATION, RULE_DEVIATION * f->few) * gap;
     const double step = far * STEP_DEVIATION * f->slope * steps;

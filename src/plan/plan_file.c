@@ -4,7 +4,6 @@
 #include "memory.h"
 #include "plan.h"
 #include "plan_options.h"
-#include "prune_law.h"
 #include "status.h"
 
 #include <math.h>
@@ -312,7 +311,6 @@ ramify_status ramify_plan_pruning(const ramify_plan *plan, ramify_prune_options 
     if (options->max_resident == 0)
         return RAMIFY_OK;
     options->distillation = RAMIFY_CHOICE_OFF;
-    options->step = RAMIFY_PRUNE_STEP;
     const json_t *choice = json_object_get(plan->json, "choice");
     options->weight = json_string_value(json_object_get(choice, "weight"));
     options->group = json_string_value(json_object_get(choice, "group"));

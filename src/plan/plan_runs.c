@@ -45,15 +45,6 @@ void ramify_runs_plan_destroy(ramify_runs_plan **plan) {
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-static uint32_t count_names(const char *list) {
-    const char *name;
-    size_t length;
-    uint32_t count = 0;
-    while (ramify_list_next(&list, &name, &length))
-        count++;
-    return count;
-}
-
 static ramify_status check_numbers(ramify_context *context, const ramify_runs_plan_options *o) {
     const double *const above[] = {&o->budget, &o->error, &o->most_cost};
     static const char *const names[] = {"budget", "error", "most cost"};
@@ -80,7 +71,7 @@ static ramify_status check_options(ramify_context *context, const ramify_runs_pl
     if (!o->x || !o->y || !o->form)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "a plan needs x, y and a form: one of the three is not given");
-    uint32_t sizes = count_names(o->x);
+    uint32_t sizes = ramify_list_count(o->x);
     if (sizes < 1 || sizes > RAMIFY_PLAN_SIZES)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "x names %u columns, expected one size, or two: model size and data",

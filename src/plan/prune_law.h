@@ -4,7 +4,7 @@
 #include "ramify.h"
 #include "split.h"
 
-/* Share of the weights that a round of a plan's pruning takes. */
+/* Share of the weights that a round takes, unless another is asked for. */
 #define RAMIFY_PRUNE_STEP 0.2
 
 /* ramify_prune on rows that the caller divided (borrowed); NULL: they are divided as in the training. */
