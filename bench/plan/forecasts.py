@@ -117,24 +117,48 @@ def by_law(tool: str, plan: dict, keep: pathlib.Path, form: str, rows: int) -> f
     return json.loads(done.stdout)["predictions"][0]["value"]
 
 
+class Carried(NamedTuple):
+    """A plan that was made and carried out, with the seconds of processors of both."""
+
+    plan: dict
+    trained: dict  # what the training says of itself
+    sweep: float
+    training: float
+
+
+def carry_out(
+    table: Table, seed: int, chosen: argparse.Namespace, *asked: str
+) -> Carried:
+    """Plans the training of a set with what else is asked for, and makes it."""
+    path, model = chosen.keep / "plan.json", chosen.keep / "model.ramify"
+    common = ["--threads", str(chosen.threads)]
+    words = [chosen.tool, "plan", *table.train, *table.ask, "--seed", str(seed)]
+    _, sweep = run(*words, *asked, "-o", str(path), *common)
+    words = [chosen.tool, "train", *table.train, "--plan", str(path), *table.test]
+    said, training = run(*words, "-o", str(model), "--json", *common)
+    model.unlink()
+    return Carried(json.loads(path.read_text()), json.loads(said), sweep, training)
+
+
+def error_of(score: dict) -> float:
+    """RMSE or the share of wrong classes."""
+    return score["rmse"] if "rmse" in score else 1 - score["accuracy"]
+
+
+def percent(value: float, of: float) -> str:
+    """A difference in percent."""
+    return f"{100 * (value / of - 1):+.1f}"
+
+
 def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
     """Plans and trains one set, or takes what was measured before."""
     kept = chosen.keep / f"{name}-{seed}.json"
     if kept.exists():
         return json.loads(kept.read_text())
     table = table_of(name, seed, chosen.keep)
-    path, model = chosen.keep / "plan.json", chosen.keep / "model.ramify"
-    common = ["--threads", str(chosen.threads)]
-    words = [chosen.tool, "plan", *table.train, *table.ask, "--seed", str(seed)]
-    if name == "fashion":
-        words += ["--resident", FASHION_RESIDENT]
-    _, sweep = run(*words, "-o", str(path), *common)
-    plan = json.loads(path.read_text())
+    asked = ["--resident", FASHION_RESIDENT] if name == "fashion" else []
+    plan, _, sweep, training = carry_out(table, seed, chosen, *asked)
     damped = by_law(chosen.tool, plan, chosen.keep, "damped", plan["rows"]["train"])
-    words = [chosen.tool, "train", *table.train, "--plan", str(path), *table.test]
-    _, training = run(*words, "-o", str(model), *common)
-    model.unlink()
-    plan = json.loads(path.read_text())
     found = {
         "set": name,
         "seed": seed,
@@ -176,18 +200,24 @@ def line(one: dict) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def main() -> None:
-    """Print a table and what it comes to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def choose(about: str, sets: list[str], seeds: list[int]) -> argparse.Namespace:
+    """The options that all of bench/plan that measures sets has."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--tool", default="build/ramify")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--sets", nargs="+", default=sets)
+    parser.add_argument("--seeds", nargs="+", type=int, default=seeds)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--keep", type=pathlib.Path, required=True)
     chosen = parser.parse_args()
+    chosen.keep.mkdir(parents=True, exist_ok=True)
+    return chosen
+
+
+def main() -> None:
+    """Print a table and what it comes to."""
+    chosen = choose(__doc__, SETS, [0, 1, 2])
     if chosen.sets == ["small"]:
         chosen.sets, chosen.seeds = SMALL, list(range(10))
-    chosen.keep.mkdir(parents=True, exist_ok=True)
     heads = (
         "set | seed | stage | predicted | 90 % | obtained | of test rows | predicted | "
     )

@@ -13,10 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import pathlib
 
 import numpy as np
-from forecasts import SETS, by_law, datasets, largest_run, measure, run
+from forecasts import SETS, by_law, choose, datasets, largest_run, measure, run
 
 FORMS = ["damped", "auto", "m2", "m4"]
 
@@ -48,13 +47,7 @@ def ask(name: str, seed: int, chosen: argparse.Namespace) -> dict[str, float] | 
 
 def main() -> None:
     """Print a table and medians."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tool", default="build/ramify")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--keep", type=pathlib.Path, required=True)
-    chosen = parser.parse_args()
+    chosen = choose(__doc__, SETS, [0, 1, 2])
     ways = ["plan", *FORMS, "largest run"]
     print(f"| set | seed | {' | '.join(ways)} |\n" + "|---" * (len(ways) + 2) + "|")
     all_found = []

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import pathlib
 
 import numpy as np
-from forecasts import run, table_of
+from forecasts import carry_out, choose, error_of, percent, run, table_of
 
 SETS = ["letter", "california", "kin40k", "protein", "krkopt", "fashion"]
 
@@ -25,17 +24,15 @@ def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
     if kept.exists():
         return json.loads(kept.read_text())
     table = table_of(name, seed, chosen.keep)
-    asked = [*table.ask, "--seed", str(seed)]
     bound = "225KiB" if name == "fashion" else "48KiB"
-    path, model = chosen.keep / "pruned-plan.json", chosen.keep / "pruned.ramify"
-    common = ["--threads", str(chosen.threads)]
-    words = [chosen.tool, "plan", *table.train, *asked, "--resident", bound]
-    _, sweep = run(*words, "--hidden", "96,96,96", "-o", str(path), *common)
-    words = [chosen.tool, "train", *table.train, *table.test, "--json", *common]
-    words += ["-o", str(model)]
-    said, training = run(*words, "--plan", str(path))
-    dense, _ = run(*words, *asked, "--resident", bound, refused=True)
-    plan = json.loads(path.read_text())
+    plan, said, sweep, training = carry_out(
+        table, seed, chosen, "--resident", bound, "--hidden", "96,96,96"
+    )
+    model = chosen.keep / "model.ramify"
+    words = [chosen.tool, "train", *table.train, *table.ask, "--seed", str(seed)]
+    words += ["--resident", bound, *table.test, "--threads", str(chosen.threads)]
+    dense, _ = run(*words, "-o", str(model), "--json", refused=True)
+    model.unlink(missing_ok=True)
     found = {
         "set": name,
         "seed": seed,
@@ -43,23 +40,13 @@ def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
         "density": plan["prune"]["density"],
         "predicted": plan["predicted"],
         "obtained": plan["obtained"],
-        "report": error_of(json.loads(said)),
+        "report": error_of(said),
         "dense": error_of(json.loads(dense)["test"]) if dense else None,
         "sweep": sweep,
         "training": training,
     }
     kept.write_text(json.dumps(found))
     return found
-
-
-def error_of(score: dict) -> float:
-    """RMSE or the share of wrong classes."""
-    return score["rmse"] if "rmse" in score else 1 - score["accuracy"]
-
-
-def percent(value: float, of: float) -> str:
-    """A difference in percent."""
-    return f"{100 * (value / of - 1):+.1f}"
 
 
 def line(one: dict) -> str:
@@ -85,14 +72,7 @@ def line(one: dict) -> str:
 
 def main() -> None:
     """Print a table and what it comes to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tool", default="build/ramify")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--keep", type=pathlib.Path, required=True)
-    chosen = parser.parse_args()
-    chosen.keep.mkdir(parents=True, exist_ok=True)
+    chosen = choose(__doc__, SETS, [0, 1])
     heads = "set | seed | density predicted | obtained | error predicted | obtained | off, %"
     heads += " | off on report rows, % | inside | `train` | cost of runs | training s"
     print(f"| {heads} |\n" + "|---" * 12 + "|")

@@ -18,11 +18,10 @@ import argparse
 import itertools
 import json
 import math
-import pathlib
 import warnings
 
 import numpy as np
-from forecasts import datasets, run
+from forecasts import carry_out, choose, error_of, percent, run, table_of
 from sklearn.base import BaseEstimator
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingRandomSearchCV
@@ -47,16 +46,11 @@ def usual_epochs(rows: int) -> int:
     return round(min(max(60 * steps, 15000), 90000) / steps)
 
 
-def error_of(found: dict) -> float:
-    """RMSE or the share of wrong classes."""
-    return found["rmse"] if "rmse" in found else 1 - found["accuracy"]
-
-
 class Trainer(BaseEstimator):
     """`ramify train` as scikit-learn's searches want it; a run that was made is not made again."""
 
     def __init__(self, table=None, stage="tree", width="", periodic="off", epochs=0):
-        """Take options; table: (tool, name, seed, threads, keep)."""
+        """Take options; table: (its words, name, seed, what the command line chose)."""
         self.table = table
         self.stage = stage
         self.width = width
@@ -65,16 +59,14 @@ class Trainer(BaseEstimator):
 
     def fit(self, x=None, y=None):  # noqa: ARG002
         """Train on all rows of the table: x and y only satisfy the interface."""
-        tool, name, seed, threads, keep = self.table
+        table, name, seed, chosen = self.table
         key = f"{name}-{seed}-{self.stage}-{self.width}-{self.periodic}-{self.epochs}"
-        kept = keep / "grid" / (key.replace(" ", "_") + ".json")
+        kept = chosen.keep / "grid" / (key.replace(" ", "_") + ".json")
         if not kept.exists():
             kept.parent.mkdir(exist_ok=True)
-            model = keep / "grid.ramify"
-            words = [tool, "train", str(keep / f"{name}-{seed}.train.csv")]
-            words += ["--target", "target", "--task", datasets.SETS[name].task]
-            words += ["--test", str(keep / f"{name}-{seed}.test.csv"), "--json"]
-            words += ["--seed", str(seed), "--threads", str(threads)]
+            model = chosen.keep / "grid.ramify"
+            words = [chosen.tool, "train", *table.train, *table.ask, *table.test]
+            words += ["--json", "--seed", str(seed), "--threads", str(chosen.threads)]
             words += ["--members", "2", "--bins", "on", "--periodic", self.periodic]
             words += ["--epochs", str(self.epochs), "--hidden", self.width]
             printed, cost = run(
@@ -162,32 +154,13 @@ def random_search(grid: list[dict], budget: float) -> float:
 
 def by_plan(table: tuple) -> dict:
     """What the plan chose, its test error, and seconds of processors of both."""
-    tool, name, seed, threads, keep = table
-    kept = keep / "grid" / f"{name}-{seed}-plan.json"
+    words, name, seed, chosen = table
+    kept = chosen.keep / "grid" / f"{name}-{seed}-plan.json"
     if kept.exists():
         return json.loads(kept.read_text())
     kept.parent.mkdir(exist_ok=True)
-    train, test = (
-        str(keep / f"{name}-{seed}.{part}.csv") for part in ("train", "test")
-    )
-    path, model = keep / "regret-plan.json", keep / "grid.ramify"
-    common = ["--threads", str(threads)]
-    words = [tool, "plan", train, "--target", "target", "--seed", str(seed)]
-    _, sweep = run(*words, "--task", datasets.SETS[name].task, "-o", str(path), *common)
-    words = [
-        tool,
-        "train",
-        train,
-        "--plan",
-        str(path),
-        "--test",
-        test,
-        "-o",
-        str(model),
-    ]
-    _, training = run(*words, *common)
-    model.unlink()
-    plan = json.loads(path.read_text())
+    made = carry_out(words, seed, chosen)
+    plan, sweep, training = made.plan, made.sweep, made.training
     found = {
         "choice": plan["stage"],
         "rows": plan["rows"]["train"],
@@ -201,8 +174,7 @@ def by_plan(table: tuple) -> dict:
 
 def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
     """All ways on one set."""
-    datasets.write_split(name, seed, chosen.keep)
-    table = (chosen.tool, name, seed, chosen.threads, chosen.keep)
+    table = (table_of(name, seed, chosen.keep), name, seed, chosen)
     plan = by_plan(table)
     grid = exhaustive(table, plan["rows"])
     best = min(grid, key=lambda one: one["report"])
@@ -222,11 +194,6 @@ def measure(name: str, seed: int, chosen: argparse.Namespace) -> dict:
     return found
 
 
-def percent(value: float, of: float) -> str:
-    """A difference in percent."""
-    return f"{100 * (value / of - 1):+.1f}"
-
-
 def line(one: dict) -> str:
     """A row of the table."""
     best, plan = one["grid"], one["plan"]
@@ -244,14 +211,7 @@ def line(one: dict) -> str:
 
 def main() -> None:
     """Print a table and its means."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tool", default="build/ramify")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--keep", type=pathlib.Path, required=True)
-    chosen = parser.parse_args()
-    chosen.keep.mkdir(parents=True, exist_ok=True)
+    chosen = choose(__doc__, SETS, [0])
     heads = "set | seed | grid's best | way | least test error | plan | cost of the grid's, %"
     heads += " | random at 1, 2, 4 | halving of 9 | halving of 27"
     print(f"| {heads} |\n" + "|---" * 10 + "|")
