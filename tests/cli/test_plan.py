@@ -37,6 +37,17 @@ def plan(folder: pathlib.Path, *words: str, data: str = "wave.csv"):
     return run_tool("plan", data, "--target", "target", *QUICK, *words, cwd=folder)
 
 
+def start(folder: pathlib.Path, *words: str, **pipes: int) -> subprocess.Popen:
+    """The tool, running; its errors can be read."""
+    return subprocess.Popen(
+        [BUILD / "ramify", *words],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        **pipes,
+    )
+
+
 def load(path: pathlib.Path) -> dict:
     return json.loads(path.read_text())
 
@@ -353,9 +364,8 @@ def test_a_prune_that_says_nothing_is_told_at_once(made, pruned, tmp_path, prune
 def test_a_stop_keeps_what_was_pruned(made, pruned, tmp_path):
     """The best so far, and a word where that holds more than was planned."""
     (tmp_path / "p.json").write_text((pruned / "p.json").read_text())
-    words = [f"{BUILD}/ramify", "train", str(made / "wave.csv"), "--plan", "p.json"]
-    words += ["-o", "m.ramify", "--verbose"]
-    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    words = ["train", str(made / "wave.csv"), "--plan", "p.json", "-o", "m.ramify"]
+    process = start(tmp_path, *words, "--verbose")
     said = []
     for line in process.stderr:
         said.append(line)
@@ -628,16 +638,8 @@ def test_a_constant_that_is_worse_is_not_told(made):
 def test_a_stop_before_there_are_runs_enough(tmp_path):
     """It comes while the table is read: what happened, and what to do."""
     write_wave(tmp_path / "wave.csv", 20000, 1)
-    running = subprocess.Popen(
-        [
-            *(BUILD / "ramify", "plan", "-", "--target", "target"),
-            *("--threads", "1", "-o", "plan.json"),
-        ],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = ["plan", "-", "--target", "target", "--threads", "1", "-o", "plan.json"]
+    running = start(tmp_path, *words, stdin=subprocess.PIPE)
     # More than a pipe holds: once it is written, the tool reads.
     running.stdin.write((tmp_path / "wave.csv").read_text())
     running.stdin.flush()
@@ -651,16 +653,9 @@ def test_a_stop_before_there_are_runs_enough(tmp_path):
 
 def test_a_stop_plans_from_what_there_is(tmp_path):
     write_wave(tmp_path / "wave.csv", 20000, 1)
-    running = subprocess.Popen(
-        [
-            *(BUILD / "ramify", "plan", "wave.csv", "--target", "target"),
-            *("--share", "1", "--threads", "1", "-o", "plan.json"),
-        ],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = ["plan", "wave.csv", "--target", "target", "--share", "1"]
+    words += ["--threads", "1", "-o", "plan.json"]
+    running = start(tmp_path, *words, stdout=subprocess.PIPE)
     time.sleep(1.5)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)

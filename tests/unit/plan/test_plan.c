@@ -35,6 +35,29 @@ static ramify_train_options quick(void) {
     return options;
 }
 
+/* A sweep over a table of few rows. */
+typedef struct small_sweep {
+    desk *d;
+    toy t;
+    ramify_train_options options;
+    ramify_sweep sweep;
+} small_sweep;
+
+static ramify_sweep *small_sweep_open(small_sweep *at, uint32_t threads) {
+    at->d = desk_open(threads);
+    at->t = toy_create(at->d->context, ROWS, 2, bowl, 0.1, 3);
+    at->options = quick();
+    assert_int_equal(ramify_sweep_open(at->d->context, at->t.table, &at->options, &at->sweep),
+                     RAMIFY_OK);
+    return &at->sweep;
+}
+
+static void small_sweep_close(small_sweep *at) {
+    ramify_sweep_close(&at->sweep);
+    toy_destroy(&at->t);
+    desk_close(at->d);
+}
+
 static bool has(const uint32_t *rows, size_t count, uint32_t row) {
     for (size_t i = 0; i < count; i++)
         if (rows[i] == row)
@@ -44,77 +67,62 @@ static bool has(const uint32_t *rows, size_t count, uint32_t row) {
 
 static void test_parts_are_nested(void **state) {
     (void)state;
-    desk *d = desk_open(2);
-    toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
-    const ramify_train_options options = quick();
-    ramify_sweep s;
-    assert_int_equal(ramify_sweep_open(d->context, t.table, &options, &s), RAMIFY_OK);
-    assert_int_equal(s.levels, 4); /* 1080, 540, 270 and 135 rows */
-    for (uint32_t level = 1; level < s.levels; level++) {
-        const ramify_split *part = &s.part[level], *above = &s.part[level - 1];
+    small_sweep at;
+    ramify_sweep *s = small_sweep_open(&at, 2);
+    assert_int_equal(s->levels, 4); /* 1080, 540, 270 and 135 rows */
+    for (uint32_t level = 1; level < s->levels; level++) {
+        const ramify_split *part = &s->part[level], *above = &s->part[level - 1];
         assert_true(part->train_count * 2 <= above->train_count + 1);
         assert_true(part->train_count * 2 + 1 >= above->train_count);
         for (size_t i = 0; i < part->train_count; i++)
             assert_true(has(above->train, above->train_count, part->train[i]));
-        assert_ptr_equal(part->select, s.part[0].select);
+        assert_ptr_equal(part->select, s->part[0].select);
     }
-    assert_int_equal(s.held_count + s.part[1].train_count, s.part[0].train_count);
-    for (size_t i = 0; i < s.held_count; i++) {
-        assert_false(has(s.part[1].train, s.part[1].train_count, s.held[i]));
-        assert_false(has(s.part[0].select, s.part[0].select_count, s.held[i]));
-        assert_true(has(s.part[0].train, s.part[0].train_count, s.held[i]));
+    assert_int_equal(s->held_count + s->part[1].train_count, s->part[0].train_count);
+    for (size_t i = 0; i < s->held_count; i++) {
+        assert_false(has(s->part[1].train, s->part[1].train_count, s->held[i]));
+        assert_false(has(s->part[0].select, s->part[0].select_count, s->held[i]));
+        assert_true(has(s->part[0].train, s->part[0].train_count, s->held[i]));
     }
-    ramify_sweep_close(&s);
-    toy_destroy(&t);
-    desk_close(d);
+    small_sweep_close(&at);
 }
 
 static void test_runs_do_not_depend_on_threads(void **state) {
     (void)state;
     double error[2];
     for (int threads = 1; threads <= 2; threads++) {
-        desk *d = desk_open((uint32_t)threads);
-        toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
-        const ramify_train_options options = quick();
-        ramify_sweep s;
+        small_sweep at;
+        ramify_sweep *s = small_sweep_open(&at, (uint32_t)threads);
         ramify_sweep_run runs[RAMIFY_SWEEP_SEARCH_MAX];
         uint32_t count;
-        assert_int_equal(ramify_sweep_open(d->context, t.table, &options, &s), RAMIFY_OK);
-        assert_int_equal(ramify_sweep_search(&s, 2, 1, runs, &count), RAMIFY_OK);
+        assert_int_equal(ramify_sweep_search(s, 2, 1, runs, &count), RAMIFY_OK);
         assert_int_equal(count, 1); /* stem and shape are given */
         assert_true(runs[0].made);
-        assert_int_equal(runs[0].rows, s.part[2].train_count);
+        assert_int_equal(runs[0].rows, s->part[2].train_count);
         assert_int_equal(runs[0].epochs, 8);
         assert_true(runs[0].error > 0.05 && runs[0].error < 1);
         error[threads - 1] = runs[0].error;
-        ramify_sweep_close(&s);
-        toy_destroy(&t);
-        desk_close(d);
+        small_sweep_close(&at);
     }
     assert_true(error[0] == error[1]);
 }
 
 static void test_costs(void **state) {
     (void)state;
-    desk *d = desk_open(1);
-    toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
-    const ramify_train_options options = quick();
-    ramify_sweep s;
-    assert_int_equal(ramify_sweep_open(d->context, t.table, &options, &s), RAMIFY_OK);
-    s.usual = (ramify_sweep_design){.members = 2, .layers = 3, .width = 64, .inputs = 10};
-    ramify_sweep_point point = {.length = 1, .design = s.usual};
-    const double one = ramify_sweep_cost(&s, &point);
+    small_sweep at;
+    ramify_sweep *s = small_sweep_open(&at, 1);
+    s->usual = (ramify_sweep_design){.members = 2, .layers = 3, .width = 64, .inputs = 10};
+    ramify_sweep_point point = {.length = 1, .design = s->usual};
+    const double one = ramify_sweep_cost(s, &point);
     point.level = 1;
-    assert_true(fabs(ramify_sweep_cost(&s, &point) / one - 0.5) < 0.01);
+    assert_true(fabs(ramify_sweep_cost(s, &point) / one - 0.5) < 0.01);
     point.length = 0.5;
-    assert_true(fabs(ramify_sweep_cost(&s, &point) / one - 0.25) < 0.01);
+    assert_true(fabs(ramify_sweep_cost(s, &point) / one - 0.25) < 0.01);
     point = (ramify_sweep_point){.length = 1, .stage = RAMIFY_STAGE_TAUGHT};
-    const double taught = ramify_sweep_cost(&s, &point);
+    const double taught = ramify_sweep_cost(s, &point);
     point.stage = RAMIFY_STAGE_TREE;
-    assert_true(one < taught && taught < ramify_sweep_cost(&s, &point));
-    ramify_sweep_close(&s);
-    toy_destroy(&t);
-    desk_close(d);
+    assert_true(one < taught && taught < ramify_sweep_cost(s, &point));
+    small_sweep_close(&at);
 }
 
 static ramify_plan *plan(desk *d, const ramify_table *table, const ramify_plan_options *options,
@@ -201,17 +209,14 @@ static ramify_status write_plan(desk *d, const ramify_sweep *sweep, ramify_plan 
 /* Whatever allocation fails: there is no plan, or a whole one. */
 static void test_allocations_fail(void **state) {
     (void)state;
-    desk *d = desk_open(1);
-    toy t = toy_create(d->context, ROWS, 2, bowl, 0.1, 3);
-    const ramify_train_options options = quick();
-    ramify_sweep s;
-    assert_int_equal(ramify_sweep_open(d->context, t.table, &options, &s), RAMIFY_OK);
+    small_sweep at;
+    ramify_sweep *s = small_sweep_open(&at, 1);
     json_set_alloc_funcs(failing_malloc, free);
     bool failed = true;
     for (int n = 0; failed; n++) {
         ramify_plan *made = NULL;
         left_until_failure = n;
-        const ramify_status status = write_plan(d, &s, &made);
+        const ramify_status status = write_plan(at.d, s, &made);
         failed = left_until_failure < 0;
         left_until_failure = -1;
         assert_int_equal(status, made ? RAMIFY_OK : RAMIFY_ERROR_MEMORY);
@@ -227,12 +232,10 @@ static void test_allocations_fail(void **state) {
             assert_true(failed);
         }
         ramify_plan_destroy(&made);
-        ramify_clear(d->context);
+        ramify_clear(at.d->context);
     }
     json_set_alloc_funcs(malloc, free);
-    ramify_sweep_close(&s);
-    toy_destroy(&t);
-    desk_close(d);
+    small_sweep_close(&at);
 }
 
 static bool met(const ramify_plan *made) {
