@@ -1,4 +1,5 @@
 #include "arguments.h"
+#include "ranks.h"
 
 #include <errno.h>
 #include <math.h>
@@ -46,6 +47,8 @@ static const char *const kind_examples[] = {
 };
 
 int arguments_refuse(const char *verb, const char *format, ...) {
+    if (ranks_place() > 0) /* all ranks have the same arguments */
+        return EXIT_USAGE;
     va_list values;
     va_start(values, format);
     fprintf(stderr, "ramify%s%s: ", verb ? " " : "", verb ? verb : "");
@@ -203,6 +206,16 @@ void arguments_add_context(arguments *list, context_arguments *context) {
                                           .kind = ARGUMENT_NONE,
                                           .value = &context->verbose,
                                           .help = "say on stderr what is being done"});
+}
+
+void arguments_add_ranks(arguments *list, context_arguments *context) {
+    arguments_add_context(list, context);
+    context->may_join = true;
+    arguments_add(list, (argument_option){.name = "mpi",
+                                          .kind = ARGUMENT_NONE,
+                                          .value = &context->mpi,
+                                          .help = "be one of several processes; mpirun and srun "
+                                                  "need no saying"});
 }
 
 bool arguments_good_interval(const char *verb, double level) {

@@ -71,6 +71,8 @@ typedef struct context_arguments {
     const char *isa;
     uint64_t memory_bytes;
     bool verbose;
+    bool mpi;      /* join the processes of an MPI job, whatever the launcher's name */
+    bool may_join; /* not an option: the verb is divided among them */
 } context_arguments;
 
 /* What the verbs that predict have in common. */
@@ -87,6 +89,8 @@ void arguments_add_all(arguments *list, const argument_option *options, size_t c
 void arguments_add_model(arguments *list, model_arguments *model);
 void arguments_add_table(arguments *list, table_arguments *table);
 void arguments_add_context(arguments *list, context_arguments *context);
+/* The same for verbs that the processes of an MPI job share. */
+void arguments_add_ranks(arguments *list, context_arguments *context);
 
 /* Which rows of a model's training learn and which are held out, for verbs that go on from a model. A
  * seed of UINT64_MAX, which the verb sets before, stands for the training's. */

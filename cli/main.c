@@ -1,6 +1,7 @@
 /* ramify: the command-line tool. It uses nothing of the library but ramify.h. */
 
 #include "arguments.h"
+#include "ranks.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -11,13 +12,16 @@
 typedef struct verb {
     const char *name;
     int (*run)(int argc, char **argv);
+    bool is_shared; /* the processes of an MPI job divide it among them */
 } verb;
 
 static const verb verbs[] = {
-    {"train", verb_train},       {"predict", verb_predict}, {"evaluate", verb_evaluate},
-    {"info", verb_info},         {"export", verb_export},   {"law", verb_law},
-    {"import", verb_import},     {"prune", verb_prune},     {"quantize", verb_quantize},
-    {"diagnose", verb_diagnose}, {"plan", verb_plan},
+    {"train", verb_train, true},        {"predict", verb_predict, true},
+    {"evaluate", verb_evaluate, true},  {"info", verb_info, false},
+    {"export", verb_export, false},     {"law", verb_law, false},
+    {"import", verb_import, false},     {"prune", verb_prune, false},
+    {"quantize", verb_quantize, false}, {"diagnose", verb_diagnose, false},
+    {"plan", verb_plan, false},
 };
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
@@ -62,8 +66,12 @@ static int run_verb(int argc, char **argv) {
     }
     const char *names[VERB_COUNT];
     for (size_t i = 0; i < VERB_COUNT; i++) {
-        if (strcmp(argv[1], verbs[i].name) == 0)
+        if (strcmp(argv[1], verbs[i].name) == 0) {
+            if (!verbs[i].is_shared && ranks_launched() > 1)
+                return arguments_refuse(argv[1], "is not divided among processes: start one, "
+                                                 "without the launcher");
             return verbs[i].run(argc - 2, argv + 2);
+        }
         names[i] = verbs[i].name;
     }
     const char *nearest = arguments_nearest(argv[1], names, VERB_COUNT);

@@ -1,4 +1,4 @@
-#include "session.h"
+#include "ranks.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/* As long as a message of the library's, with a file's name before it. */
+#define SENTENCE_BYTES (1024 + PATH_MAX)
 /* Results of stopped calls beside one another. */
 #define STOPPED_MAX  1000
 #define STOPPED_ROOM sizeof ".stopped1000"
@@ -50,7 +52,7 @@ static bool on_cancel(void *user) {
 
 static void on_log(void *user, ramify_log_level level, const char *message) {
     session *run = user;
-    if (level == RAMIFY_LOG_INFO && !run->verbose)
+    if ((level == RAMIFY_LOG_INFO && !run->verbose) || run->rank > 0)
         return;
     if (strncmp(run->last, message, sizeof run->last - 1) == 0)
         return;
@@ -70,6 +72,8 @@ static void print_left(char *text, size_t room, double seconds) {
 
 static void on_progress(void *user, const ramify_progress *progress) {
     session *run = user;
+    if (!run->terminal)
+        return;
     double now = session_seconds();
     if (strncmp(run->stage, progress->stage, sizeof run->stage - 1) != 0) {
         snprintf(run->stage, sizeof run->stage, "%s", progress->stage);
@@ -100,7 +104,8 @@ static int refuse_isa(session *run, const char *name) {
 }
 
 int session_open(session *run, const char *verb, const context_arguments *wanted) {
-    *run = (session){.verb = verb, .verbose = wanted->verbose, .terminal = isatty(2) == 1};
+    *run =
+        (session){.verb = verb, .verbose = wanted->verbose, .terminal = isatty(2) == 1, .ranks = 1};
     ramify_context_options options;
     ramify_context_options_init(&options);
     options.user = run;
@@ -124,7 +129,7 @@ int session_open(session *run, const char *verb, const context_arguments *wanted
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    return EXIT_OK;
+    return wanted->may_join ? ranks_join(run, wanted->mpi) : EXIT_OK;
 }
 
 void session_close(session *run) {
@@ -133,18 +138,20 @@ void session_close(session *run) {
 }
 
 int session_error(session *run, const char *format, ...) {
+    char sentence[SENTENCE_BYTES];
     clear_line(run);
     va_list values;
     va_start(values, format);
-    fputs("ramify: ", stderr);
-    vfprintf(stderr, format, values);
-    fputs("\n", stderr);
+    vsnprintf(sentence, sizeof sentence, format, values);
     va_end(values);
+    ranks_tell(run, sentence);
     return EXIT_FAILED;
 }
 
 void session_warning(session *run, const char *format, ...) {
     clear_line(run);
+    if (run->rank > 0)
+        return;
     va_list values;
     va_start(values, format);
     fputs("ramify: warning: ", stderr);
@@ -154,7 +161,11 @@ void session_warning(session *run, const char *format, ...) {
 }
 
 int session_failed(session *run, ramify_status status) {
+    if (status == RAMIFY_ERROR_CLUSTER && atomic_load(&run->told))
+        return EXIT_FAILED;
     if (status == RAMIFY_STOPPED && caught_signal) {
+        if (ranks_are_lost(run))
+            return EXIT_FAILED;
         session_error(run, "stopped by %s", session_signal_name());
         return EXIT_SIGNAL + caught_signal;
     }

@@ -4,16 +4,21 @@
 
 #include "arguments.h"
 
+#include <stdatomic.h>
+
 typedef struct session {
     ramify_context *context;
     const char *verb;
     bool verbose;
-    bool terminal;      /* stderr is one: show progress */
-    bool finishing;     /* what is left must not be cancelled: the model is being written */
-    bool line_shown;    /* a progress line stands on the terminal */
-    char stage[64];     /* the stage it shows */
-    double stage_began; /* seconds */
-    char last[1024];    /* the last line logged: the same table is often matched several times */
+    bool terminal;        /* stderr is one: show progress */
+    bool finishing;       /* what is left must not be cancelled: the model is being written */
+    bool line_shown;      /* a progress line stands on the terminal */
+    char stage[64];       /* the stage it shows */
+    double stage_began;   /* seconds */
+    char last[1024];      /* the last line logged: the same table is often matched several times */
+    uint32_t rank, ranks; /* of an MPI job (ranks.h); else 0 and 1 */
+    const char *advice;   /* what to do when a rank is lost; NULL: nothing more */
+    atomic_bool told;     /* the sentence about a failure of several ranks */
 } session;
 
 /* Sets up; the session must stay where it is until session_close. Returns EXIT_OK, or the exit

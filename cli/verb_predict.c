@@ -49,7 +49,7 @@ static void list_options(arguments *list, predict_request *request) {
                                           .help = "print what it cost as JSON; needs -o"});
     arguments_add_model(list, &request->model);
     arguments_add_table(list, &request->table);
-    arguments_add_context(list, &request->context);
+    arguments_add_ranks(list, &request->context);
 }
 
 /* One line of results, as arrays of all rows. */

@@ -279,7 +279,7 @@ static void list_options(arguments *list, train_request *request) {
     list_training(list, request);
     train_plan_add_options(list, &request->plan);
     arguments_add_table(list, &request->table);
-    arguments_add_context(list, &request->context);
+    arguments_add_ranks(list, &request->context);
 }
 
 static void finish_options(train_request *request) {

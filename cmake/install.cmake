@@ -9,6 +9,9 @@ if(NOT RAMIFY_RUN_ONLY)
     # Not exported: its users ask pkg-config --static, which knows jansson and zlib.
     install(TARGETS ramify_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
     install(TARGETS ramify_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    if(RAMIFY_MPI)
+        install(TARGETS ramify_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/ramify)
+    endif()
     list(APPEND pkg_config_files ramify.pc)
 endif()
 

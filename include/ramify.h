@@ -14,6 +14,7 @@
  *  10. Quantising                        fewer bits for every weight
  *  11. Planning                          the error of a training that was not made
  *  12. Planning from runs                which run to make, and when to stop
+ *  13. Several processes                 the same model trained and run by the ranks of an MPI job
  *
  * A model sends each row down a tree of prototypes to one small multilayer perceptron, its expert,
  * and only that expert is read. The file format is described in docs/model-format.md, the command
@@ -65,10 +66,11 @@ typedef enum ramify_status {
     RAMIFY_ERROR_MEMORY = 3,   /* an allocation was refused */
     RAMIFY_ERROR_LIMIT =
         4, /* more memory is needed than the caller allows; the message says how much */
-    RAMIFY_ERROR_IO = 5,         /* a file cannot be opened, read or written */
-    RAMIFY_ERROR_FORMAT = 6,     /* a file is not what its kind says: damaged or hostile */
-    RAMIFY_ERROR_DATA = 7,       /* a table does not fit the request, say by a missing column */
-    RAMIFY_ERROR_UNSUPPORTED = 8 /* this build, processor or model kind cannot do that */
+    RAMIFY_ERROR_IO = 5,          /* a file cannot be opened, read or written */
+    RAMIFY_ERROR_FORMAT = 6,      /* a file is not what its kind says: damaged or hostile */
+    RAMIFY_ERROR_DATA = 7,        /* a table does not fit the request, say by a missing column */
+    RAMIFY_ERROR_UNSUPPORTED = 8, /* this build, processor or model kind cannot do that */
+    RAMIFY_ERROR_CLUSTER = 9 /* another rank failed or is gone, or ranks cannot reach each other */
 } ramify_status;
 
 /* A short name for a status, such as "ERROR_FORMAT"; never NULL. */
@@ -1328,6 +1330,52 @@ RAMIFY_API ramify_status ramify_plan_runs(ramify_context *context, const ramify_
                                           const ramify_runs_plan_options *options,
                                           ramify_runs_plan **plan);
 RAMIFY_API void ramify_runs_plan_destroy(ramify_runs_plan **plan);
+
+/* ------------------------------------------------------------------------------------------------
+ * 13. Several processes
+ * --------------------------------------------------------------------------------------------- */
+
+/* How a context joins the processes (ranks) that an MPI launcher started. Fill with
+ * ramify_cluster_options_init. */
+typedef struct ramify_cluster_options {
+    const char *plugin; /* path of ramify-mpi.so, which comes with the library; required */
+
+    /* Called once, from a thread of the library's own, where a rank has failed, is gone or has been
+     * silent for ten seconds: the work of all ranks is lost but for what --resume keeps, and calls
+     * return RAMIFY_ERROR_CLUSTER. `speaks` is true on one rank alone: the one to tell the user, before
+     * the launcher ends its process. NULL: nobody is told. user: the context's. */
+    void (*broken)(void *user, const char *why, bool speaks);
+} ramify_cluster_options;
+
+RAMIFY_API void ramify_cluster_options_init(ramify_cluster_options *options);
+
+/* Joins the ranks: from here on every rank makes the same calls with this context, with the same
+ * arguments, and what they return is the same on every rank, as if there were one process. Ranks share
+ * a file system. Fails with RAMIFY_ERROR_UNSUPPORTED (the plug-in cannot be loaded) or
+ * RAMIFY_ERROR_CLUSTER (MPI does not start; ranks of different versions or instruction sets; hosts
+ * that cannot connect to one another by TCP). ramify_context_destroy leaves the ranks, and waits for
+ * the others to do the same unless something failed. MPI can be joined once in a process's life. */
+RAMIFY_API ramify_status ramify_cluster_join(ramify_context *context,
+                                             const ramify_cluster_options *options);
+
+/* Which rank this process is, 0 .. ranks - 1, and how many there are; 0 and 1 of a process alone. */
+RAMIFY_API uint32_t ramify_cluster_rank(const ramify_context *context);
+RAMIFY_API uint32_t ramify_cluster_size(const ramify_context *context);
+
+/* Tells the other ranks that this one fails, with `message`, which ends their calls. What the library
+ * finds out for itself it has told already. */
+RAMIFY_API void ramify_cluster_fail(ramify_context *context, const char *message);
+
+/* What this rank has sent to others in one phase of the work, as docs/cluster.md counts it. */
+typedef struct ramify_cluster_traffic {
+    const char *phase;
+    uint64_t bytes, messages;
+    double seconds; /* until the transfers were done, waiting for other ranks included */
+} ramify_cluster_traffic;
+
+/* Of phase `index`, in the order in which they began; false where there are not so many. */
+RAMIFY_API bool ramify_cluster_get_traffic(const ramify_context *context, uint32_t index,
+                                           ramify_cluster_traffic *traffic);
 
 #ifdef __cplusplus
 }

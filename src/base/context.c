@@ -53,6 +53,8 @@ void ramify_context_destroy(ramify_context **context) {
         return;
     ramify_context *old = *context;
     *context = NULL;
+    if (old->leave)
+        old->leave(old);
     ramify_pool_destroy(old);
     pthread_mutex_destroy(&old->lock);
     if (old->options.release)

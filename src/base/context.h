@@ -1,7 +1,7 @@
 #ifndef RAMIFY_BASE_CONTEXT_H
 #define RAMIFY_BASE_CONTEXT_H
-/* The inside of ramify_context. Only src/base looks into it; the others use status.h, memory.h,
- * threads.h and progress.h. */
+/* The inside of ramify_context. Only src/base and src/cluster look into it; the others use status.h,
+ * memory.h, threads.h and progress.h. */
 
 #include "ramify.h"
 
@@ -18,8 +18,10 @@ struct ramify_context {
     ramify_status status;
     char message[RAMIFY_MESSAGE_BYTES];
     atomic_bool cancelled;
-    _Atomic(double) next_progress; /* seconds; earlier reports are dropped */
-    struct ramify_pool *pool;      /* NULL until first use */
+    _Atomic(double) next_progress;          /* seconds; earlier reports are dropped */
+    struct ramify_pool *pool;               /* NULL until first use */
+    struct ramify_cluster *cluster;         /* NULL: a process alone */
+    void (*leave)(ramify_context *context); /* the cluster; NULL with it */
 };
 
 #endif

@@ -15,6 +15,7 @@ static const char *const status_names[] = {
     [RAMIFY_ERROR_FORMAT] = "ERROR_FORMAT",
     [RAMIFY_ERROR_DATA] = "ERROR_DATA",
     [RAMIFY_ERROR_UNSUPPORTED] = "ERROR_UNSUPPORTED",
+    [RAMIFY_ERROR_CLUSTER] = "ERROR_CLUSTER",
 };
 
 const char *ramify_status_name(ramify_status status) {
