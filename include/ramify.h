@@ -508,8 +508,11 @@ typedef struct ramify_train_options {
     const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
                                  branches in their order; NULL: a fresh start. Sizes that are not
                                  given are that model's */
-    const char *resume; /* folder, made if it is not there, for a checkpoint from which a training
-                                 with the same options and rows goes on; NULL: none */
+    const char *resume; /* folder, made if it is not there, for what a training that is ended early
+                                 has finished: a checkpoint of a Para-Former, from which a
+                                 training with the same options and rows goes on, or every network
+                                 of a tree, which no later training on these rows does again;
+                                 NULL: none. Not with series */
 
     /* Band-limited series (kind "nyquist"): regression on columns of numbers without gaps, in float64.
      * Of the options above they take those of rows, time, leaves (boxes here), smallest_node and

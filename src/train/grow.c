@@ -4,6 +4,8 @@
  * which thread did what. */
 
 #include "grow.h"
+#include "fit_key.h"
+#include "fits.h"
 #include "memory.h"
 #include "progress.h"
 #include "random.h"
@@ -66,7 +68,8 @@ typedef struct growth {
     uint32_t candidate_count;
     uint32_t level; /* depth of the children */
     trial trial;
-    bool hopeless; /* the level loses by more than HOPELESS */
+    bool hopeless;        /* the level loses by more than HOPELESS */
+    uint64_t problem_key; /* fit_key.h; 0 where none is asked for */
     ramify_meter meter;
 } growth;
 
@@ -142,6 +145,11 @@ static ramify_status add_module(growth *g, float *record) {
     return RAMIFY_OK;
 }
 
+/* Of an expert's record, with where it was early on if that is noted. */
+static size_t child_floats(const growth *g) {
+    return g->plan->expert.rewind_at > 0 ? 2 * g->floats : g->floats;
+}
+
 static ramify_status plant_root(growth *g, const float *root) {
     const ramify_problem *problem = g->problem;
     ramify_context *context = problem->context;
@@ -151,15 +159,14 @@ static ramify_status plant_root(growth *g, const float *root) {
         .select_count = problem->select.count,
         .report_count = problem->report.count,
     };
-    const size_t copies = g->plan->expert.rewind_at > 0 ? 2 : 1;
-    float *record = ramify_allocate(context, copies * g->floats, sizeof *record);
+    float *record = ramify_allocate(context, child_floats(g), sizeof *record);
     node.rows = ramify_allocate(context, problem->rows, sizeof *node.rows);
     if (!record || !node.rows) {
         ramify_release(context, record);
         ramify_release(context, node.rows);
         return RAMIFY_ERROR_MEMORY;
     }
-    memcpy(record, root, copies * g->floats * sizeof *record);
+    memcpy(record, root, child_floats(g) * sizeof *record);
     uint32_t *to = node.rows;
     const ramify_rows parts[] = {problem->train, problem->select, problem->report};
     for (size_t p = 0; p < 3; p++) {
@@ -386,11 +393,10 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     const float *parent = g->grown->modules[c->parent_module];
     if (c->node.train_count < CHILD_ROWS)
         return RAMIFY_OK;
-    const size_t copies = g->plan->expert.rewind_at > 0 ? 2 : 1;
-    c->record = ramify_allocate(context, copies * g->floats, sizeof *c->record);
+    c->record = ramify_allocate(context, child_floats(g), sizeof *c->record);
     if (!c->record)
         return RAMIFY_ERROR_MEMORY;
-    memcpy(c->record, parent, copies * g->floats * sizeof *c->record);
+    memcpy(c->record, parent, child_floats(g) * sizeof *c->record);
 
     ramify_rows own = {c->node.rows, c->node.train_count};
     ramify_rows select = {own.row + own.count, c->node.select_count};
@@ -417,6 +423,83 @@ static ramify_status fit_child(void *argument, size_t task, uint32_t worker) {
     c->row_visits = (double)plan.epochs * (double)train.count;
     c->better = memcmp(c->record, parent, g->floats * sizeof *c->record) != 0;
     return measure_gains(g, c, report);
+}
+
+static double child_cost(const void *argument, size_t task) {
+    const growth *g = argument;
+    return (double)g->order[task]->node.train_count;
+}
+
+/* The rows a child has, and is given by its siblings, follow from its parent's, the prototypes and the
+ * points. */
+static uint64_t child_key(const void *argument, size_t task) {
+    const growth *g = argument;
+    const candidate *c = g->order[task];
+    const ramify_grow_plan *plan = g->plan;
+    const ramify_grown_node *parent = &g->grown->nodes[c->node.parent];
+    const size_t rows = c->node.train_count + c->node.select_count + c->node.report_count;
+    uint64_t key = ramify_fit_key_count(g->problem_key, c->node.key);
+    key = ramify_fit_key_bytes(key, g->grown->modules[c->parent_module],
+                               child_floats(g) * sizeof(float));
+    key = ramify_fit_key_bytes(key, g->grown->modules[c->node.judge], g->floats * sizeof(float));
+    key = ramify_fit_key_bytes(key, c->node.rows, rows * sizeof *c->node.rows);
+    key = ramify_fit_key_count(key, c->node.train_count);
+    key = ramify_fit_key_count(key, c->node.select_count);
+    key = ramify_fit_key_bytes(key, parent->rows, parent->train_count * sizeof *parent->rows);
+    key = ramify_fit_key_bytes(key, c->node.prototype, g->stride * sizeof(float));
+    key = ramify_fit_key_plan(key, &plan->expert);
+    key = ramify_fit_key_shape(key, g->shape);
+    key = ramify_fit_key_number(key, plan->borrow);
+    key = ramify_fit_key_number(key, plan->borrow_weight);
+    key = ramify_fit_key_number(key, plan->rate_share);
+    return ramify_fit_key_count(key, 2 * (uint64_t)g->level + plan->permute);
+}
+
+/* The result of a child's fit: row visits, the gains, the record. */
+static size_t child_size(const void *argument, size_t task) {
+    const growth *g = argument;
+    const candidate *c = g->order[task];
+    return c->node.train_count < CHILD_ROWS
+               ? 0
+               : (1 + 2 * c->node.report_count) * sizeof(double) + child_floats(g) * sizeof(float);
+}
+
+static void pack_child(const void *argument, size_t task, void *result) {
+    const growth *g = argument;
+    const candidate *c = g->order[task];
+    const size_t gains = 2 * c->node.report_count * sizeof(double);
+    char *to = result;
+    memcpy(to, &c->row_visits, sizeof(double));
+    memcpy(to + sizeof(double), c->gain, gains);
+    memcpy(to + sizeof(double) + gains, c->record, child_floats(g) * sizeof(float));
+}
+
+static ramify_status unpack_child(void *argument, size_t task, const void *result) {
+    const growth *g = argument;
+    candidate *c = g->order[task];
+    const size_t gains = 2 * c->node.report_count * sizeof(double);
+    const char *from = result;
+    c->record = ramify_allocate(g->problem->context, child_floats(g), sizeof *c->record);
+    if (!c->record)
+        return RAMIFY_ERROR_MEMORY;
+    memcpy(&c->row_visits, from, sizeof(double));
+    memcpy(c->gain, from + sizeof(double), gains);
+    memcpy(c->record, from + sizeof(double) + gains, child_floats(g) * sizeof(float));
+    c->better =
+        memcmp(c->record, g->grown->modules[c->parent_module], g->floats * sizeof *c->record) != 0;
+    return RAMIFY_OK;
+}
+
+static ramify_status fit_children(growth *g) {
+    const ramify_fit_list list = {.count = g->candidate_count,
+                                  .argument = g,
+                                  .run = fit_child,
+                                  .cost = child_cost,
+                                  .key = child_key,
+                                  .size = child_size,
+                                  .pack = pack_child,
+                                  .unpack = unpack_child};
+    return ramify_fits_run(g->plan->fits, g->problem->context, &list);
 }
 
 /* Sum of gains and its variance, from the sums of gains and of their squares. */
@@ -662,7 +745,7 @@ static ramify_status grow_level(growth *g, uint32_t first, uint32_t end) {
         return status;
     }
     meter_level(g);
-    status = ramify_parallel(g->problem->context, g->candidate_count, fit_child, g);
+    status = fit_children(g);
     if (status == RAMIFY_OK)
         ramify_progress_report(g->problem->context, g->meter.stage, g->meter.total, g->meter.total);
     for (uint32_t i = 0; i < g->candidate_count; i++)
@@ -713,6 +796,10 @@ ramify_status ramify_grow(const ramify_problem *problem, const ramify_mlp_shape 
     };
     if (!g.grown)
         return RAMIFY_ERROR_MEMORY;
+    if (ramify_fits_are_shared(plan->fits, context))
+        g.problem_key = ramify_fit_key_bytes(
+            ramify_fit_key_problem(ramify_fit_key(context, "child"), problem), features,
+            problem->rows * ramify_pad(shape->width[0]) * sizeof(float));
     ramify_status status = plant_root(&g, root);
     uint32_t first = 0;
     for (g.level = 1; status == RAMIFY_OK && g.level <= plan->depth; g.level++) {

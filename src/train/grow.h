@@ -30,6 +30,7 @@ typedef struct ramify_grow_plan {
     double borrow_weight;
     double rate_share;         /* rate of level d: expert.rate * rate_share^(d-1) */
     ramify_expert_plan expert; /* of the first level */
+    struct ramify_fits *fits;  /* fits.h; NULL: neither shared nor kept */
 } ramify_grow_plan;
 
 typedef struct ramify_grown_node {

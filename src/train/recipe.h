@@ -57,7 +57,8 @@ typedef struct ramify_recipe {
     double trust;  /* share of the teachers' misses on training rows that is taken for noise */
     double spread; /* how far towards its neighbour a made-up row lies at most; 0 .. 1 */
 
-    bool tree; /* grow a tree */
+    struct ramify_fits *fits; /* fits.h; NULL: neither shared nor kept */
+    bool tree;                /* grow a tree */
     ramify_choice gradient_routing;
     uint64_t resident_bytes; /* bound; 0: none */
 } ramify_recipe;

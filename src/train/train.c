@@ -3,8 +3,10 @@
 
 #include "train.h"
 #include "annotate.h"
+#include "cluster.h"
 #include "controls.h"
 #include "finish.h"
+#include "fits.h"
 #include "leaf_series.h"
 #include "memory.h"
 #include "nyquist_options.h"
@@ -48,6 +50,7 @@ typedef struct session {
     uint32_t fingerprint; /* of the problem */
     bool constant;        /* the targets of the training rows do not differ */
     bool stopped;
+    ramify_fits *fits; /* shared among ranks, kept in options->resume */
 } session;
 
 static void session_clear(session *s) {
@@ -63,6 +66,7 @@ static void session_clear(session *s) {
     ramify_problem_destroy(context, &s->enlarged);
     ramify_problem_destroy(context, &s->problem);
     ramify_train_rows_close(&s->rows);
+    ramify_fits_close(&s->fits);
 }
 
 static bool is_paraformer(const session *s) {
@@ -117,6 +121,9 @@ static ramify_status prepare(session *s) {
     if (is_nyquist(s))
         RAMIFY_TRY(ramify_nyquist_prepare(s->problem, options));
     ramify_recipe_make(s->problem, options, &s->recipe);
+    if (!is_paraformer(s))
+        RAMIFY_TRY(ramify_fits_open(s->context, options->resume, &s->fits));
+    s->recipe.fits = s->recipe.grow.fits = s->fits;
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
         ramify_schema_warn_of_constants(s->context, s->table, s->rows.schema);
     ramify_problem_warn_of_far(s->problem, s->table->source);
@@ -545,19 +552,23 @@ ramify_status ramify_train(ramify_context *context, const ramify_table *table,
                            ramify_model **model, ramify_training **training) {
     ramify_clear(context);
     *model = NULL;
-    RAMIFY_TRY(ramify_train_options_check(context, options));
-    ramify_training *made = ramify_allocate_zeroed(context, 1, sizeof *made);
-    if (!made)
-        return RAMIFY_ERROR_MEMORY;
-    made->context = context;
-    made->score = ramify_score_none();
-    ramify_status status = train_rows(context, table, options, NULL, NULL, ramify_table_rows(table),
-                                      test, model, made);
+    ramify_training *made = NULL;
+    ramify_status status = ramify_train_options_check(context, options);
+    if (status == RAMIFY_OK) {
+        made = ramify_allocate_zeroed(context, 1, sizeof *made);
+        status = made ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    }
+    if (status == RAMIFY_OK) {
+        made->context = context;
+        made->score = ramify_score_none();
+        status = train_rows(context, table, options, NULL, NULL, ramify_table_rows(table), test,
+                            model, made);
+    }
     if (training && *model)
         *training = made;
     else
         ramify_training_destroy(&made);
-    return status;
+    return ramify_cluster_tell(context, status);
 }
 
 ramify_status ramify_train_on(ramify_context *context, const ramify_table *table,
@@ -568,10 +579,9 @@ ramify_status ramify_train_on(ramify_context *context, const ramify_table *table
     return train_rows(context, table, options, split, NULL, count, NULL, model, training);
 }
 
-ramify_status ramify_cross_validate(ramify_context *context, const ramify_table *table,
+static ramify_status cross_validate(ramify_context *context, const ramify_table *table,
                                     const ramify_train_options *options, uint32_t folds,
                                     ramify_score *scores) {
-    ramify_clear(context);
     RAMIFY_TRY(ramify_train_options_check(context, options));
     ramify_train_rows r = {.context = context};
     size_t rows = ramify_table_rows(table);
@@ -622,4 +632,11 @@ ramify_status ramify_cross_validate(ramify_context *context, const ramify_table 
     ramify_release(context, part);
     ramify_release(context, labels);
     return status;
+}
+
+ramify_status ramify_cross_validate(ramify_context *context, const ramify_table *table,
+                                    const ramify_train_options *options, uint32_t folds,
+                                    ramify_score *scores) {
+    ramify_clear(context);
+    return ramify_cluster_tell(context, cross_validate(context, table, options, folds, scores));
 }
