@@ -165,6 +165,8 @@ static void list_model(arguments *list, train_request *request) {
     add_count(list, "arity", &options->arity, NULL, "children of a node, 2 to 64");
     add_count(list, "smallest-node", &options->smallest_node, NULL,
               "nodes with fewer rows are not split");
+    add_count(list, "node-rows", &options->node_rows, "about a million",
+              "most rows that one network learns from");
     add_names(list, "tree", &request->tree, tree_names, "how nodes are split");
     add_names(list, "split-test", &request->split_test, argument_choice_names,
               "whether a split must be earned");

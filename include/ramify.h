@@ -467,7 +467,14 @@ typedef struct ramify_train_options {
     /* The tree. */
     uint32_t leaves; /* most leaves; 0: as many as the rows support; 1: no tree, as in kind mlp */
     uint32_t arity;  /* children per node, 2 .. 64; default 4 */
-    uint32_t smallest_node;   /* nodes with fewer training rows are leaves; default 400 */
+    uint32_t smallest_node; /* nodes with fewer training rows are leaves; default 400 */
+    uint32_t
+        node_rows; /* most rows that one network learns from. A table of more rows is *divided*: root and
+                            upper levels learn from samples of their rows, each lower part of the tree
+                            from all of its own; what is held in memory beside the table are packed
+                            rows (float32) and one part at a time. Of several ranks each holds its
+                            range of the rows. 0: 2^20, of more than 64 columns fewer, down to
+                            2^16 */
     const char *tree;         /* "kmeans" (default), "dyadic", or "random" prototypes: a control */
     ramify_choice split_test; /* ON, AUTO: a split must win on report rows; OFF: all stand */
 

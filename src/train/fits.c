@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,14 +29,17 @@ typedef struct header {
 struct ramify_fits {
     ramify_context *context;
     char *folder; /* NULL: nothing is kept */
-    size_t found, done;
+    bool alone;
+    atomic_size_t found, done;
 };
 
-ramify_status ramify_fits_open(ramify_context *context, const char *folder, ramify_fits **fits) {
+ramify_status ramify_fits_open(ramify_context *context, const char *folder, bool alone,
+                               ramify_fits **fits) {
     ramify_fits *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (!made)
         return RAMIFY_ERROR_MEMORY;
     made->context = context;
+    made->alone = alone;
     ramify_status status = RAMIFY_OK;
     if (folder) {
         status = ramify_checkpoint_folder(context, folder);
@@ -150,12 +154,13 @@ typedef struct work {
     size_t *at;     /* own_count: where their results lie in packed */
     size_t own_count;
     char *packed; /* their results, one after the other */
+    uint32_t rank_here, ranks;
 } work;
 
 /* Rank 0 looks into the folder, so that all agree on what is in it. */
 static ramify_status take_kept(work *w) {
     const ramify_fit_list *list = w->list;
-    bool looks = ramify_cluster_rank(w->context) == 0;
+    bool looks = w->rank_here == 0;
     size_t most = 0;
     for (size_t i = 0; i < list->count; i++)
         most = ramify_larger(most, w->size[i]);
@@ -171,14 +176,15 @@ static ramify_status take_kept(work *w) {
         if (status == RAMIFY_OK && found)
             status = list->unpack(list->argument, i, result);
     }
-    if (status == RAMIFY_OK)
+    if (status == RAMIFY_OK && w->ranks > 1)
         status = ramify_cluster_broadcast(w->context, w->found, list->count, 0);
     for (size_t i = 0; status == RAMIFY_OK && i < list->count; i++) {
         if (!w->found[i])
             continue;
-        if (looks)
+        if (looks && w->ranks > 1)
             list->pack(list->argument, i, result);
-        status = ramify_cluster_broadcast(w->context, result, w->size[i], 0);
+        if (w->ranks > 1)
+            status = ramify_cluster_broadcast(w->context, result, w->size[i], 0);
         if (status == RAMIFY_OK && !looks)
             status = list->unpack(list->argument, i, result);
         w->size[i] = 0;
@@ -196,12 +202,16 @@ static ramify_status deal(work *w) {
         return RAMIFY_ERROR_MEMORY;
     for (size_t i = 0; i < list->count; i++)
         cost[i] = w->size[i] > 0 ? list->cost(list->argument, i) : 0;
-    ramify_status status = ramify_cluster_deal(w->context, cost, list->count, w->rank);
+    ramify_status status = RAMIFY_OK;
+    if (w->ranks > 1)
+        status = ramify_cluster_deal(w->context, cost, list->count, w->rank);
+    else
+        memset(w->rank, 0, list->count * sizeof *w->rank);
     ramify_release(w->context, cost);
     RAMIFY_TRY(status);
     size_t bytes = 0;
     for (size_t i = 0; i < list->count; i++) {
-        if (w->size[i] == 0 || w->rank[i] != ramify_cluster_rank(w->context))
+        if (w->size[i] == 0 || w->rank[i] != w->rank_here)
             continue;
         w->own[w->own_count] = i;
         w->at[w->own_count++] = bytes;
@@ -225,7 +235,7 @@ static ramify_status run_own(void *argument, size_t task, uint32_t worker) {
 /* Every rank's results to all others. */
 static ramify_status share(work *w) {
     const ramify_fit_list *list = w->list;
-    uint32_t ranks = ramify_cluster_size(w->context), own = ramify_cluster_rank(w->context);
+    const uint32_t ranks = w->ranks, own = w->rank_here;
     if (ranks == 1)
         return RAMIFY_OK;
     size_t bytes =
@@ -247,15 +257,48 @@ static ramify_status share(work *w) {
     return status;
 }
 
+static ramify_status prepare(const work *w) {
+    const ramify_fit_list *list = w->list;
+    bool *is_left = ramify_allocate(w->context, list->count, sizeof *is_left);
+    if (!is_left)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; i < list->count; i++)
+        is_left[i] = w->size[i] > 0;
+    ramify_status status = list->prepare(list->argument, w->rank, is_left);
+    ramify_release(w->context, is_left);
+    return status;
+}
+
+/* By this process, which keeps nothing. */
+static ramify_status run_all(ramify_context *context, const ramify_fit_list *list) {
+    if (list->prepare) {
+        uint32_t *rank = ramify_allocate_zeroed(context, list->count, sizeof *rank);
+        bool *is_left = ramify_allocate(context, list->count, sizeof *is_left);
+        ramify_status status = rank && is_left ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+        for (size_t i = 0; status == RAMIFY_OK && i < list->count; i++)
+            is_left[i] = true;
+        if (status == RAMIFY_OK)
+            status = list->prepare(list->argument, rank, is_left);
+        ramify_release(context, rank);
+        ramify_release(context, is_left);
+        RAMIFY_TRY(status);
+    }
+    return ramify_parallel(context, list->count, list->run, list->argument);
+}
+
 bool ramify_fits_are_shared(const ramify_fits *fits, const ramify_context *context) {
-    return fits && (fits->folder || ramify_cluster_size(context) > 1);
+    return fits && (fits->folder || (!fits->alone && ramify_cluster_size(context) > 1));
 }
 
 ramify_status ramify_fits_run(ramify_fits *fits, ramify_context *context,
                               const ramify_fit_list *list) {
     if (!ramify_fits_are_shared(fits, context))
-        return ramify_parallel(context, list->count, list->run, list->argument);
-    work w = {.fits = fits, .context = context, .list = list};
+        return run_all(context, list);
+    work w = {.fits = fits, .context = context, .list = list, .ranks = 1};
+    if (!fits->alone) {
+        w.ranks = ramify_cluster_size(context);
+        w.rank_here = ramify_cluster_rank(context);
+    }
     w.size = ramify_allocate(context, list->count, sizeof *w.size);
     w.found = ramify_allocate_zeroed(context, list->count, sizeof *w.found);
     w.rank = ramify_allocate(context, list->count, sizeof *w.rank);
@@ -269,6 +312,8 @@ ramify_status ramify_fits_run(ramify_fits *fits, ramify_context *context,
         status = take_kept(&w);
     if (status == RAMIFY_OK)
         status = deal(&w);
+    if (status == RAMIFY_OK && list->prepare)
+        status = prepare(&w);
     if (status == RAMIFY_OK)
         status = ramify_parallel(context, w.own_count, run_own, &w);
     fits->done += w.own_count;

@@ -17,15 +17,20 @@
 
 typedef struct ramify_fits ramify_fits;
 
-/* folder: made if it is not there; NULL: nothing is kept. Free with ramify_fits_close. */
-ramify_status ramify_fits_open(ramify_context *context, const char *folder, ramify_fits **fits);
+/* folder: made if it is not there; NULL: nothing is kept. alone: lists are this rank's own, which others
+ * know nothing of; then they may be run from tasks, too. Free with ramify_fits_close. */
+ramify_status ramify_fits_open(ramify_context *context, const char *folder, bool alone,
+                               ramify_fits **fits);
 void ramify_fits_close(ramify_fits **fits);
 
 /* A list of fits. The callbacks may be called from the pool's threads. */
 typedef struct ramify_fit_list {
     size_t count;
     void *argument;
-    ramify_task_run run;                               /* does fit `task` */
+    ramify_task_run run; /* does fit `task` */
+    /* Called by all ranks once rank[count] says who does which of the fits that are left, those with
+     * is_left; NULL: nothing to prepare. */
+    ramify_status (*prepare)(void *argument, const uint32_t *rank, const bool *is_left);
     double (*cost)(const void *argument, size_t task); /* in any unit */
     uint64_t (*key)(const void *argument, size_t task);
     size_t (*size)(const void *argument, size_t task); /* bytes of the result; 0: there is none, and

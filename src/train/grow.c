@@ -6,6 +6,7 @@
 #include "grow.h"
 #include "fit_key.h"
 #include "fits.h"
+#include "judge.h"
 #include "memory.h"
 #include "progress.h"
 #include "random.h"
@@ -32,18 +33,13 @@ typedef struct candidate {
     double row_visits;
 } candidate;
 
-/* What the report rows say of a split, or of several: the sum of their gains, and its variance. */
-typedef struct verdict {
-    double gain, variance;
-} verdict;
-
 typedef struct split {
-    uint32_t node;     /* index of the node in grown */
-    uint32_t found;    /* children */
-    float *prototypes; /* arity x stride */
-    candidate *child;  /* found */
-    verdict verdict;   /* against the parent */
-    verdict whole;     /* against the judge */
+    uint32_t node;          /* index of the node in grown */
+    uint32_t found;         /* children */
+    float *prototypes;      /* arity x stride */
+    candidate *child;       /* found */
+    ramify_verdict verdict; /* against the parent */
+    ramify_verdict whole;   /* against the judge */
     bool stands;
 } split;
 
@@ -61,7 +57,6 @@ typedef struct growth {
     const float *features, *points;
     size_t routes, stride, floats;
     ramify_grown *grown;
-    uint32_t node_room, module_room;
     split *splits;
     uint32_t split_count;
     candidate **order; /* all candidates of the level, largest first */
@@ -115,31 +110,28 @@ void ramify_grown_destroy(ramify_context *context, ramify_grown **grown) {
     ramify_release(context, old);
 }
 
-static ramify_status add_node(growth *g, const ramify_grown_node *node) {
-    ramify_grown *grown = g->grown;
-    if (grown->node_count == g->node_room) {
-        uint32_t room = g->node_room ? 2 * g->node_room : 64;
-        ramify_grown_node *grew =
-            ramify_reallocate(g->problem->context, grown->nodes, room, sizeof *grew);
+ramify_status ramify_grown_add_node(ramify_context *context, ramify_grown *grown,
+                                    const ramify_grown_node *node) {
+    if (grown->node_count == grown->node_room) {
+        uint32_t room = grown->node_room ? 2 * grown->node_room : 64;
+        ramify_grown_node *grew = ramify_reallocate(context, grown->nodes, room, sizeof *grew);
         if (!grew)
             return RAMIFY_ERROR_MEMORY;
         grown->nodes = grew;
-        g->node_room = room;
+        grown->node_room = room;
     }
     grown->nodes[grown->node_count++] = *node;
     return RAMIFY_OK;
 }
 
-/* Takes over the record on success. */
-static ramify_status add_module(growth *g, float *record) {
-    ramify_grown *grown = g->grown;
-    if (grown->module_count == g->module_room) {
-        uint32_t room = g->module_room ? 2 * g->module_room : 64;
-        float **grew = ramify_reallocate(g->problem->context, grown->modules, room, sizeof *grew);
+ramify_status ramify_grown_add_module(ramify_context *context, ramify_grown *grown, float *record) {
+    if (grown->module_count == grown->module_room) {
+        uint32_t room = grown->module_room ? 2 * grown->module_room : 64;
+        float **grew = ramify_reallocate(context, grown->modules, room, sizeof *grew);
         if (!grew)
             return RAMIFY_ERROR_MEMORY;
         grown->modules = grew;
-        g->module_room = room;
+        grown->module_room = room;
     }
     grown->modules[grown->module_count++] = record;
     return RAMIFY_OK;
@@ -155,6 +147,7 @@ static ramify_status plant_root(growth *g, const float *root) {
     ramify_context *context = problem->context;
     ramify_grown_node node = {
         .parent = UINT32_MAX,
+        .key = g->plan->key,
         .train_count = problem->train.count,
         .select_count = problem->select.count,
         .report_count = problem->report.count,
@@ -173,14 +166,14 @@ static ramify_status plant_root(growth *g, const float *root) {
         memcpy(to, parts[p].row, parts[p].count * sizeof *to);
         to += parts[p].count;
     }
-    ramify_status status = add_node(g, &node);
+    ramify_status status = ramify_grown_add_node(context, g->grown, &node);
     if (status != RAMIFY_OK) {
         ramify_release(context, node.rows);
         ramify_release(context, record);
         return status;
     }
     g->grown->leaf_count = 1;
-    status = add_module(g, record);
+    status = ramify_grown_add_module(context, g->grown, record);
     if (status != RAMIFY_OK)
         ramify_release(context, record);
     return status;
@@ -330,46 +323,6 @@ static ramify_status borrow_rows(const growth *g, const candidate *c, uint32_t *
     return status;
 }
 
-/* loss_i of the split test and of leaf choices: what ramify_fit_criterion is the mean of. */
-static ramify_status row_losses(const growth *g, const float *record, ramify_rows rows,
-                                double *loss) {
-    const ramify_problem *problem = g->problem;
-    ramify_context *context = problem->context;
-    float *outputs =
-        ramify_allocate(context, rows.count * ramify_pad(problem->outputs), sizeof *outputs);
-    float *parts = ramify_allocate(context, 2 * rows.count, sizeof *parts);
-    ramify_status status = outputs && parts ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    if (status == RAMIFY_OK)
-        status = ramify_expert_outputs(problem, g->shape, NULL, g->features, record, rows, outputs);
-    if (status == RAMIFY_OK) {
-        ramify_expert_losses(problem, rows, outputs, parts, parts + rows.count);
-        for (size_t i = 0; i < rows.count; i++) {
-            ramify_fit_score score = {.loss = parts[i], .error = parts[rows.count + i]};
-            /* Experts that learn the teachers' soft answers do not grow overconfident, and the loss
-             * tells of a gain from far fewer rows than wrong classes do (study). */
-            loss[i] = problem->soft ? score.loss : ramify_fit_criterion(problem, score);
-            if (problem->weight)
-                loss[i] *= problem->weight[rows.row[i]];
-        }
-    }
-    ramify_release(context, outputs);
-    ramify_release(context, parts);
-    return status;
-}
-
-/* gain[i] = what row i loses by one expert minus what it loses by another. */
-static ramify_status compare_experts(const growth *g, const float *one, const float *other,
-                                     ramify_rows rows, double *gain) {
-    double *loss = ramify_allocate(g->problem->context, rows.count, sizeof *loss);
-    ramify_status status = loss ? row_losses(g, one, rows, gain) : RAMIFY_ERROR_MEMORY;
-    if (status == RAMIFY_OK)
-        status = row_losses(g, other, rows, loss);
-    for (size_t i = 0; status == RAMIFY_OK && i < rows.count; i++)
-        gain[i] -= loss[i];
-    ramify_release(g->problem->context, loss);
-    return status;
-}
-
 /* Gains of a child over its parent and over its judge; zeros where these are the same expert. */
 static ramify_status measure_gains(const growth *g, candidate *c, ramify_rows report) {
     float *const *modules = g->grown->modules;
@@ -377,9 +330,10 @@ static ramify_status measure_gains(const growth *g, candidate *c, ramify_rows re
     const float *own = c->better ? c->record : parent;
     double *whole = c->gain + report.count;
     if (c->better)
-        RAMIFY_TRY(compare_experts(g, parent, own, report, c->gain));
+        RAMIFY_TRY(ramify_compare_experts(g->problem, g->shape, g->features, parent, own, report,
+                                          c->gain));
     if (judge != parent)
-        return compare_experts(g, judge, own, report, whole);
+        return ramify_compare_experts(g->problem, g->shape, g->features, judge, own, report, whole);
     memcpy(whole, c->gain, report.count * sizeof *whole);
     return RAMIFY_OK;
 }
@@ -502,16 +456,8 @@ static ramify_status fit_children(growth *g) {
     return ramify_fits_run(g->plan->fits, g->problem->context, &list);
 }
 
-/* Sum of gains and its variance, from the sums of gains and of their squares. */
-static verdict verdict_of(double sum, double squares, size_t count) {
-    if (count < 2)
-        return (verdict){0};
-    double n = (double)count, variance = (squares - sum * sum / n) * n / (n - 1);
-    return (verdict){.gain = sum, .variance = variance > 0 ? variance : 0};
-}
-
 /* Paired test over the report rows of all children of a split, against parent or judge. */
-static verdict judge(const split *s, bool whole) {
+static ramify_verdict judge(const split *s, bool whole) {
     double sum = 0, squares = 0;
     size_t count = 0;
     for (uint32_t k = 0; k < s->found; k++) {
@@ -523,16 +469,7 @@ static verdict judge(const split *s, bool whole) {
         }
         count += c->node.report_count;
     }
-    return verdict_of(sum, squares, count);
-}
-
-static bool wins(verdict v, double threshold) {
-    return v.gain > 0 && v.gain > threshold * sqrt(v.variance);
-}
-
-static void add_verdict(verdict *sum, verdict v) {
-    sum->gain += v.gain;
-    sum->variance += v.variance;
+    return ramify_verdict_of(sum, squares, count);
 }
 
 static bool is_untested(const growth *g) {
@@ -540,7 +477,8 @@ static bool is_untested(const growth *g) {
 }
 
 /* Adds the gains, over their judges, of the nodes on trial that are not split further. */
-static ramify_status add_unsplit(const growth *g, uint32_t first, uint32_t end, verdict *level) {
+static ramify_status add_unsplit(const growth *g, uint32_t first, uint32_t end,
+                                 ramify_verdict *level) {
     uint32_t next = 0;
     for (uint32_t i = first; i < end; i++) {
         const ramify_grown_node *node = &g->grown->nodes[i];
@@ -553,14 +491,15 @@ static ramify_status add_unsplit(const growth *g, uint32_t first, uint32_t end, 
         double *gain = ramify_allocate(g->problem->context, report.count, sizeof *gain);
         if (!gain)
             return RAMIFY_ERROR_MEMORY;
-        ramify_status status = compare_experts(g, g->grown->modules[node->judge],
-                                               g->grown->modules[node->module], report, gain);
+        ramify_status status = ramify_compare_experts(
+            g->problem, g->shape, g->features, g->grown->modules[node->judge],
+            g->grown->modules[node->module], report, gain);
         double sum = 0, squares = 0;
         for (size_t row = 0; status == RAMIFY_OK && row < report.count; row++) {
             sum += gain[row];
             squares += gain[row] * gain[row];
         }
-        add_verdict(level, verdict_of(sum, squares, report.count));
+        ramify_verdict_add(level, ramify_verdict_of(sum, squares, report.count));
         ramify_release(g->problem->context, gain);
         RAMIFY_TRY(status);
     }
@@ -572,18 +511,19 @@ static ramify_status add_unsplit(const growth *g, uint32_t first, uint32_t end, 
  * it does not, a split must win alone, and by more. A level below one that is on trial is judged with
  * it, as a whole only, and by more, for it is a second chance. first, end: the nodes above it. */
 static ramify_status judge_level(growth *g, uint32_t first, uint32_t end) {
-    verdict level = {0};
+    ramify_verdict level = {0};
     for (uint32_t i = 0; i < g->split_count; i++) {
         split *s = &g->splits[i];
         s->verdict = judge(s, false);
         s->whole = judge(s, true);
         if (s->found >= 2)
-            add_verdict(&level, s->whole);
+            ramify_verdict_add(&level, s->whole);
     }
     bool pair = g->trial.open;
     if (pair)
         RAMIFY_TRY(add_unsplit(g, first, end, &level));
-    bool won = wins(level, pair ? g->plan->split_threshold : g->plan->level_threshold);
+    bool won =
+        ramify_verdict_wins(level, pair ? g->plan->split_threshold : g->plan->level_threshold);
     g->hopeless = level.gain <= -HOPELESS * sqrt(level.variance);
     if (!is_untested(g))
         ramify_log(g->problem->context, RAMIFY_LOG_INFO,
@@ -592,8 +532,9 @@ static ramify_status judge_level(growth *g, uint32_t first, uint32_t end) {
                    pair ? ", with the level above" : "");
     for (uint32_t i = 0; i < g->split_count; i++) {
         split *s = &g->splits[i];
-        s->stands = s->found >= 2 && (is_untested(g) || (won && s->verdict.gain > 0) ||
-                                      (!pair && wins(s->verdict, g->plan->split_threshold)));
+        s->stands =
+            s->found >= 2 && (is_untested(g) || (won && s->verdict.gain > 0) ||
+                              (!pair && ramify_verdict_wins(s->verdict, g->plan->split_threshold)));
     }
     return RAMIFY_OK;
 }
@@ -610,13 +551,13 @@ static ramify_status keep_split(growth *g, split *s, bool on_trial) {
     for (uint32_t k = 0; k < s->found; k++) {
         candidate *c = &s->child[k];
         if (c->better) {
-            RAMIFY_TRY(add_module(g, c->record));
+            RAMIFY_TRY(ramify_grown_add_module(g->problem->context, grown, c->record));
             c->record = NULL;
             c->node.module = grown->module_count - 1;
         }
         if (!on_trial)
             c->node.judge = c->node.module;
-        RAMIFY_TRY(add_node(g, &c->node));
+        RAMIFY_TRY(ramify_grown_add_node(g->problem->context, grown, &c->node));
         c->node.rows = NULL;
         c->node.prototype = NULL;
     }
@@ -768,7 +709,8 @@ static ramify_status score_leaves(growth *g) {
         double *loss = ramify_allocate(g->problem->context, select.count, sizeof *loss);
         if (!loss)
             return RAMIFY_ERROR_MEMORY;
-        ramify_status status = row_losses(g, g->grown->modules[node->module], select, loss);
+        ramify_status status = ramify_row_losses(g->problem, g->shape, g->features,
+                                                 g->grown->modules[node->module], select, loss);
         for (size_t k = 0; k < select.count; k++)
             sum += loss[k];
         ramify_release(g->problem->context, loss);

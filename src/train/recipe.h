@@ -90,6 +90,9 @@ ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
 /* Passes over so many training rows that the root of a recipe takes. */
 uint32_t ramify_recipe_epochs(size_t rows, const ramify_train_options *options);
 
+/* The same of an expert below it that has so many rows of its own. */
+uint32_t ramify_recipe_child_epochs(size_t rows, const ramify_train_options *options);
+
 /* Whether a training on so many rows has teachers, or tries them. */
 bool ramify_recipe_teaches(size_t rows, const ramify_train_options *options);
 

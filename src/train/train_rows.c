@@ -72,21 +72,27 @@ void ramify_train_rows_close(ramify_train_rows *rows) {
     ramify_schema_destroy(rows->context, &rows->schema);
 }
 
+ramify_status ramify_train_rows_check(const ramify_train_rows *rows, size_t row, bool *usable) {
+    *usable = true;
+    for (uint32_t t = 0; t < rows->schema->target_count; t++)
+        *usable = *usable && !isnan(ramify_match_target(rows->match, t, row));
+    if (!*usable)
+        return RAMIFY_OK;
+    RAMIFY_TRY(ramify_match_check_targets(rows->context, rows->match, row));
+    return rows->weight ? check_weight(rows, row) : RAMIFY_OK;
+}
+
 ramify_status ramify_train_rows_find(ramify_train_rows *rows, const uint32_t *given, size_t count,
                                      uint32_t *usable, double *labels, size_t *found) {
     *found = 0;
     for (size_t i = 0; i < count; i++) {
         size_t row = given ? given[i] : i;
-        bool there = true;
-        for (uint32_t t = 0; t < rows->schema->target_count; t++)
-            there = there && !isnan(ramify_match_target(rows->match, t, row));
+        bool there;
+        RAMIFY_TRY(ramify_train_rows_check(rows, row, &there));
         if (!there) {
             rows->skipped++;
             continue;
         }
-        RAMIFY_TRY(ramify_match_check_targets(rows->context, rows->match, row));
-        if (rows->weight)
-            RAMIFY_TRY(check_weight(rows, row));
         labels[*found] = ramify_match_target(rows->match, 0, row);
         usable[(*found)++] = (uint32_t)row;
     }

@@ -23,6 +23,9 @@ ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table
                                      const ramify_train_options *options, ramify_train_rows *rows);
 void ramify_train_rows_close(ramify_train_rows *rows);
 
+/* Whether a row has all targets; one that has is refused where its weight or a target is no good. */
+ramify_status ramify_train_rows_check(const ramify_train_rows *rows, size_t row, bool *usable);
+
 /* Of the rows given[count] (ascending; NULL: the first count) those that have all targets, with a
  * warning of the others. usable and labels have room for count: rows, and first targets (classes). */
 ramify_status ramify_train_rows_find(ramify_train_rows *rows, const uint32_t *given, size_t count,
