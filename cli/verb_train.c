@@ -557,6 +557,10 @@ static int save_stopped(session *run, const train_request *request, const ramify
 static int train_model(session *run, train_request *request, const ramify_table *table,
                        const ramify_table *test, ramify_model **model, ramify_training **training,
                        ramify_score *test_score) {
+    const bool trees =
+        request->options.kind[0] != 'n' && strcmp(request->options.kind, "paraformer") != 0;
+    if (run->ranks > 1 && trees && !request->plan.plan)
+        request->options.output = request->output;
     ramify_status status =
         ramify_train(run->context, table, &request->options, test, model, training);
     if (status == RAMIFY_OK)
@@ -566,7 +570,7 @@ static int train_model(session *run, train_request *request, const ramify_table 
         return save_stopped(run, request, *model, *training);
     if (status == RAMIFY_OK)
         train_plan_warn(run, &request->plan, *model);
-    if (status == RAMIFY_OK)
+    if (status == RAMIFY_OK && !request->options.output)
         status = ramify_save(run->context, *model, request->output);
     if (status == RAMIFY_OK && request->rewind && (*training)->rewind)
         status = ramify_save(run->context, (*training)->rewind, request->rewind);

@@ -475,6 +475,11 @@ typedef struct ramify_train_options {
                             rows (float32) and one part at a time. Of several ranks each holds its
                             range of the rows. 0: 2^20, of more than 64 columns fewer, down to
                             2^16 */
+    const char
+        *output; /* file that the trained model is written to and opened from, by all ranks together
+                           where there are several: it need not fit in memory, and ramify_save is not
+                           needed. What stood there is replaced when the model is whole. Kinds
+                           pathways and mlp, without series. NULL: the model is held in memory */
     const char *tree;         /* "kmeans" (default), "dyadic", or "random" prototypes: a control */
     ramify_choice split_test; /* ON, AUTO: a split must win on report rows; OFF: all stand */
 

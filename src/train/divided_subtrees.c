@@ -445,10 +445,16 @@ static uint32_t first_module(const subtree_head *head) {
     return head->better ? 0 : 1;
 }
 
+/* Whether every rank keeps the experts of its own subtrees to itself. */
+static bool keeps_apart(const ramify_divided_growth *g) {
+    return g->plan->keep_apart && ramify_cluster_size(g->context) > 1;
+}
+
 static size_t told_bytes(const ramify_divided_growth *g, const subtree_head *head) {
+    const size_t records = keeps_apart(g) ? 0 : (size_t)head->modules - first_module(head);
     return sizeof *head + head->nodes * sizeof(subtree_node) +
            ((size_t)head->nodes - 1) * g->routes_stride * sizeof(float) +
-           ((size_t)head->modules - first_module(head)) * g->floats * sizeof(float);
+           records * g->floats * sizeof(float);
 }
 
 static subtree_head head_of(const subtrees *s, uint32_t index) {
@@ -488,9 +494,37 @@ static char *tell(const subtrees *s, uint32_t index, char *to) {
     }
     for (uint32_t i = 1; i < grown->node_count; i++)
         to = put(to, grown->nodes[i].prototype, g->routes_stride * sizeof(float));
-    for (uint32_t i = first_module(&head); i < grown->module_count; i++)
+    for (uint32_t i = first_module(&head); i < grown->module_count && !keeps_apart(g); i++)
         to = put(to, grown->modules[i], g->floats * sizeof(float));
     return to;
+}
+
+/* Joins record `index` of a subtree: what its owner has told, or only has, in which case others note who. */
+static ramify_status join_record(const subtrees *s, subtree *of, uint32_t index,
+                                 const char **told) {
+    const ramify_divided_growth *g = s->growth;
+    ramify_grown *top = g->top;
+    float *record = NULL;
+    if (!keeps_apart(g)) {
+        record = ramify_allocate(g->context, g->floats, sizeof *record);
+        if (!record)
+            return RAMIFY_ERROR_MEMORY;
+        memcpy(record, *told, g->floats * sizeof *record);
+        *told += g->floats * sizeof *record;
+    } else if (of->owner == s->rank) {
+        record = of->grown->modules[index];
+        of->grown->modules[index] = NULL;
+    }
+    RAMIFY_TRY(ramify_grown_add_module(g->context, top, record));
+    if (keeps_apart(g)) {
+        uint32_t *owner =
+            ramify_reallocate(g->context, top->owner, top->module_room, sizeof *owner);
+        if (!owner)
+            return RAMIFY_ERROR_MEMORY;
+        top->owner = owner;
+        owner[top->module_count - 1] = of->owner;
+    }
+    return RAMIFY_OK;
 }
 
 /* Joins one subtree to the top; returns where the next one begins. */
@@ -505,14 +539,8 @@ static ramify_status join(const subtrees *s, const char **from) {
     const uint32_t root = s->list[head.subtree].node, shift = top->node_count - 1;
     const uint32_t inherited = top->nodes[root].module, module = top->module_count;
     *from += told_bytes(g, &head);
-    for (uint32_t i = first_module(&head); i < head.modules; i++) {
-        float *record = ramify_allocate(g->context, g->floats, sizeof *record);
-        if (!record)
-            return RAMIFY_ERROR_MEMORY;
-        memcpy(record, records, g->floats * sizeof *record);
-        records += g->floats * sizeof *record;
-        RAMIFY_TRY(ramify_grown_add_module(g->context, top, record));
-    }
+    for (uint32_t i = first_module(&head); i < head.modules; i++)
+        RAMIFY_TRY(join_record(s, &s->list[head.subtree], i, &records));
     for (uint32_t i = 0; i < head.nodes; i++) {
         subtree_node told;
         memcpy(&told, nodes + i * sizeof told, sizeof told);
@@ -563,9 +591,16 @@ static ramify_status join_all(subtrees *s) {
     ramify_status status = told && offset ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
     for (uint32_t i = 0; status == RAMIFY_OK && i < s->own_count; i++) {
         to = tell(s, s->own[i], to);
-        ramify_grown_destroy(context, &s->list[s->own[i]].grown);
+        if (!keeps_apart(g))
+            ramify_grown_destroy(context, &s->list[s->own[i]].grown);
     }
-    ramify_cluster_phase(context, "experts");
+    if (status == RAMIFY_OK && keeps_apart(g)) {
+        g->top->owner = ramify_allocate(context, g->top->module_room, sizeof(uint32_t));
+        status = g->top->owner ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+        for (uint32_t m = 0; status == RAMIFY_OK && m < g->top->module_count; m++)
+            g->top->owner[m] = RAMIFY_NOWHERE;
+    }
+    ramify_cluster_phase(context, "nodes and experts of subtrees");
     if (status == RAMIFY_OK)
         status = ramify_cluster_gather_uneven(context, told, bytes, &all, offset);
     ramify_release(context, told);

@@ -26,6 +26,8 @@ typedef struct ramify_divided_plan {
     uint32_t routes;
     const float *root; /* its record */
     uint64_t node_rows;
+    bool
+        keep_apart; /* an expert of a subtree stays with the rank that grew it (ramify_grown's owner) */
     ramify_fits *fits;
 } ramify_divided_plan;
 
@@ -33,7 +35,7 @@ typedef struct ramify_divided_plan {
  * what a small expert learns, and fewer where rows are wide. */
 uint64_t ramify_divided_node_rows(const ramify_train_options *options, size_t columns);
 
-/* Grows the tree; every rank receives all of it. The packed rows of `divided` travel, and are gone. Free
+/* Grows the tree; every rank receives all of it, unless experts are kept apart. The packed rows of `divided` travel, and are gone. Free
  * with ramify_grown_destroy. */
 ramify_status ramify_divided_grow(ramify_divided *divided, const ramify_divided_plan *plan,
                                   ramify_grown **grown);

@@ -107,6 +107,7 @@ void ramify_grown_destroy(ramify_context *context, ramify_grown **grown) {
         ramify_release(context, old->modules[i]);
     ramify_release(context, old->nodes);
     ramify_release(context, old->modules);
+    ramify_release(context, old->owner);
     ramify_release(context, old);
 }
 

@@ -52,6 +52,9 @@ typedef struct ramify_grown {
     ramify_grown_node *nodes; /* children follow their parents */
     float **modules; /* module_count records; 0 is the root's. With rewind_at in the experts'
                                  plan each is followed by where it was early in its training */
+    uint32_t *
+        owner; /* module_count: the rank that alone has a record, which is NULL elsewhere; UINT32_MAX: all
+                        have it. NULL: all have all */
     uint32_t leaf_count;
     uint32_t tested, accepted; /* splits */
     double row_visits;         /* training rows seen by all fits, borrowed ones included */

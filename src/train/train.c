@@ -211,6 +211,7 @@ static ramify_status grow_divided(session *s) {
         .routes = s->space.routes,
         .root = s->root->record,
         .node_rows = ramify_divided_node_rows(s->options, s->problem->stem.columns),
+        .keep_apart = s->options->output != NULL && s->options->rewind_at == 0,
         .fits = s->fits,
     };
     ramify_release(s->context, s->features);
@@ -329,7 +330,9 @@ static ramify_status finish_networks(session *s, double temperature,
         .rewound = rewound,
         .config = config,
     };
-    return ramify_finish(s->context, &parts, model);
+    return s->options->output && !rewound
+               ? ramify_finish_shared(s->context, &parts, s->options->output, notes != NULL, model)
+               : ramify_finish(s->context, &parts, model);
 }
 
 static ramify_status finish_model(session *s, double temperature, const ramify_score *score,
