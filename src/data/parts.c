@@ -215,7 +215,7 @@ static ramify_status load_array(const ramify_parts *parts, const ramify_place *f
     ramify_status status = ramify_input_open_span(parts->context, parts->descriptor, from->offset,
                                                   count * parts->row_bytes, parts->name, &input);
     if (status == RAMIFY_OK)
-        status = ramify_array_load(&input, &array, from->offset, budget, table);
+        status = ramify_array_load(&input, &array, 0, budget, table);
     ramify_input_close(&input);
     return status;
 }
