@@ -56,6 +56,13 @@ ramify_status ramify_summary_column_make(ramify_context *context, const ramify_t
                                          ramify_summary_column *summary);
 void ramify_summary_column_release(ramify_context *context, ramify_summary_column *summary);
 
+/* Adds a value to classes[RAMIFY_CLASSES_MAX]; of two equal ones (0 and -0) the first stays. */
+void ramify_summary_add_class(ramify_summary_column *summary, double value);
+
+/* With columns of which nothing is known. */
+ramify_status ramify_summary_create_empty(ramify_context *context, size_t columns, uint64_t rows,
+                                          ramify_summary **summary);
+
 /* Of a part, for a schema that is asked for so; fails as ramify_schema_infer does where the request
  * names what is not there. The texts are the table's, which must stay. */
 ramify_status ramify_summary_create(ramify_context *context, const ramify_table *part,
