@@ -504,8 +504,8 @@ static void test_counts(void **state) {
     assert_non_null(begins);
     memcpy(text, "a\n", 2);
     for (size_t i = 2; i < size; i++) {
-        uint64_t what = ramify_random_below(&random, i < size / 2 ? 8 : 40);
-        text[i] = what == 0 ? '\n' : what == 1 && i > size / 4 ? ' ' : '7';
+        uint64_t what = ramify_random_below(&random, i < size / 2 ? 8 : 30);
+        text[i] = what == 0 ? '\n' : what == 1 && i > size / 4 && i < size / 4 * 3 ? ' ' : '7';
     }
     for (size_t i = 2, start = 2; i < size; i++) {
         if (i == start)
@@ -518,10 +518,10 @@ static void test_counts(void **state) {
     scratch_file file = write_file(text, size);
     ramify_parts *parts = NULL;
     assert_int_equal(ramify_parts_open(world->context, file.path, NULL, NULL, &parts), RAMIFY_OK);
-    for (size_t i = 0; i < 60; i++) {
+    for (size_t i = 0; i < 300; i++) {
         uint64_t begin = 2 + ramify_random_below(&random, size - 2);
         uint64_t end = begin + ramify_random_below(&random, size - begin + 1);
-        uint64_t target = ramify_random_below(&random, size / 8);
+        uint64_t target = ramify_random_below(&random, size / 100);
         ramify_part_count counted, expected = {0};
         ramify_place place, from = {.offset = begin, .row = 1000, .line = 7};
         uint64_t row_at = 0, line_at = 0;
