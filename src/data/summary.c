@@ -50,33 +50,40 @@ static ramify_status find_different(ramify_context *context, const ramify_column
 
 /* Range of a column of numbers. */
 static void find_range(const ramify_column *column, size_t rows, ramify_summary_column *s) {
-    s->whole = true;
+    bool any = false, missing = false, whole = true;
+    double low = 0, high = 0;
     for (size_t r = 0; r < rows; r++) {
         double value = ramify_column_value(column, r);
         if (isnan(value)) {
-            s->missing = true;
-            s->whole = false;
+            missing = true;
             continue;
         }
-        if (!s->any || value < s->low)
-            s->low = value;
-        if (!s->any || value > s->high)
-            s->high = value;
-        s->any = true;
-        s->whole = s->whole && value == floor(value);
+        if (!any || value < low)
+            low = value;
+        if (!any || value > high)
+            high = value;
+        any = true;
+        whole = whole && value == floor(value);
     }
+    s->any = any;
+    s->missing = missing;
+    s->whole = whole && !missing;
+    s->low = low;
+    s->high = high;
 }
 
 /* In which order whole numbers stand; rows > 0. The two common answers are cheap. */
 static void find_order(const ramify_column *column, size_t rows, ramify_summary_column *s) {
     s->first = ramify_column_value(column, 0);
     s->last = ramify_column_value(column, rows - 1);
-    s->rising = s->falling = s->high - s->low >= (double)(rows - 1);
-    for (size_t r = 1; r < rows && (s->rising || s->falling); r++) {
+    bool rising = s->high - s->low >= (double)(rows - 1), falling = rising;
+    for (size_t r = 1; r < rows && (rising || falling); r++) {
         double before = ramify_column_value(column, r - 1), now = ramify_column_value(column, r);
-        s->rising = s->rising && now > before;
-        s->falling = s->falling && now < before;
+        rising = rising && now > before;
+        falling = falling && now < before;
     }
+    s->rising = rising;
+    s->falling = falling;
 }
 
 void ramify_summary_add_class(ramify_summary_column *s, double value) {
@@ -100,14 +107,18 @@ void ramify_summary_add_class(ramify_summary_column *s, double value) {
 
 static ramify_status count_texts(ramify_context *context, const ramify_column *column, size_t rows,
                                  ramify_summary_column *s) {
-    s->counts = ramify_allocate_zeroed(context, column->text_count, sizeof *s->counts);
-    if (!s->counts)
+    const uint32_t *codes = column->codes;
+    uint32_t *counts = ramify_allocate_zeroed(context, column->text_count, sizeof *counts);
+    bool missing = false;
+    if (!counts)
         return RAMIFY_ERROR_MEMORY;
     for (size_t r = 0; r < rows; r++)
-        if (column->codes[r] == RAMIFY_TEXT_MISSING)
-            s->missing = true;
+        if (codes[r] == RAMIFY_TEXT_MISSING)
+            missing = true;
         else
-            s->counts[column->codes[r]]++;
+            counts[codes[r]]++;
+    s->counts = counts;
+    s->missing = missing;
     return RAMIFY_OK;
 }
 
