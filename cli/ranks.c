@@ -103,6 +103,7 @@ int ranks_join(session *run, bool wanted) {
     ramify_status status = ramify_cluster_join(run->context, &options);
     run->ranks = ramify_cluster_size(run->context);
     run->rank = ramify_cluster_rank(run->context);
+    run->reports = run->verbose;
     if (run->ranks > 1 && run->rank > 0) {
         run->terminal = false;
         run->verbose = false;
@@ -119,6 +120,18 @@ bool ranks_are_lost(session *run) {
         pause_for(TICK);
     }
     return false;
+}
+
+void ranks_report(session *run) {
+    ramify_cluster_traffic traffic;
+    if (run->ranks < 2 || !run->reports || atomic_load(&run->told) || session_signal() ||
+        ramify_message(run->context)[0] || ramify_cluster_add_traffic(run->context) != RAMIFY_OK)
+        return;
+    for (uint32_t i = 0; run->rank == 0 && ramify_cluster_get_traffic(run->context, i, &traffic);
+         i++)
+        fprintf(stderr, "ramify: sent: %s: %llu bytes in %llu messages, %.3f s\n", traffic.phase,
+                (unsigned long long)traffic.bytes, (unsigned long long)traffic.messages,
+                traffic.seconds);
 }
 
 void ranks_tell(session *run, const char *sentence) {

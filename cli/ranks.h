@@ -18,6 +18,9 @@ int ranks_join(session *run, bool wanted);
  * left, may be faster than the news. */
 bool ranks_are_lost(session *run);
 
+/* With --verbose: what ranks have sent to one another, by phase. */
+void ranks_report(session *run);
+
 /* A sentence about a failure: prints it, or has rank 0 print it. */
 void ranks_tell(session *run, const char *sentence);
 

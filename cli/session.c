@@ -134,6 +134,7 @@ int session_open(session *run, const char *verb, const context_arguments *wanted
 
 void session_close(session *run) {
     clear_line(run);
+    ranks_report(run);
     ramify_context_destroy(&run->context);
 }
 

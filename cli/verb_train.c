@@ -619,6 +619,11 @@ static int train(session *run, train_request *request, const ramify_table *table
 /* Reads the tables and trains on them. */
 static int read_and_train(session *run, train_request *request, const char *data) {
     ramify_table *table = NULL, *test = NULL;
+    if (run->ranks > 1 && request->plan.path)
+        return session_error(run, "--plan: a plan is carried out by one process: start it without "
+                                  "the launcher");
+    run->advice = request->options.resume ? "the same command goes on from what is finished"
+                                          : "with --resume DIR the next run keeps what it finishes";
     const int planned = train_plan_open(run, &request->plan, &request->options);
     if (planned != EXIT_OK)
         return planned;
@@ -629,7 +634,10 @@ static int read_and_train(session *run, train_request *request, const char *data
             return exit_status;
     }
     if (status == RAMIFY_OK)
-        status = ramify_table_read(run->context, data, &request->table.options, &table);
+        status = request->folds > 0
+                     ? ramify_table_read(run->context, data, &request->table.options, &table)
+                     : ramify_table_read_for_training(run->context, data, &request->table.options,
+                                                      &request->options, &table);
     if (status == RAMIFY_OK && request->test) {
         ramify_table_options options = request->table.options;
         options.labels = request->test_labels;

@@ -1381,6 +1381,16 @@ RAMIFY_API uint32_t ramify_cluster_size(const ramify_context *context);
  * finds out for itself it has told already. */
 RAMIFY_API void ramify_cluster_fail(ramify_context *context, const char *message);
 
+/* Reads a table that ramify_train is to learn from with these options: as ramify_table_read does, but
+ * where several ranks read one that is to be divided (node_rows of ramify_train_options), an
+ * uncompressed CSV file without line breaks in its cells or an NPY file in C order, each rank reads its
+ * range of the rows, and what it receives can only be trained on. All ranks make the call. A column of
+ * numbers whose values all differ is warned of where they rise or fall. Free with ramify_table_destroy. */
+RAMIFY_API ramify_status ramify_table_read_for_training(ramify_context *context, const char *path,
+                                                        const ramify_table_options *options,
+                                                        const ramify_train_options *training,
+                                                        ramify_table **table);
+
 /* What this rank has sent to others in one phase of the work, as docs/cluster.md counts it. */
 typedef struct ramify_cluster_traffic {
     const char *phase;
@@ -1391,6 +1401,10 @@ typedef struct ramify_cluster_traffic {
 /* Of phase `index`, in the order in which they began; false where there are not so many. */
 RAMIFY_API bool ramify_cluster_get_traffic(const ramify_context *context, uint32_t index,
                                            ramify_cluster_traffic *traffic);
+
+/* Makes the bytes and messages of every phase their sums over all ranks, which all make the call; seconds stay
+ * this rank's. */
+RAMIFY_API ramify_status ramify_cluster_add_traffic(ramify_context *context);
 
 #ifdef __cplusplus
 }

@@ -87,6 +87,23 @@ bool ramify_cluster_get_traffic(const ramify_context *context, uint32_t index,
     return true;
 }
 
+ramify_status ramify_cluster_add_traffic(ramify_context *context) {
+    struct ramify_cluster *c = context->cluster;
+    uint64_t sums[2 * PHASES_MAX] = {0};
+    for (size_t i = 0; c && i < c->phase_count; i++) {
+        sums[2 * i] = c->phases[i].bytes;
+        sums[2 * i + 1] = c->phases[i].messages;
+    }
+    if (!c)
+        return RAMIFY_OK;
+    RAMIFY_TRY(ramify_cluster_tell(context, ramify_cluster_sum(context, sums, 2 * PHASES_MAX)));
+    for (size_t i = 0; i < c->phase_count; i++) {
+        c->phases[i].bytes = sums[2 * i];
+        c->phases[i].messages = sums[2 * i + 1];
+    }
+    return RAMIFY_OK;
+}
+
 static void count(struct ramify_cluster *c, uint64_t bytes, uint64_t messages, double seconds) {
     if (c->phase_count == 0)
         ramify_cluster_phase(c->context, "joining");

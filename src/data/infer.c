@@ -301,6 +301,8 @@ static ramify_status make_schema(draft *d, const ramify_schema_request *request,
 
 ramify_status ramify_schema_infer(ramify_context *context, const ramify_table *table,
                                   const ramify_schema_request *request, ramify_schema **schema) {
+    if (table->whole) /* a part, which knows of the others */
+        return ramify_summary_infer(context, table, request, table->whole, schema);
     draft d = {.context = context, .table = table, .rows = table->rows};
     return make_schema(&d, request, schema);
 }

@@ -350,11 +350,12 @@ ramify_status ramify_divided_open(ramify_train_rows *from, ramify_divided **divi
     made->context = context;
     made->kernels = ramify_kernels_select(ramify_isa(context));
     made->from = from;
-    made->all = from->table->rows;
+    const ramify_table *table = from->table;
+    made->all = table->all_rows > 0 ? table->all_rows : table->rows;
     uint64_t count;
     ramify_divided_range(made->all, ramify_cluster_size(context), ramify_cluster_rank(context),
                          &made->first, &count);
-    made->begin = (size_t)made->first;
+    made->begin = table->all_rows > 0 ? 0 : (size_t)made->first;
     made->count = (size_t)count;
     ramify_cluster_phase(context, "reading");
     ramify_status status = prepare(made);

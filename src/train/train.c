@@ -107,8 +107,8 @@ static void plan_constant(session *s) {
  * and times are. */
 static bool is_divided(const session *s) {
     return !is_paraformer(s) && !is_nyquist(s) && !s->options->time &&
-           ramify_table_rows(s->table) >
-               ramify_divided_node_rows(s->options, s->rows.schema->column_count);
+           (s->table->all_rows > 0 ||
+            s->table->rows > ramify_divided_node_rows(s->options, s->table->column_count));
 }
 
 static ramify_status open_divided(session *s) {
@@ -118,7 +118,8 @@ static ramify_status open_divided(session *s) {
                            "%s: a table of %zu rows is learned in parts, without controls or "
                            "series: leave them out, or let one network learn from all rows "
                            "(--node-rows)",
-                           s->table->source, ramify_table_rows(s->table));
+                           s->table->source,
+                           s->table->all_rows > 0 ? (size_t)s->table->all_rows : s->table->rows);
     RAMIFY_TRY(ramify_divided_open(&s->rows, &s->divided));
     RAMIFY_TRY(ramify_divided_sample_create(s->divided, &s->sample));
     return ramify_divided_root_problem(
@@ -132,6 +133,12 @@ static ramify_status open_rows(session *s, const ramify_split *divided, const ui
     RAMIFY_TRY(ramify_train_rows_open(s->context, s->table, s->options, &s->rows));
     if (!divided && !given && is_divided(s))
         return open_divided(s);
+    if (s->table->all_rows > 0)
+        return ramify_fail(s->context, RAMIFY_ERROR_ARGUMENT,
+                           "%s: this rank holds %zu of %llu rows, and this training needs all of "
+                           "them: read the table with ramify_table_read",
+                           s->table->source, s->table->rows,
+                           (unsigned long long)s->table->all_rows);
     return divided ? ramify_train_rows_adopt(&s->rows, divided)
                    : ramify_train_rows_divide(&s->rows, given, count);
 }
@@ -210,7 +217,7 @@ static ramify_status grow_divided(session *s) {
         .route = s->space.route,
         .routes = s->space.routes,
         .root = s->root->record,
-        .node_rows = ramify_divided_node_rows(s->options, s->problem->stem.columns),
+        .node_rows = ramify_divided_node_rows(s->options, s->table->column_count),
         .keep_apart = s->options->output != NULL && s->options->rewind_at == 0,
         .fits = s->fits,
     };
@@ -536,7 +543,7 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
     if (status == RAMIFY_OK && options->rewind_at > 0 && s.root && !s.nyquist)
         status = finish_rewound(&s, &training->rewind);
     if (status == RAMIFY_OK) {
-        training->rows = row_count;
+        training->rows = s.divided ? s.divided->all : row_count;
         uint64_t counts[3];
         count_rows(&s, counts);
         training->train_rows = counts[0];

@@ -29,7 +29,7 @@ static ramify_status check_weight(const ramify_train_rows *r, size_t row) {
         return RAMIFY_OK;
     return ramify_fail(r->context, RAMIFY_ERROR_DATA,
                        "%s: column \"%s\": the weight of row %zu is not a number of 0 or more",
-                       r->table->source, r->weight->name, row + 1);
+                       r->table->source, r->weight->name, ramify_table_row_number(r->table, row));
 }
 
 /* Each part needs rows that count: weights of 0 throughout would train or choose nothing. */
@@ -50,10 +50,8 @@ static ramify_status check_weights(const ramify_train_rows *r) {
     return RAMIFY_OK;
 }
 
-ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table *table,
-                                     const ramify_train_options *options, ramify_train_rows *rows) {
-    *rows = (ramify_train_rows){.context = context, .table = table, .options = options};
-    const ramify_schema_request request = {
+ramify_schema_request ramify_train_schema_request(const ramify_train_options *options) {
+    return (ramify_schema_request){
         .target = options->target,
         .task = options->task,
         .drop = options->drop,
@@ -61,6 +59,12 @@ ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table
         .group = options->group,
         .time = options->time,
     };
+}
+
+ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table *table,
+                                     const ramify_train_options *options, ramify_train_rows *rows) {
+    *rows = (ramify_train_rows){.context = context, .table = table, .options = options};
+    const ramify_schema_request request = ramify_train_schema_request(options);
     RAMIFY_TRY(ramify_schema_infer(context, table, &request, &rows->schema));
     RAMIFY_TRY(ramify_match_create_training(context, rows->schema, table, &rows->match));
     return find_column(rows, options->weight, &rows->weight);

@@ -18,6 +18,9 @@ typedef struct ramify_train_rows {
     ramify_split *own;           /* what split points to, unless a caller made it */
 } ramify_train_rows;
 
+/* What the options ask of a schema. */
+ramify_schema_request ramify_train_schema_request(const ramify_train_options *options);
+
 /* Infers the schema from the table. Close with ramify_train_rows_close, also on failure. */
 ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table *table,
                                      const ramify_train_options *options, ramify_train_rows *rows);
