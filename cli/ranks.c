@@ -55,7 +55,8 @@ static bool is_first(session *run) {
 static void on_broken(void *user, const char *why, bool speaks) {
     session *run = user;
     char stopped[32];
-    if (session_signal() && strcmp(why, "stopped") == 0) {
+    const size_t length = strlen(why), word = strlen("stopped");
+    if (session_signal() && length >= word && strcmp(why + length - word, "stopped") == 0) {
         snprintf(stopped, sizeof stopped, "stopped by %s", session_signal_name());
         why = stopped;
     }

@@ -623,8 +623,10 @@ static int read_and_train(session *run, train_request *request, const char *data
     if (run->ranks > 1 && request->plan.path)
         return session_error(run, "--plan: a plan is carried out by one process: start it without "
                                   "the launcher");
-    run->advice = request->options.resume ? "the same command goes on from what is finished"
-                                          : "with --resume DIR the next run keeps what it finishes";
+    if (run->ranks > 1)
+        run->advice = request->options.resume
+                          ? "the same command goes on from what is finished"
+                          : "nothing is kept: --resume DIR would keep what is finished";
     const int planned = train_plan_open(run, &request->plan, &request->options);
     if (planned != EXIT_OK)
         return planned;
