@@ -500,7 +500,7 @@ static void *guard_start(void *argument) {
     bool late = !g->is_over;
     pthread_mutex_unlock(&g->lock);
     if (late && g->cluster->options.broken)
-        g->cluster->options.broken(g->cluster->context->options.user, why, true);
+        g->cluster->options.broken(g->cluster->context->options.user, why, true, true);
     return NULL;
 }
 
@@ -547,12 +547,12 @@ static ramify_status compare(ramify_context *context, const introduction *all, u
 }
 
 /* What is being computed is in vain. */
-static void on_broken(void *argument, const char *why, bool speaks) {
+static void on_broken(void *argument, const char *why, bool speaks, bool gone) {
     const struct ramify_cluster *c = argument;
     ramify_fail(c->context, RAMIFY_ERROR_CLUSTER, "%s", why);
     atomic_store(&c->context->cancelled, true);
     if (c->options.broken)
-        c->options.broken(c->context->options.user, why, speaks);
+        c->options.broken(c->context->options.user, why, speaks, gone);
 }
 
 static ramify_status meet_others(struct ramify_cluster *c) {

@@ -319,7 +319,7 @@ static ramify_status await_ranks(ramify_watch *watch) {
 /* ---- watching ---- */
 
 /* The first reason counts. */
-static void break_off(ramify_watch *watch, const char *why, bool speaks) {
+static void break_off(ramify_watch *watch, const char *why, bool speaks, bool gone) {
     pthread_mutex_lock(&watch->lock);
     bool first = !atomic_load(&watch->is_broken);
     if (first) {
@@ -333,7 +333,7 @@ static void break_off(ramify_watch *watch, const char *why, bool speaks) {
         send_message(watch, watch->peers[r].socket, FAILED, 0, why,
                      strnlen(why, RAMIFY_WATCH_TEXT_BYTES - 1));
     if (watch->broken)
-        watch->broken(watch->argument, why, speaks);
+        watch->broken(watch->argument, why, speaks, gone);
 }
 
 /* Rank `of` is gone: rank 0 speaks of others, and rank 1 of rank 0. */
@@ -344,7 +344,7 @@ static void lose(ramify_watch *watch, uint32_t of, const char *how) {
     watch->peers[of].socket = -1;
     snprintf(why, sizeof why, "rank %u of %u (process %u on %s) %s", of, watch->ranks,
              place->process, place->host, how);
-    break_off(watch, why, watch->rank == (of == 0 ? 1 : 0));
+    break_off(watch, why, watch->rank == (of == 0 ? 1 : 0), true);
 }
 
 static void take(ramify_watch *watch, uint32_t of, const message *head, const char *text) {
@@ -359,12 +359,12 @@ static void take(ramify_watch *watch, uint32_t of, const message *head, const ch
         break;
     case FAILED:
         if (watch->rank != 0) {
-            break_off(watch, text, false);
+            break_off(watch, text, false, false);
             break;
         }
         snprintf(why, sizeof why, "rank %u of %u (%s): %.900s", of, watch->ranks,
                  watch->places[of].host, text);
-        break_off(watch, why, true);
+        break_off(watch, why, true, false);
         break;
     default:
         from->said_goodbye = from->said_goodbye || head->kind == GOODBYE;
@@ -476,7 +476,7 @@ void ramify_watch_tell(ramify_watch *watch, const char *why) {
     if (watch->ranks == 1 || !watch->started || ramify_watch_why(watch))
         return;
     if (watch->rank == 0) {
-        break_off(watch, why, true);
+        break_off(watch, why, true, false);
         return;
     }
     send_message(watch, watch->peers[0].socket, FAILED, 0, why,
