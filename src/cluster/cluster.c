@@ -334,6 +334,22 @@ ramify_status ramify_cluster_meet(ramify_context *context) {
     return ramify_cluster_sum(context, &nothing, 1);
 }
 
+ramify_status ramify_cluster_agree(ramify_context *context, uint64_t print, const char *name) {
+    const uint32_t ranks = of(context)->ranks;
+    uint64_t *prints = ramify_allocate(context, ranks, sizeof *prints);
+    if (!prints)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status status = ramify_cluster_gather(context, &print, sizeof print, prints);
+    for (uint32_t r = 1; status == RAMIFY_OK && r < ranks; r++)
+        if (prints[r] != prints[0] && prints[r] != 0 && prints[0] != 0)
+            status = ramify_fail(context, RAMIFY_ERROR_CLUSTER,
+                                 "%s: is not the same for rank %u of %u as for rank 0: give all "
+                                 "ranks the same file, and if it is being written, wait",
+                                 name, r, ranks);
+    ramify_release(context, prints);
+    return status;
+}
+
 /* ---- a file ---- */
 
 static ramify_status fail_file(const ramify_cluster_file *file, const char *why) {

@@ -51,6 +51,10 @@ ramify_status ramify_cluster_file_write(ramify_cluster_file *file, uint64_t offs
  * harmless. */
 ramify_status ramify_cluster_file_close(ramify_cluster_file **file);
 
+/* Fails where ranks do not have the same in what `name` names: print is a fingerprint of it; 0: this rank
+ * cannot tell. */
+ramify_status ramify_cluster_agree(ramify_context *context, uint64_t print, const char *name);
+
 /* Deals tasks to ranks, the dearest first, each to the rank that has least to do: rank[count] of
  * cost[count]. The same on every rank. */
 ramify_status ramify_cluster_deal(ramify_context *context, const double *cost, size_t count,
