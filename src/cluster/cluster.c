@@ -350,6 +350,36 @@ ramify_status ramify_cluster_agree(ramify_context *context, uint64_t print, cons
     return status;
 }
 
+typedef struct failure {
+    uint64_t place;
+    uint64_t status;
+} failure;
+
+ramify_status ramify_cluster_first_failure(ramify_context *context, ramify_status status,
+                                           uint64_t place) {
+    const struct ramify_cluster *c = of(context);
+    if (c->ranks == 1)
+        return status;
+    const failure own = {place, (uint64_t)status};
+    failure *all = ramify_allocate(context, c->ranks, sizeof *all);
+    if (!all)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status gathered = ramify_cluster_gather(context, &own, sizeof own, all);
+    uint32_t first = c->ranks;
+    for (uint32_t r = 0; gathered == RAMIFY_OK && r < c->ranks; r++)
+        if (all[r].status != RAMIFY_OK && (first == c->ranks || all[r].place < all[first].place))
+            first = r;
+    const uint64_t found = first < c->ranks ? all[first].status : RAMIFY_OK;
+    ramify_release(context, all);
+    if (gathered != RAMIFY_OK || found == RAMIFY_OK)
+        return gathered;
+    char sentence[RAMIFY_WATCH_TEXT_BYTES] = "";
+    snprintf(sentence, sizeof sentence, "%s", ramify_message(context));
+    RAMIFY_TRY(ramify_cluster_broadcast(context, sentence, sizeof sentence, first));
+    ramify_clear(context);
+    return ramify_fail(context, (ramify_status)found, "%s", sentence);
+}
+
 /* ---- a file ---- */
 
 static ramify_status fail_file(const ramify_cluster_file *file, const char *why) {

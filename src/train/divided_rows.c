@@ -59,25 +59,34 @@ static uint32_t tag_of(const ramify_divided *d, const ramify_column *group, size
     return (uint32_t)(ramify_random_bits(&random) >> 34) << 2 | role;
 }
 
+static ramify_status check_row(const ramify_divided *d, const ramify_column *group, size_t i,
+                               bool *usable) {
+    RAMIFY_TRY(ramify_train_rows_check(d->from, d->begin + i, usable));
+    if (!*usable || !group || !ramify_column_missing(group, d->begin + i))
+        return RAMIFY_OK;
+    return ramify_fail(d->context, RAMIFY_ERROR_DATA,
+                       "%s: column \"%s\", row %llu: no value, but every row needs a group",
+                       d->from->table->source, group->name, (unsigned long long)(d->first + i + 1));
+}
+
 /* tag[count] of the rows here; UINT32_MAX of those that cannot be used. */
 static ramify_status tag_rows(ramify_divided *d, uint32_t *tag) {
-    const ramify_column *group = NULL;
     ramify_split_request request;
     RAMIFY_TRY(ramify_train_rows_request(d->from, NULL, NULL, 0, &request));
-    group = request.group;
+    const ramify_column *group = request.group;
     uint64_t counts[RAMIFY_ROLES + 1] = {0};
-    for (size_t i = 0; i < d->count; i++) {
+    ramify_status status = RAMIFY_OK;
+    size_t i = 0;
+    for (; i < d->count; i++) {
         bool usable;
-        RAMIFY_TRY(ramify_train_rows_check(d->from, d->begin + i, &usable));
-        if (usable && group && ramify_column_missing(group, d->begin + i))
-            return ramify_fail(d->context, RAMIFY_ERROR_DATA,
-                               "%s: column \"%s\", row %llu: no value, but every row needs a group",
-                               d->from->table->source, group->name,
-                               (unsigned long long)(d->first + i + 1));
+        status = check_row(d, group, i, &usable);
+        if (status != RAMIFY_OK)
+            break;
         tag[i] = usable ? tag_of(d, group, d->begin + i) : UINT32_MAX;
         counts[usable ? tag[i] & 3 : RAMIFY_ROLES]++;
         d->rows += usable;
     }
+    RAMIFY_TRY(ramify_cluster_first_failure(d->context, status, d->first + i));
     RAMIFY_TRY(ramify_cluster_sum(d->context, counts, RAMIFY_ROLES + 1));
     memcpy(d->in_role, counts, sizeof d->in_role);
     d->skipped = counts[RAMIFY_ROLES];
