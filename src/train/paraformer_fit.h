@@ -98,6 +98,9 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
                                     ramify_rows select, const ramify_paraformer_weights *weights,
                                     ramify_fit_score *prefix, ramify_paraformer_result *result);
 
+/* In what follows weights may be those that one rank holds (weights->deal): then every rank makes the same
+ * call, each with its own, and what they return is the same on every rank. */
+
 /* outputs[rows.count x pad(outputs)] of the prefix of `branches` branches. A row's outputs do not
  * depend on the other rows. */
 ramify_status ramify_paraformer_outputs(const ramify_problem *problem,
