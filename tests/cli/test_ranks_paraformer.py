@@ -168,7 +168,7 @@ def test_a_fit_goes_on_on_any_number_of_ranks(folder):
 
 def test_ranks_that_a_clock_stops(folder):
     """They stop after the same step, and from there any number of ranks comes to the same end."""
-    words = [*IMAGES, "--branches", "3", "--epochs", "1000"]
+    words = [*IMAGES, "--branches", "3", "--epochs", "600"]
     limited = [*words, "--resume", "clock", "--time-limit", "0.1"]
     done, _ = train_ranks(3, limited, "clock.ramify", folder)
     files = []
