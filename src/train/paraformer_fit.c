@@ -108,15 +108,17 @@ static uint64_t bytes_of(const ramify_problem *problem, const ramify_paraformer_
            (shape->branches + (uint64_t)1) * 4 * sizeof(double) + SMALL_BYTES;
 }
 
-/* The largest need of a rank. */
+/* The largest need of a rank, with so many threads. */
 static uint64_t most_bytes(const ramify_problem *problem, const ramify_paraformer_shape *shape,
                            const ramify_paraformer_plan *plan, const ramify_deal *deal,
-                           size_t train, size_t select, const ramify_gradient_plan *gradient) {
+                           size_t train, size_t select, const ramify_gradient_plan *gradient,
+                           uint32_t threads) {
     uint64_t most = 0;
     for (uint32_t r = 0; r < ramify_deal_ranks(deal); r++) {
         const ramify_deal one = {.rank = r, .ranks = deal->ranks};
+        uint32_t workers = ramify_gradient_workers(shape, gradient, &one);
         uint64_t bytes = bytes_of(problem, shape, plan, &one, train, select, gradient,
-                                  ramify_gradient_workers(shape, gradient, &one));
+                                  workers < threads ? workers : threads);
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -133,7 +135,8 @@ static uint64_t plan_within(const ramify_problem *problem, const ramify_paraform
     if (plan->memory_bytes == 0)
         return 0;
     for (;;) {
-        uint64_t bytes = most_bytes(problem, shape, plan, deal, train, select, gradient);
+        uint64_t bytes =
+            most_bytes(problem, shape, plan, deal, train, select, gradient, UINT32_MAX);
         if (bytes <= plan->memory_bytes || (gradient->micro == 1 && gradient->tasks == 1))
             return bytes;
         if (gradient->micro > 1)
@@ -156,7 +159,7 @@ static ramify_status plan_gradient(const ramify_problem *problem,
     for (size_t i = 0; i < 2; i++) {
         bytes = plan_within(problem, shape, plan, deals[i], train, select, gradient);
         if (bytes <= plan->memory_bytes &&
-            most_bytes(problem, shape, plan, deal, train, select, gradient) <=
+            most_bytes(problem, shape, plan, deal, train, select, gradient, UINT32_MAX) <=
                 (plan->memory_bytes > 0 ? plan->memory_bytes : UINT64_MAX))
             return RAMIFY_OK;
     }
@@ -181,8 +184,8 @@ static ramify_paraformer_need need_of(const ramify_problem *problem,
                                       size_t train, size_t select,
                                       const ramify_gradient_plan *gradient) {
     return (ramify_paraformer_need){
-        .bytes = bytes_of(problem, shape, plan, deal, train, select, gradient,
-                          workers_of(problem, shape, gradient, deal)),
+        .bytes = most_bytes(problem, shape, plan, deal, train, select, gradient,
+                            ramify_threads(problem->context)),
         .shards = ramify_gradient_shards(shape->branches, gradient->tasks),
         .micro = gradient->micro,
     };
