@@ -124,8 +124,10 @@ static void predict(bench *b) {
 }
 
 int main(int count, char **words) {
-    if (count != 8)
+    if (count != 8) {
+        fputs("bench_paraformer_ranks PLUGIN IMAGES LABELS ROWS BRANCHES EPOCHS PASSES\n", stderr);
         return 2;
+    }
     bench b = {.rows = strtoul(words[4], NULL, 10),
                .branches = (uint32_t)strtoul(words[5], NULL, 10),
                .epochs = (uint32_t)strtoul(words[6], NULL, 10),

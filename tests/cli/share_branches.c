@@ -94,18 +94,22 @@ int main(int count, char **words) {
         return fail(context, "joining");
     told own = {0};
     uint32_t ranks = ramify_cluster_size(context);
-    told *all = malloc(ranks * sizeof *all);
-    if (!all || compare(context, words[2], (uint32_t)strtoul(words[4], NULL, 10),
-                        strtoul(words[3], NULL, 10), &own) != RAMIFY_OK)
+    ramify_status status = compare(context, words[2], (uint32_t)strtoul(words[4], NULL, 10),
+                                   strtoul(words[3], NULL, 10), &own);
+    if (status != RAMIFY_OK)
         return fail(context, words[2]);
-    if (ramify_cluster_gather(context, &own, sizeof own, all) != RAMIFY_OK)
-        return fail(context, "gathering");
-    for (uint32_t r = 0; ramify_cluster_rank(context) == 0 && r < ranks; r++)
+    told *all = malloc(ranks * sizeof *all);
+    if (!all)
+        return 1;
+    status = ramify_cluster_gather(context, &own, sizeof own, all);
+    for (uint32_t r = 0; ramify_cluster_rank(context) == 0 && status == RAMIFY_OK && r < ranks; r++)
         printf("%s{\"whole\": %llu, \"shared\": %llu, \"sent\": %llu, \"same\": %s}%s\n",
                r == 0 ? "[" : " ", (unsigned long long)all[r].whole,
                (unsigned long long)all[r].shared, (unsigned long long)all[r].sent,
                all[r].same ? "true" : "false", r + 1 < ranks ? "," : "]");
     free(all);
+    if (status != RAMIFY_OK)
+        return fail(context, "gathering");
     ramify_context_destroy(&context);
     return 0;
 }
