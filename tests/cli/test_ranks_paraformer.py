@@ -15,10 +15,10 @@ from conftest import BUILD, Result, run_tool, write_wave
 
 PLUGIN = BUILD / "ramify-mpi.so"
 
-if not PLUGIN.exists():
-    pytest.skip("built without -DRAMIFY_MPI=ON", allow_module_level=True)
-if not shutil.which("mpirun"):
-    pytest.skip("there is no mpirun", allow_module_level=True)
+pytestmark = [
+    pytest.mark.skipif(not PLUGIN.exists(), reason="built without -DRAMIFY_MPI=ON"),
+    pytest.mark.skipif(not shutil.which("mpirun"), reason="there is no mpirun"),
+]
 
 # More ranks than processors, and tests in containers, are as good as any.
 LAUNCHED = os.environ | {
