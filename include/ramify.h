@@ -516,7 +516,8 @@ typedef struct ramify_train_options {
     bool freeze;         /* in that pass, the step for a prefix changes its last branch only */
     const char *augment; /* how images are changed at random in training: names of "crop", "flip",
                             "randaugment" and "erase", separated by commas; NULL or "off": not */
-    uint64_t training_bytes;  /* bound on what the fit allocates; 0: none */
+    uint64_t
+        training_bytes; /* bound on what the fit allocates, of several ranks on each; 0: none */
     const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
                                  branches in their order; NULL: a fresh start. Sizes that are not
                                  given are that model's */
@@ -582,7 +583,9 @@ typedef struct ramify_training {
     ramify_score score;    /* on report rows */
     double seconds;
     bool time_limit_struck;
-    uint64_t training_bytes; /* that the fit of a Para-Former allocated at most; else 0 */
+    uint64_t
+        training_bytes; /* that the fit of a Para-Former allocated at most, of several ranks the one that
+                                needed most; else 0 */
     ramify_model
         *rewind; /* with options.rewind_at, the networks as they were then; owned, in memory,
                                 to be saved. NULL: without, and where series took every leaf */
