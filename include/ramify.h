@@ -1390,7 +1390,7 @@ RAMIFY_API void ramify_cluster_fail(ramify_context *context, const char *message
 /* Reads a table that ramify_train is to learn from with these options: as ramify_table_read does, but
  * where several ranks read one that is to be divided (node_rows of ramify_train_options), an
  * uncompressed CSV file without line breaks in its cells or an NPY file in C order, each rank reads its
- * range of the rows, and what it receives can only be trained on. All ranks make the call. A column of
+ * range of the rows. ramify_train empties the table where it divides it. All ranks make the call. A column of
  * numbers whose values all differ is warned of where they rise or fall. Free with ramify_table_destroy. */
 RAMIFY_API ramify_status ramify_table_read_for_training(ramify_context *context, const char *path,
                                                         const ramify_table_options *options,

@@ -14,6 +14,12 @@
 /* Rows that are fetched from the table at a time. */
 #define BLOCK_ROWS 1024
 
+/* A piece is freed when all of its rows have been sent elsewhere. Allocators give blocks of so many bytes
+ * back to the system at once (glibc: beyond 32 MiB), and keep smaller ones. */
+#define PIECE_BYTES ((uint64_t)33 << 20)
+/* Blocks of rows that are worked on together lie in one piece. */
+#define PIECE_SHIFT_LEAST 10
+
 void ramify_divided_range(uint64_t rows, uint32_t ranks, uint32_t rank, uint64_t *first,
                           uint64_t *count) {
     const uint64_t blocks = (rows + RAMIFY_DIVIDED_BLOCK - 1) / RAMIFY_DIVIDED_BLOCK;
@@ -60,9 +66,6 @@ static uint32_t tag_of(const ramify_divided *d, const ramify_column *group, size
     return (uint32_t)(ramify_random_bits(&random) >> 34) << 2 | role;
 }
 
-/* Passes over the table's rows are tasks of so many rows: whole blocks. */
-#define TASK_ROWS ((size_t)65536)
-
 typedef struct pass {
     ramify_divided *divided;
     const ramify_column *group; /* NULL: single rows */
@@ -74,7 +77,7 @@ typedef struct pass {
 } pass;
 
 static size_t task_count(const ramify_divided *d) {
-    return (d->count + TASK_ROWS - 1) / TASK_ROWS;
+    return (d->count + RAMIFY_DIVIDED_TASK - 1) / RAMIFY_DIVIDED_TASK;
 }
 
 static ramify_status tag_task(void *argument, size_t task, uint32_t worker) {
@@ -82,8 +85,8 @@ static ramify_status tag_task(void *argument, size_t task, uint32_t worker) {
     const pass *p = argument;
     const ramify_divided *d = p->divided;
     uint64_t *counts = p->counts + task * (RAMIFY_ROLES + 1);
-    const size_t end = ramify_smaller((task + 1) * TASK_ROWS, d->count);
-    for (size_t i = task * TASK_ROWS; i < end; i++) {
+    const size_t end = ramify_smaller((task + 1) * RAMIFY_DIVIDED_TASK, d->count);
+    for (size_t i = task * RAMIFY_DIVIDED_TASK; i < end; i++) {
         bool usable;
         RAMIFY_TRY(ramify_train_rows_check(d->from, d->begin + i, &usable));
         if (usable && p->group && ramify_column_missing(p->group, d->begin + i))
@@ -145,7 +148,7 @@ static void add_rows(const ramify_divided *d, const double *raw, size_t first, s
     const uint32_t columns = schema->column_count;
     const size_t block = first / RAMIFY_DIVIDED_BLOCK;
     ramify_moments *moments = sums->moments + block * sums->things;
-    uint64_t *missing = sums->missing + first / TASK_ROWS * columns;
+    uint64_t *missing = sums->missing + first / RAMIFY_DIVIDED_TASK * columns;
     for (size_t i = 0; i < count; i++) {
         if (tag[first + i] == UINT32_MAX || (tag[first + i] & 3) != RAMIFY_ROLE_TRAIN)
             continue;
@@ -245,8 +248,8 @@ static ramify_status measure_task(void *argument, size_t task, uint32_t worker) 
         ramify_allocate(d->context, d->from->schema->column_count, BLOCK_ROWS * sizeof *raw);
     if (!raw)
         return RAMIFY_ERROR_MEMORY;
-    const size_t end = ramify_smaller((task + 1) * TASK_ROWS, d->count);
-    for (size_t first = task * TASK_ROWS; first < end; first += BLOCK_ROWS) {
+    const size_t end = ramify_smaller((task + 1) * RAMIFY_DIVIDED_TASK, d->count);
+    for (size_t first = task * RAMIFY_DIVIDED_TASK; first < end; first += BLOCK_ROWS) {
         const size_t count = ramify_smaller(BLOCK_ROWS, end - first);
         ramify_match_rows(d->from->match, NULL, d->begin + first, count, raw);
         add_rows(d, raw, first, count, p->tag, p->sums);
@@ -329,9 +332,10 @@ static ramify_status pack_task(void *argument, size_t task, uint32_t worker) {
     double *raw = ramify_allocate(d->context, BLOCK_ROWS * columns, sizeof *raw);
     float *plain = ramify_allocate(d->context, BLOCK_ROWS * stride, sizeof *plain);
     ramify_status status = raw && plain ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    const size_t end = ramify_smaller((task + 1) * TASK_ROWS, d->count);
+    const size_t end = ramify_smaller((task + 1) * RAMIFY_DIVIDED_TASK, d->count);
     size_t next = p->first[task];
-    for (size_t first = task * TASK_ROWS; status == RAMIFY_OK && first < end; first += BLOCK_ROWS) {
+    for (size_t first = task * RAMIFY_DIVIDED_TASK; status == RAMIFY_OK && first < end;
+         first += BLOCK_ROWS) {
         const size_t count = ramify_smaller(BLOCK_ROWS, end - first);
         ramify_match_rows(d->from->match, NULL, d->begin + first, count, raw);
         ramify_stem_plain(d->kernels, &d->stem, count, raw, columns, plain, stride);
@@ -359,13 +363,16 @@ static ramify_status pack(const pass *p) {
     ramify_divided *d = p->divided;
     ramify_context *context = d->context;
     d->width = d->stem.columns + (d->targets ? d->targets : 1) + (d->from->weight != NULL) + 1;
-    d->pieces = (d->rows + RAMIFY_DIVIDED_PIECE - 1) / RAMIFY_DIVIDED_PIECE;
+    d->piece_shift = PIECE_SHIFT_LEAST;
+    while (((uint64_t)d->width * sizeof(float) << d->piece_shift) < PIECE_BYTES)
+        d->piece_shift++;
+    const size_t each = (size_t)1 << d->piece_shift;
+    d->pieces = (d->rows + each - 1) / each;
     d->packed = ramify_allocate_zeroed(context, d->pieces, sizeof *d->packed);
     if (!d->packed)
         return RAMIFY_ERROR_MEMORY;
     for (size_t i = 0; i < d->pieces; i++) {
-        const size_t left = d->rows - i * RAMIFY_DIVIDED_PIECE;
-        d->packed[i] = ramify_allocate(context, ramify_smaller(left, RAMIFY_DIVIDED_PIECE),
+        d->packed[i] = ramify_allocate(context, ramify_smaller(d->rows - i * each, each),
                                        d->width * sizeof(float));
         if (!d->packed[i])
             return RAMIFY_ERROR_MEMORY;

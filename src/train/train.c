@@ -130,6 +130,8 @@ static ramify_status open_divided(session *s) {
                            unfit);
     RAMIFY_TRY(ramify_divided_open(&s->rows, &s->divided));
     RAMIFY_TRY(ramify_divided_sample_create(s->divided, &s->sample));
+    if (s->table->for_training) /* what is packed need not be held twice */
+        ramify_table_empty((ramify_table *)s->table);
     return ramify_divided_root_problem(
         s->divided, (double)ramify_divided_node_rows(options, s->rows.schema->column_count),
         &s->problem);
