@@ -709,7 +709,8 @@ def test_a_full_disk_of_fits(data, out, tmp_path):
 
 def test_the_launcher_is_stopped(slow, out, tmp_path):
     """It stops the ranks, and says nothing of that itself."""
-    words = [*slow.words, "-o", "m", "--resume", tmp_path / "kept"]
+    words = [*slow.words, "--child-epochs", "20000"]
+    words += ["-o", "m", "--resume", tmp_path / "kept"]
     running = start_ranks(3, *words, cwd=out)
     assert wait_for_fits(running, tmp_path / "kept", 1)
     began = time.monotonic()
