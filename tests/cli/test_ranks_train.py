@@ -470,6 +470,18 @@ def test_what_was_kept_for_another_training_is_not_used(data, out, changed):
     assert (out / "resumed").read_bytes() == (out / "plain").read_bytes()
 
 
+def test_what_other_siblings_left_is_not_used(data, out):
+    """The first of three random prototypes is the first of four, but has other rows."""
+    words = ["train", data / "wave.csv", *WAVE, "--tree", "random"]
+    words += ["--split-test", "off"]
+    for arity in ("3", "4"):
+        kept = [*words, "--arity", arity, "--resume", "kept", "-o", f"kept{arity}"]
+        plain = [*words, "--arity", arity, "-o", f"plain{arity}"]
+        assert run_tool(*kept, cwd=out).status == run_tool(*plain, cwd=out).status == 0
+        kept_bytes = (out / f"kept{arity}").read_bytes()
+        assert kept_bytes == (out / f"plain{arity}").read_bytes()
+
+
 def test_damaged_fits_are_done_again(slow, out):
     shutil.copytree(slow.kept, out / "kept")
     names = sorted(slow.fits)
