@@ -12,7 +12,7 @@
  * doubles, so that a header that lies costs little. */
 #define TRUST_BYTES ((size_t)16 << 20)
 
-static size_t number_size(ramify_number number) {
+size_t ramify_array_number_size(ramify_number number) {
     static const size_t sizes[] = {
         [RAMIFY_NUMBER_F64] = 8, [RAMIFY_NUMBER_F32] = 4, [RAMIFY_NUMBER_I64] = 8,
         [RAMIFY_NUMBER_I32] = 4, [RAMIFY_NUMBER_U8] = 1,
@@ -62,6 +62,22 @@ static ramify_status fail_short(ramify_input *input, uint64_t header, uint64_t b
                        input->name, header + bytes, header + found);
 }
 
+static ramify_status fail_long(ramify_input *input, uint64_t bytes) {
+    return ramify_fail(input->context, RAMIFY_ERROR_FORMAT,
+                       "%s: bytes follow the array of %" PRIu64
+                       " bytes that the header promises (save the file again)",
+                       input->name, bytes);
+}
+
+ramify_status ramify_array_check_size(ramify_input *input, const ramify_array *array,
+                                      uint64_t header) {
+    /* Below 2^32 * 2^18 * 2^3, so the product fits in 64 bits. */
+    uint64_t bytes = array->rows * array->columns * ramify_array_number_size(array->number);
+    if (input->size < header + bytes)
+        return fail_short(input, header, bytes, input->size > header ? input->size - header : 0);
+    return input->size > header + bytes ? fail_long(input, header + bytes) : RAMIFY_OK;
+}
+
 /* Reads `bytes` bytes and makes sure that nothing follows. */
 static ramify_status read_numbers(ramify_input *input, uint64_t header, size_t bytes,
                                   unsigned char **numbers) {
@@ -96,10 +112,7 @@ static ramify_status read_numbers(ramify_input *input, uint64_t header, size_t b
         size_t count = 0;
         status = ramify_input_read(input, &more, 1, &count);
         if (status == RAMIFY_OK && count > 0)
-            status = ramify_fail(context, RAMIFY_ERROR_FORMAT,
-                                 "%s: bytes follow the array of %" PRIu64
-                                 " bytes that the header promises (save the file again)",
-                                 input->name, header + bytes);
+            status = fail_long(input, header + bytes);
     }
     if (status == RAMIFY_OK)
         *numbers = buffer;
@@ -110,7 +123,7 @@ static ramify_status read_numbers(ramify_input *input, uint64_t header, size_t b
 
 static ramify_status fill_table(ramify_table *table, const ramify_array *array,
                                 unsigned char *numbers) {
-    size_t size = number_size(array->number);
+    size_t size = ramify_array_number_size(array->number);
     RAMIFY_TRY(ramify_table_own(table, numbers));
     RAMIFY_TRY(ramify_table_number_columns(table));
     for (size_t c = 0; c < table->column_count; c++) {
@@ -120,14 +133,26 @@ static ramify_status fill_table(ramify_table *table, const ramify_array *array,
         column->values = numbers + c * size * (array->columns_first ? table->rows : 1);
         column->stride = size * (array->columns_first ? 1 : table->column_count);
     }
-    return ramify_table_check_finite(table);
+    return RAMIFY_OK;
 }
 
 ramify_status ramify_array_read(ramify_input *input, const ramify_array *array, uint64_t header,
                                 ramify_budget *budget, ramify_table **table) {
-    /* Below 2^32 * 2^16 * 2^3, so the product fits in 64 bits. */
+    ramify_table *made = NULL;
+    RAMIFY_TRY(ramify_array_load(input, array, header, budget, &made));
+    ramify_status status = ramify_table_check_finite(made);
+    if (status == RAMIFY_OK)
+        *table = made;
+    else
+        ramify_table_destroy(&made);
+    return status;
+}
+
+ramify_status ramify_array_load(ramify_input *input, const ramify_array *array, uint64_t header,
+                                ramify_budget *budget, ramify_table **table) {
+    /* Below 2^32 * 2^18 * 2^3, so the product fits in 64 bits. */
     uint64_t count = array->rows * array->columns;
-    uint64_t bytes = count * number_size(array->number);
+    uint64_t bytes = count * ramify_array_number_size(array->number);
     RAMIFY_TRY(ramify_budget_take(budget, bytes + array->columns * sizeof(ramify_column)));
     if (bytes > SIZE_MAX)
         return ramify_budget_refuse(budget, bytes);
@@ -136,7 +161,7 @@ ramify_status ramify_array_read(ramify_input *input, const ramify_array *array, 
     if (!numbers)
         return status;
     if (array->swapped)
-        swap_bytes(numbers, (size_t)count, number_size(array->number));
+        swap_bytes(numbers, (size_t)count, ramify_array_number_size(array->number));
     ramify_table *made = NULL;
     status = ramify_table_create(input->context, input->name, (size_t)array->rows,
                                  (size_t)array->columns, &made);
@@ -146,6 +171,7 @@ ramify_status ramify_array_read(ramify_input *input, const ramify_array *array, 
     }
     status = fill_table(made, array, numbers);
     memcpy(made->image, array->image, sizeof made->image);
+    made->first_row = array->first_row;
     if (status == RAMIFY_OK)
         *table = made;
     else

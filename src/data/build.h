@@ -34,6 +34,12 @@ ramify_status ramify_table_create(ramify_context *context, const char *source, s
 /* Hands a block from ramify_allocate over to the table, even when it fails. */
 ramify_status ramify_table_own(ramify_table *table, void *block);
 
+/* Frees one of these blocks; others are left alone. */
+void ramify_table_disown(ramify_table *table, const void *block);
+
+/* A table with the columns' names and the size of images of another, and no rows. */
+ramify_status ramify_table_copy_names(const ramify_table *from, ramify_table **table);
+
 /* Names the columns c1, c2, ... and leaves `named` false. */
 ramify_status ramify_table_number_columns(ramify_table *table);
 
@@ -44,11 +50,18 @@ ramify_status ramify_table_set_name(ramify_table *table, size_t column, const ch
 /* Refuses two columns with one name. */
 ramify_status ramify_table_check_names(const ramify_table *table);
 
-/* Refuses infinite numbers, naming the first. */
+/* The first infinite number, column by column; and refuses them, naming it. */
+bool ramify_table_find_infinite(const ramify_table *table, size_t *column, size_t *row);
 ramify_status ramify_table_check_finite(const ramify_table *table);
 
-/* Turns a column of numbers into one of texts (their shortest form), for --categorical. */
+/* Turns a column of numbers into one of texts (their shortest form), for --categorical; and all columns
+ * of a list of names, which may be NULL. */
 ramify_status ramify_table_make_text(ramify_table *table, ramify_budget *budget, size_t column);
+ramify_status ramify_table_make_categorical(ramify_table *table, ramify_budget *budget,
+                                            const char *list);
+
+/* Takes the size of images that options->image tells. */
+ramify_status ramify_table_set_image(ramify_table *table, const ramify_table_options *options);
 
 /* ---- distinct texts of one column ---- */
 
@@ -84,7 +97,8 @@ typedef struct ramify_array {
     bool columns_first; /* Fortran order */
     double scale;
     uint64_t rows, columns;
-    uint32_t image[3]; /* height, width, channels, of arrays of three dimensions or four; else 0 */
+    uint64_t first_row; /* rows of the file before these, of a part; else 0 */
+    uint32_t image[3];  /* height, width, channels, of arrays of three dimensions or four; else 0 */
 } ramify_array;
 
 /* Largest number of dimensions; and the shape's product of all dimensions but the first. Fails with
@@ -93,17 +107,38 @@ typedef struct ramify_array {
 ramify_status ramify_array_shape(ramify_input *input, const uint64_t *sizes, size_t dimensions,
                                  ramify_array *array);
 
-/* Reads the numbers behind a header of `header` bytes and makes the table. */
+/* Bytes of one number. */
+size_t ramify_array_number_size(ramify_number number);
+
+/* Refuses a file of known size that is shorter or longer than its header of `header` bytes promises. */
+ramify_status ramify_array_check_size(ramify_input *input, const ramify_array *array,
+                                      uint64_t header);
+
+/* Reads the numbers behind a header of `header` bytes and makes the table; and refuses infinite ones. */
+ramify_status ramify_array_load(ramify_input *input, const ramify_array *array, uint64_t header,
+                                ramify_budget *budget, ramify_table **table);
 ramify_status ramify_array_read(ramify_input *input, const ramify_array *array, uint64_t header,
                                 ramify_budget *budget, ramify_table **table);
 
 /* ---- formats; the stream stands at its beginning ---- */
+
+typedef enum ramify_file_kind {
+    RAMIFY_FILE_TEXT,
+    RAMIFY_FILE_NPY,
+    RAMIFY_FILE_IDX
+} ramify_file_kind;
+
+/* What is in the stream, by its first bytes; refuses what is none of these. */
+ramify_status ramify_file_kind_find(ramify_input *input, ramify_file_kind *kind);
 
 /* schema: NULL, or what the table is read for; then a header without rows is a table of no rows. */
 ramify_status ramify_csv_read(ramify_input *input, const ramify_table_options *options,
                               const ramify_schema *schema, ramify_budget *budget,
                               ramify_table **table);
 ramify_status ramify_npy_read(ramify_input *input, ramify_budget *budget, ramify_table **table);
+
+/* The header alone, which has *offset bytes. */
+ramify_status ramify_npy_read_head(ramify_input *input, ramify_array *array, uint64_t *offset);
 ramify_status ramify_idx_read(ramify_input *input, ramify_budget *budget, ramify_table **table);
 
 #endif

@@ -28,13 +28,24 @@ static ramify_status read_behind(ramify_cells *cells, size_t kept) {
     return RAMIFY_OK;
 }
 
-ramify_status ramify_cells_open(ramify_input *input, ramify_cells *cells) {
-    *cells = (ramify_cells){.input = input, .delimiter = ',', .line = 1, .cell_line = 1};
+static ramify_status open_buffer(ramify_cells *cells, ramify_input *input) {
+    cells->input = input;
     cells->buffer = ramify_allocate(input->context, BUFFER_BYTES, 1);
     if (!cells->buffer)
         return RAMIFY_ERROR_MEMORY;
     cells->capacity = BUFFER_BYTES;
-    RAMIFY_TRY(read_behind(cells, 0));
+    return read_behind(cells, 0);
+}
+
+ramify_status ramify_cells_open_inside(ramify_input *input, char delimiter, uint64_t line,
+                                       ramify_cells *cells) {
+    *cells = (ramify_cells){.delimiter = delimiter, .line = line, .cell_line = line, .lines = true};
+    return open_buffer(cells, input);
+}
+
+ramify_status ramify_cells_open(ramify_input *input, ramify_cells *cells) {
+    *cells = (ramify_cells){.delimiter = ',', .line = 1, .cell_line = 1};
+    RAMIFY_TRY(open_buffer(cells, input));
     static const char mark[] = "\xEF\xBB\xBF";
     if (cells->end - cells->cursor >= 3 && memcmp(cells->cursor, mark, 3) == 0) {
         cells->cursor += 3;
@@ -234,11 +245,18 @@ static bool unquote(ramify_cells *cells, const char **text, size_t *length) {
 static ramify_cell_end next_quoted(ramify_cells *cells, const char **at, const char **text,
                                    size_t *length) {
     const char *first = *at + 1, *quote = first;
+    const char *stop = cells->end;
+    if (cells->lines)
+        stop = memchr(first, '\n', (size_t)(stop - first) + 1); /* *end is one */
     bool doubled = false;
     for (;;) {
-        quote = memchr(quote, '"', (size_t)(cells->end - quote));
-        if ((size_t)((quote ? quote : cells->end) - first) > RAMIFY_CELL_BYTES)
+        quote = memchr(quote, '"', (size_t)(stop - quote));
+        if ((size_t)((quote ? quote : stop) - first) > RAMIFY_CELL_BYTES)
             return fail_at(cells, "a quoted cell has more than 1 MiB (is its quote ever closed?)");
+        if (!quote && stop < cells->end)
+            return fail_at(cells,
+                           "the quote that opens here is not closed in this line (a file with "
+                           "line breaks inside cells is read by one process alone)");
         if (!quote)
             return cells->ended ? fail_at(cells, "the quote that opens here is never closed")
                                 : RAMIFY_CELL_CUT;

@@ -21,6 +21,7 @@ typedef struct ramify_cells {
     const char *cursor; /* start of the next record */
     const char *end;    /* of what has been read; *end is '\n' */
     bool ended;         /* nothing follows */
+    bool lines;         /* a record is a line: none goes on inside quotes */
     char delimiter;     /* ' ' stands for runs of blanks */
     uint64_t line;      /* line number at cursor, from 1 */
     uint64_t cell_line; /* line number at the cell being read */
@@ -42,6 +43,11 @@ typedef enum ramify_cell_end {
 /* Starts at the beginning of the stream; the buffer is filled once. End with ramify_cells_close,
  * also after a failure. */
 ramify_status ramify_cells_open(ramify_input *input, ramify_cells *cells);
+
+/* The same where the stream begins with a later line, number `line`, of a text that is read in parts,
+ * and a line break inside quotes is a failure. */
+ramify_status ramify_cells_open_inside(ramify_input *input, char delimiter, uint64_t line,
+                                       ramify_cells *cells);
 void ramify_cells_close(ramify_cells *cells);
 
 /* Chooses the delimiter: what `option` says, else the first of tab, comma, semicolon and blanks that

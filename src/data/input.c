@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Bytes asked of the system at once when reading ahead. */
 /* A text's first block. */
 #define FIRST_BYTES ((size_t)65536)
 
+/* Bytes asked of the system at once when reading ahead. */
 #define RAW_BYTES ((size_t)64 << 10)
 
 /* Takes up to `size` bytes as stored; fewer only at the end. */
@@ -24,8 +24,12 @@ static ramify_status take_raw(ramify_input *input, uint8_t *buffer, size_t size,
         if (used > 0)
             memcpy(buffer, input->memory + input->taken, used);
     }
+    if (input->span && size > input->size - input->taken)
+        size = (size_t)(input->size - input->taken);
     while (input->descriptor >= 0 && used < size) {
-        ssize_t got = read(input->descriptor, buffer + used, size - used);
+        ssize_t got = input->span ? pread(input->descriptor, buffer + used, size - used,
+                                          (off_t)(input->offset + input->taken + used))
+                                  : read(input->descriptor, buffer + used, size - used);
         if (got == 0)
             break;
         if (got > 0)
@@ -98,6 +102,18 @@ ramify_status ramify_input_open_memory(ramify_context *context, const void *byte
                             .memory_size = size,
                             .size = size};
     return start(input);
+}
+
+ramify_status ramify_input_open_span(ramify_context *context, int descriptor, uint64_t offset,
+                                     uint64_t size, const char *name, ramify_input *input) {
+    *input = (ramify_input){.context = context,
+                            .name = name,
+                            .descriptor = descriptor,
+                            .span = true,
+                            .offset = offset,
+                            .size = size};
+    input->raw = ramify_allocate(context, RAW_BYTES, 1);
+    return input->raw ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
 }
 
 void ramify_input_close(ramify_input *input) {

@@ -3,7 +3,7 @@
 /* A stream of bytes to read a table from: a file, standard input or memory, with gzip undone.
  *
  * A file is opened once; its size comes from the descriptor that is read. Pipes and terminals are
- * fine, so nothing seeks. */
+ * fine, so nothing seeks, except where a span of a file is asked for. */
 
 #include "ramify.h"
 
@@ -15,6 +15,9 @@ typedef struct ramify_input {
     bool owned;     /* descriptor is closed in the end */
     const uint8_t *memory;
     size_t memory_size;
+
+    bool span; /* of a file: `size` bytes from `offset` on, whatever is read elsewhere */
+    uint64_t offset;
 
     uint64_t size;  /* bytes as stored (before gzip is undone); 0 if not known */
     uint64_t taken; /* of these, taken from the descriptor or memory so far */
@@ -36,6 +39,10 @@ ramify_status ramify_input_open(ramify_context *context, const char *path, ramif
 /* The same for bytes in memory, which are borrowed. */
 ramify_status ramify_input_open_memory(ramify_context *context, const void *bytes, size_t size,
                                        const char *name, ramify_input *input);
+
+/* The same for bytes [offset, offset + size) of a file that stays open, as they are stored. */
+ramify_status ramify_input_open_span(ramify_context *context, int descriptor, uint64_t offset,
+                                     uint64_t size, const char *name, ramify_input *input);
 void ramify_input_close(ramify_input *input);
 
 /* The first bytes of the stream, up to sizeof input->head, without taking them. Only before the

@@ -148,11 +148,12 @@ static ramify_status refuse_texts(ramify_context *context, const ramify_table *t
     const char *text = column->texts[column->codes[r]];
     double value;
     bool number = ramify_number_parse(text, strlen(text), &value);
-    return ramify_fail(context, RAMIFY_ERROR_DATA,
-                       "%s: column \"%s\", row %zu: \"%s\" is %s, and the model takes numbers here",
-                       table->source, ramify_text_excerpt(name, strlen(name), quoted), r + 1,
-                       ramify_text_excerpt(text, strlen(text), excerpt),
-                       number ? "read as a category" : "not a number");
+    return ramify_fail(
+        context, RAMIFY_ERROR_DATA,
+        "%s: column \"%s\", row %" PRIu64 ": \"%s\" is %s, and the model takes numbers here",
+        table->source, ramify_text_excerpt(name, strlen(name), quoted),
+        ramify_table_row_number(table, r), ramify_text_excerpt(text, strlen(text), excerpt),
+        number ? "read as a category" : "not a number");
 }
 
 static ramify_status make_numbers(ramify_context *context, char *const *texts, uint32_t count,
@@ -216,10 +217,12 @@ static ramify_status fail_unknown_class(ramify_context *context, const ramify_ma
     char excerpt[RAMIFY_EXCERPT_BYTES], name[RAMIFY_EXCERPT_BYTES];
     const char *target = match->schema->targets[0];
     return ramify_fail(context, RAMIFY_ERROR_DATA,
-                       "%s: target \"%s\", row %zu: \"%s\" is no class of the model (train it on "
+                       "%s: target \"%s\", row %" PRIu64
+                       ": \"%s\" is no class of the model (train it on "
                        "all classes, or leave such rows out)",
                        match->table->source, ramify_text_excerpt(target, strlen(target), name),
-                       row + 1, ramify_text_excerpt(text, strlen(text), excerpt));
+                       ramify_table_row_number(match->table, row),
+                       ramify_text_excerpt(text, strlen(text), excerpt));
 }
 
 /* Index of the class that is this number; class_count if none is. Numeric classes are sorted. */
@@ -420,12 +423,12 @@ ramify_status ramify_match_check_targets(ramify_context *context, const ramify_m
         const char *name = match->schema->targets[t];
         char excerpt[RAMIFY_EXCERPT_BYTES];
         if (fabs(value) > RAMIFY_TARGET_MAX)
-            return ramify_fail(context, RAMIFY_ERROR_DATA,
-                               "%s: target \"%s\", row %zu: %g is beyond %g, and its square beyond "
-                               "what can be computed with: divide the column, or leave the row out",
-                               match->table->source,
-                               ramify_text_excerpt(name, strlen(name), excerpt), row + 1, value,
-                               RAMIFY_TARGET_MAX);
+            return ramify_fail(
+                context, RAMIFY_ERROR_DATA,
+                "%s: target \"%s\", row %" PRIu64 ": %g is beyond %g, and its square beyond "
+                "what can be computed with: divide the column, or leave the row out",
+                match->table->source, ramify_text_excerpt(name, strlen(name), excerpt),
+                ramify_table_row_number(match->table, row), value, RAMIFY_TARGET_MAX);
     }
     return RAMIFY_OK;
 }

@@ -203,10 +203,9 @@ static bool find_type(const char *descr, ramify_array *array) {
     return false;
 }
 
-ramify_status ramify_npy_read(ramify_input *input, ramify_budget *budget, ramify_table **table) {
-    uint64_t offset = 0;
+ramify_status ramify_npy_read_head(ramify_input *input, ramify_array *array, uint64_t *offset) {
     char *text = NULL;
-    ramify_status status = read_text(input, &offset, &text);
+    ramify_status status = read_text(input, offset, &text);
     if (!text)
         return status;
     npy_header header = {0};
@@ -215,8 +214,8 @@ ramify_status ramify_npy_read(ramify_input *input, ramify_budget *budget, ramify
     if (!good)
         return fail_format(input, "the NPY header is not a dictionary of descr, fortran_order and "
                                   "shape");
-    ramify_array array = {.scale = 1.0, .columns_first = header.fortran_order};
-    if (!find_type(header.descr, &array)) {
+    *array = (ramify_array){.scale = 1.0, .columns_first = header.fortran_order};
+    if (!find_type(header.descr, array)) {
         char excerpt[RAMIFY_EXCERPT_BYTES];
         return ramify_fail(input->context, RAMIFY_ERROR_UNSUPPORTED,
                            "%s: numbers of type \"%s\" are not read (save them as float32, "
@@ -229,6 +228,12 @@ ramify_status ramify_npy_read(ramify_input *input, ramify_budget *budget, ramify
                            "%s: the array has no dimensions (a table needs rows)", input->name);
     if (header.fortran_order && header.dimensions > 2)
         return fail_format(input, "an array of more than two dimensions must be in C order");
-    RAMIFY_TRY(ramify_array_shape(input, header.sizes, header.dimensions, &array));
+    return ramify_array_shape(input, header.sizes, header.dimensions, array);
+}
+
+ramify_status ramify_npy_read(ramify_input *input, ramify_budget *budget, ramify_table **table) {
+    ramify_array array;
+    uint64_t offset = 0;
+    RAMIFY_TRY(ramify_npy_read_head(input, &array, &offset));
     return ramify_array_read(input, &array, offset, budget, table);
 }

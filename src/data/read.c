@@ -25,8 +25,8 @@ static bool starts_with(const uint8_t *bytes, size_t count, const char *magic, s
 }
 
 /* --categorical for arrays; the text reader does it while it reads. */
-static ramify_status make_categorical(ramify_table *table, ramify_budget *budget,
-                                      const char *list) {
+ramify_status ramify_table_make_categorical(ramify_table *table, ramify_budget *budget,
+                                            const char *list) {
     const char *name;
     size_t length;
     while (ramify_list_next(&list, &name, &length)) {
@@ -38,9 +38,7 @@ static ramify_status make_categorical(ramify_table *table, ramify_budget *budget
     return RAMIFY_OK;
 }
 
-static ramify_status read_by_kind(ramify_input *input, const ramify_table_options *options,
-                                  const ramify_schema *schema, ramify_budget *budget,
-                                  ramify_table **table) {
+ramify_status ramify_file_kind_find(ramify_input *input, ramify_file_kind *kind) {
     const uint8_t *bytes;
     size_t count;
     RAMIFY_TRY(ramify_input_peek(input, &bytes, &count));
@@ -54,15 +52,25 @@ static ramify_status read_by_kind(ramify_input *input, const ramify_table_option
     if (starts_with(bytes, count, "\xFF\xFE", 2) || starts_with(bytes, count, "\xFE\xFF", 2))
         return ramify_fail(input->context, RAMIFY_ERROR_FORMAT,
                            "%s: is UTF-16 text; save it as UTF-8", input->name);
-    bool npy = starts_with(bytes, count, "\x93NUMPY", 6);
-    if (!npy && !is_idx(bytes, count))
+    *kind = starts_with(bytes, count, "\x93NUMPY", 6) ? RAMIFY_FILE_NPY
+            : is_idx(bytes, count)                    ? RAMIFY_FILE_IDX
+                                                      : RAMIFY_FILE_TEXT;
+    return RAMIFY_OK;
+}
+
+static ramify_status read_by_kind(ramify_input *input, const ramify_table_options *options,
+                                  const ramify_schema *schema, ramify_budget *budget,
+                                  ramify_table **table) {
+    ramify_file_kind kind;
+    RAMIFY_TRY(ramify_file_kind_find(input, &kind));
+    if (kind == RAMIFY_FILE_TEXT)
         return ramify_csv_read(input, options, schema, budget, table);
     ramify_table *made = NULL;
-    ramify_status status =
-        npy ? ramify_npy_read(input, budget, &made) : ramify_idx_read(input, budget, &made);
+    ramify_status status = kind == RAMIFY_FILE_NPY ? ramify_npy_read(input, budget, &made)
+                                                   : ramify_idx_read(input, budget, &made);
     if (!made)
         return status;
-    status = make_categorical(made, budget, options->categorical);
+    status = ramify_table_make_categorical(made, budget, options->categorical);
     if (status == RAMIFY_OK)
         *table = made;
     else
@@ -74,7 +82,7 @@ static ramify_status read_by_kind(ramify_input *input, const ramify_table_option
 
 /* An image may be followed by other columns (the target of a CSV), but not be larger than what
  * there is; with a labels file nothing else is expected. */
-static ramify_status set_image(ramify_table *table, const ramify_table_options *options) {
+ramify_status ramify_table_set_image(ramify_table *table, const ramify_table_options *options) {
     uint32_t image[3];
     if (!ramify_image_read(options->image, RAMIFY_COLUMNS_MAX, image)) {
         char excerpt[RAMIFY_EXCERPT_BYTES];
@@ -165,7 +173,7 @@ static ramify_status read_input(ramify_input *input, const ramify_table_options 
         return status;
     made->memory_bytes = budget.used;
     if (options->image)
-        status = set_image(made, options);
+        status = ramify_table_set_image(made, options);
     if (status == RAMIFY_OK && options->labels)
         status = add_labels(made, options);
     if (status == RAMIFY_OK)

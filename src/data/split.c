@@ -62,8 +62,9 @@ typedef struct units {
 static ramify_status fail_missing(const units *u, const ramify_column *column, size_t row,
                                   const char *what) {
     return ramify_fail(u->context, RAMIFY_ERROR_DATA,
-                       "%s: column \"%s\", row %zu: no value, but every row needs a %s",
-                       u->table->source, column->name, row + 1, what);
+                       "%s: column \"%s\", row %" PRIu64 ": no value, but every row needs a %s",
+                       u->table->source, column->name, ramify_table_row_number(u->table, row),
+                       what);
 }
 
 /* Rank of every distinct text in bytewise order, which for dates is their order in time. */

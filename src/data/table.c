@@ -28,6 +28,23 @@ ramify_status ramify_table_create(ramify_context *context, const char *source, s
     return RAMIFY_OK;
 }
 
+ramify_status ramify_table_copy_names(const ramify_table *from, ramify_table **table) {
+    ramify_table *made = NULL;
+    RAMIFY_TRY(ramify_table_create(from->context, from->source, 0, from->column_count, &made));
+    for (size_t c = 0; c < from->column_count; c++) {
+        made->columns[c].scale = 1.0;
+        made->columns[c].name = ramify_copy_text(from->context, from->columns[c].name);
+        if (!made->columns[c].name) {
+            ramify_table_destroy(&made);
+            return RAMIFY_ERROR_MEMORY;
+        }
+    }
+    made->named = from->named;
+    memcpy(made->image, from->image, sizeof made->image);
+    *table = made;
+    return RAMIFY_OK;
+}
+
 static void release_column(ramify_context *context, ramify_column *column) {
     ramify_release(context, column->name);
     ramify_release(context, column->codes);
@@ -138,20 +155,30 @@ ramify_status ramify_table_check_names(const ramify_table *table) {
 
 /* ---- values ---- */
 
-ramify_status ramify_table_check_finite(const ramify_table *table) {
+bool ramify_table_find_infinite(const ramify_table *table, size_t *column, size_t *row) {
     for (size_t c = 0; c < table->column_count; c++) {
-        const ramify_column *column = &table->columns[c];
-        if (column->text ||
-            (column->number != RAMIFY_NUMBER_F64 && column->number != RAMIFY_NUMBER_F32))
+        const ramify_column *values = &table->columns[c];
+        if (values->text ||
+            (values->number != RAMIFY_NUMBER_F64 && values->number != RAMIFY_NUMBER_F32))
             continue;
         for (size_t r = 0; r < table->rows; r++)
-            if (isinf(ramify_column_value(column, r)))
-                return ramify_fail(table->context, RAMIFY_ERROR_DATA,
-                                   "%s: column \"%s\", row %zu: the number is infinite (write NaN "
-                                   "if the value is missing)",
-                                   table->source, column->name, r + 1);
+            if (isinf(ramify_column_value(values, r))) {
+                *column = c;
+                *row = r;
+                return true;
+            }
     }
-    return RAMIFY_OK;
+    return false;
+}
+
+ramify_status ramify_table_check_finite(const ramify_table *table) {
+    size_t c, r;
+    if (!ramify_table_find_infinite(table, &c, &r))
+        return RAMIFY_OK;
+    return ramify_fail(table->context, RAMIFY_ERROR_DATA,
+                       "%s: column \"%s\", row %" PRIu64
+                       ": the number is infinite (write NaN if the value is missing)",
+                       table->source, table->columns[c].name, ramify_table_row_number(table, r));
 }
 
 ramify_status ramify_table_make_text(ramify_table *table, ramify_budget *budget, size_t c) {
@@ -178,6 +205,15 @@ ramify_status ramify_table_make_text(ramify_table *table, ramify_budget *budget,
     }
     ramify_dictionary_finish(&texts, table->context, column, codes);
     return RAMIFY_OK;
+}
+
+void ramify_table_disown(ramify_table *table, const void *block) {
+    for (size_t b = 0; b < table->block_count; b++)
+        if (table->blocks[b] == block) {
+            ramify_release(table->context, table->blocks[b]);
+            table->blocks[b] = table->blocks[--table->block_count];
+            return;
+        }
 }
 
 size_t ramify_table_rows(const ramify_table *table) {
@@ -334,8 +370,8 @@ static ramify_status fill_texts(ramify_table *table, ramify_budget *budget,
                                             &codes[r]);
         else
             status = ramify_fail(table->context, RAMIFY_ERROR_DATA,
-                                 "%s: column \"%s\", row %zu: the text is not valid UTF-8",
-                                 table->source, column->name, r + 1);
+                                 "%s: column \"%s\", row %" PRIu64 ": the text is not valid UTF-8",
+                                 table->source, column->name, ramify_table_row_number(table, r));
     }
     ramify_dictionary_finish(&dictionary, table->context, column, codes);
     return status;
@@ -355,9 +391,9 @@ static ramify_status fill_doubles(ramify_table *table, ramify_budget *budget,
     for (size_t r = 0; r < table->rows; r++)
         if (isinf(values[r]))
             return ramify_fail(table->context, RAMIFY_ERROR_DATA,
-                               "%s: column \"%s\", row %zu: the number is infinite (write NaN if "
-                               "the value is missing)",
-                               table->source, column->name, r + 1);
+                               "%s: column \"%s\", row %" PRIu64
+                               ": the number is infinite (write NaN if the value is missing)",
+                               table->source, column->name, ramify_table_row_number(table, r));
     RAMIFY_TRY(ramify_budget_take(budget, table->rows * (uint64_t)sizeof *values));
     double *copy = ramify_allocate(table->context, table->rows, sizeof *copy);
     if (!copy)

@@ -5,7 +5,8 @@
  *
  * What holds of every table: 1 .. RAMIFY_ROWS_MAX rows, 1 .. RAMIFY_COLUMNS_MAX columns with
  * different names; numbers are finite or NaN (missing); texts are UTF-8 and never a missing token
- * of the text format; every text occurs in some row. */
+ * of the text format; every text occurs in some row. A part of a table (parts.h) may have no rows, and
+ * its columns texts of other parts. */
 
 #include "ramify.h"
 
@@ -48,6 +49,7 @@ struct ramify_table {
     ramify_context *context;
     char *source; /* what messages call the table: the file's name, or "table" */
     size_t rows, column_count;
+    uint64_t first_row;     /* rows of the file before these, of a part; else 0 */
     ramify_column *columns; /* column_count */
     bool named;             /* false when the names c1 c2 ... are ours */
     uint32_t image[3];      /* height, width, channels of the first columns: told, or of an array of
@@ -94,6 +96,11 @@ static inline double ramify_column_value(const ramify_column *column, size_t row
 static inline bool ramify_column_missing(const ramify_column *column, size_t row) {
     return column->text ? column->codes[row] == RAMIFY_TEXT_MISSING
                         : isnan(ramify_column_value(column, row)) != 0;
+}
+
+/* Number of row `row` in the file, from 1, for messages. */
+static inline uint64_t ramify_table_row_number(const ramify_table *table, size_t row) {
+    return table->first_row + row + 1;
 }
 
 /* Index of the column with this name (not terminated), or SIZE_MAX. */
