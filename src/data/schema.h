@@ -122,6 +122,17 @@ ramify_status ramify_match_create(ramify_context *context, const ramify_schema *
  * the schema left out (dropped, weight, ...) get no warning. */
 ramify_status ramify_match_create_training(ramify_context *context, const ramify_schema *schema,
                                            const ramify_table *table, ramify_match **match);
+
+/* The same for a part of a table (parts.h): cells with unseen categories are counted in unseen[column_count]
+ * rather than warned of; of extra columns the first part warns. */
+ramify_status ramify_match_create_part(ramify_context *context, const ramify_schema *schema,
+                                       const ramify_table *table, bool need_targets,
+                                       uint64_t *unseen, ramify_match **match);
+
+/* Warns of what all parts together, of `rows` rows, have counted. */
+void ramify_match_warn_unseen(ramify_context *context, const ramify_schema *schema,
+                              const char *source, const uint64_t *unseen, uint64_t rows);
+
 void ramify_match_destroy(ramify_context *context, ramify_match **match);
 
 /* Raw rows rows[0 .. count) (NULL: first, first+1, ...) of the table: out[count x column_count]. */

@@ -709,12 +709,16 @@ static ramify_status run_block(ramify_dispatch *d) {
 static ramify_status dispatch_rows(ramify_dispatch *d, size_t rows, uint64_t most) {
     size_t first = d->first;
     const ramify_wanted *wanted = d->wanted;
-    for (uint64_t at = 0; at < most; at += d->block) {
+    /* Blocks of about one size: a small last one would cost as many meetings. */
+    uint64_t blocks = (most + d->block - 1) / d->block;
+    size_t step = blocks > 0 ? (size_t)((most + blocks - 1) / blocks) : 0;
+    step = ramify_smaller((step + PIECE_ROWS - 1) / PIECE_ROWS * PIECE_ROWS, d->block);
+    for (uint64_t at = 0; at < most; at += step) {
         size_t from = ramify_smaller((size_t)at, rows);
         ramify_wanted slice = ramify_wanted_from(wanted, d->model, from);
         d->wanted = &slice;
         d->first = first + from;
-        d->count = ramify_smaller(rows - from, d->block);
+        d->count = ramify_smaller(rows - from, step);
         RAMIFY_TRY(run_block(d));
     }
     return RAMIFY_OK;

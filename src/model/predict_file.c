@@ -6,6 +6,8 @@
 #include "dispatch.h"
 #include "memory.h"
 #include "predict_table.h"
+#include "progress.h"
+#include "rank_parts.h"
 #include "same_inputs.h"
 #include "status.h"
 
@@ -109,6 +111,45 @@ static ramify_status predict_divided(ramify_context *context, ramify_model *mode
     return status;
 }
 
+/* As many turns as there are parts: none of the ranks has more than one. */
+static ramify_status predict_turns(ramify_context *context, ramify_dispatch *dispatch,
+                                   ramify_rank_parts *parts, const ramify_file_wanted *wanted,
+                                   const ramify_wanted *results) {
+    const char *source = NULL;
+    for (size_t turn = 0; turn < ramify_rank_parts_turns(parts); turn++) {
+        const ramify_match *match;
+        uint64_t first;
+        RAMIFY_TRY(ramify_rank_parts_next(parts, wanted->targets, &match, &first));
+        size_t rows = ramify_table_rows(match->table);
+        RAMIFY_TRY(ramify_dispatch_rows(dispatch, match, 0, rows, results));
+        RAMIFY_TRY(hand_over(wanted, match, 0, first, rows, results));
+        source = match->table->source;
+        ramify_progress_report(context, "predicting", (double)(turn + 1),
+                               (double)ramify_rank_parts_turns(parts));
+    }
+    RAMIFY_TRY(ramify_rank_parts_warn(parts));
+    return ramify_dispatch_warn(dispatch, source);
+}
+
+static ramify_status predict_parts(ramify_context *context, ramify_model *model,
+                                   ramify_rank_parts *parts, const ramify_file_wanted *wanted,
+                                   uint64_t *rows) {
+    ramify_dispatch *dispatch = NULL;
+    ramify_wanted results = {.level = wanted->level};
+    *rows = ramify_rank_parts_rows(parts);
+    RAMIFY_TRY(ramify_predict_check_image(context, model, ramify_rank_parts_head(parts)));
+    RAMIFY_TRY(ramify_dispatch_create(context, model, *rows, &dispatch));
+    ramify_status status =
+        take_results(context, model, ramify_rank_parts_most(parts), wanted, &results);
+    if (status == RAMIFY_OK)
+        status = predict_turns(context, dispatch, parts, wanted, &results);
+    drop_results(context, &results);
+    ramify_dispatch_destroy(&dispatch);
+    return status;
+}
+
+/* ---- reading ---- */
+
 static ramify_status read_whole(ramify_context *context, ramify_model *model, const char *path,
                                 const ramify_table_options *options,
                                 const ramify_file_wanted *wanted, uint64_t *rows) {
@@ -157,7 +198,13 @@ ramify_status ramify_predict_file_inside(ramify_context *context, ramify_model *
     RAMIFY_TRY(ramify_same_file(context, path));
     if (options && options->labels)
         RAMIFY_TRY(ramify_same_file(context, options->labels));
-    RAMIFY_TRY(read_whole(context, model, path, options, wanted, &rows));
+    ramify_rank_parts *parts = NULL;
+    if (ramify_cluster_size(context) > 1)
+        RAMIFY_TRY(ramify_rank_parts_open(context, path, options, model->schema, &parts));
+    ramify_status status = parts ? predict_parts(context, model, parts, wanted, &rows)
+                                 : read_whole(context, model, path, options, wanted, &rows);
+    ramify_rank_parts_close(&parts);
+    RAMIFY_TRY(status);
     return cost ? count_cost(context, model, rows, cost) : RAMIFY_OK;
 }
 
