@@ -60,6 +60,10 @@ static ramify_status hand_over(const ramify_file_wanted *wanted, const ramify_ma
     return wanted->take(wanted->user, &block, match, at);
 }
 
+static ramify_status end_blocks(const ramify_file_wanted *wanted, uint64_t rows) {
+    return wanted->end ? wanted->end(wanted->user, rows) : RAMIFY_OK;
+}
+
 /* ---- one process ---- */
 
 static ramify_status predict_alone(ramify_context *context, ramify_model *model,
@@ -91,6 +95,7 @@ static ramify_status predict_rounds(ramify_context *context, ramify_dispatch *di
         RAMIFY_TRY(hand_over(wanted, match, first, first, count, results));
         base = ramify_smaller(base + ranks * block, rows);
     } while (base < rows);
+    RAMIFY_TRY(end_blocks(wanted, rows));
     return ramify_dispatch_warn(dispatch, match->table->source);
 }
 
@@ -128,6 +133,7 @@ static ramify_status predict_turns(ramify_context *context, ramify_dispatch *dis
                                (double)ramify_rank_parts_turns(parts));
     }
     RAMIFY_TRY(ramify_rank_parts_warn(parts));
+    RAMIFY_TRY(end_blocks(wanted, ramify_rank_parts_rows(parts)));
     return ramify_dispatch_warn(dispatch, source);
 }
 
@@ -167,8 +173,8 @@ static ramify_status read_whole(ramify_context *context, ramify_model *model, co
     return status;
 }
 
-static ramify_status count_cost(ramify_context *context, const ramify_model *model, uint64_t rows,
-                                ramify_file_cost *cost) {
+ramify_status ramify_predict_count_cost(ramify_context *context, const ramify_model *model,
+                                        uint64_t rows, ramify_file_cost *cost) {
     ramify_residency held;
     ramify_model_get_residency(model, &held);
     uint32_t ranks = ramify_cluster_size(context);
@@ -205,7 +211,7 @@ ramify_status ramify_predict_file_inside(ramify_context *context, ramify_model *
                                  : read_whole(context, model, path, options, wanted, &rows);
     ramify_rank_parts_close(&parts);
     RAMIFY_TRY(status);
-    return cost ? count_cost(context, model, rows, cost) : RAMIFY_OK;
+    return cost ? ramify_predict_count_cost(context, model, rows, cost) : RAMIFY_OK;
 }
 
 /* ---- the public call ---- */

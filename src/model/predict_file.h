@@ -15,6 +15,8 @@ typedef struct ramify_file_wanted {
     bool novelty;
     bool targets; /* the file must have them */
     ramify_file_take take;
+    /* Between the last block and the warnings about all of them: of so many rows; NULL: nothing is done. */
+    ramify_status (*end)(void *user, uint64_t rows);
     void *user;
 } ramify_file_wanted;
 
@@ -22,5 +24,9 @@ typedef struct ramify_file_wanted {
 ramify_status ramify_predict_file_inside(ramify_context *context, ramify_model *model,
                                          const char *path, const ramify_table_options *options,
                                          const ramify_file_wanted *wanted, ramify_file_cost *cost);
+
+/* Sums up what all ranks have held and read. */
+ramify_status ramify_predict_count_cost(ramify_context *context, const ramify_model *model,
+                                        uint64_t rows, ramify_file_cost *cost);
 
 #endif
