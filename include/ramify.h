@@ -1407,7 +1407,10 @@ typedef ramify_status (*ramify_predicted_take)(void *user, const ramify_predicte
  *   level    of intervals; 0: none
  *   cost     the same on all ranks; may be NULL
  * Fails as reading and predicting a table do, and where ranks have different files under the model's or
- * the table's name; "-" is refused where there are several ranks. */
+ * the table's name; "-" is refused where there are several ranks.
+ *
+ * ramify_predict_table, ramify_evaluate and their kin are for tables that every rank has whole: in a
+ * context that has joined, ranks share the work, and each gets the results of all rows. */
 RAMIFY_API ramify_status ramify_predict_file(ramify_context *context, ramify_model *model,
                                              const char *path, const ramify_table_options *options,
                                              double level, bool novelty, ramify_predicted_take take,

@@ -8,12 +8,14 @@
 #include "same_inputs.h"
 #include "status.h"
 
+#include <string.h>
+
 /* Where ranks' shares of a turn lie: rank r has rows of block `r` after `base`. */
 typedef struct turn {
     size_t base, block, rows; /* rows: of the table */
 } turn;
 
-static size_t round_first(const turn *at, uint32_t rank) {
+static size_t turn_first(const turn *at, uint32_t rank) {
     return ramify_smaller(at->base + rank * at->block, at->rows);
 }
 
@@ -23,23 +25,30 @@ static ramify_status share(ramify_context *context, const turn *at, double *valu
     uint32_t ranks = ramify_cluster_size(context), rank = ramify_cluster_rank(context);
     if (!values)
         return RAMIFY_OK;
+    const size_t row = columns * sizeof *values, own = turn_first(at, rank);
+    const size_t own_bytes = (turn_first(at, rank + 1) - own) * row;
     size_t *sizes = ramify_allocate(context, 4 * (size_t)ranks, sizeof *sizes);
-    if (!sizes)
+    /* MPI must not be given memory to send from and to receive into that is the same. */
+    unsigned char *sent = ramify_allocate(context, own_bytes, 1);
+    if (!sizes || !sent) {
+        ramify_release(context, sizes);
+        ramify_release(context, sent);
         return RAMIFY_ERROR_MEMORY;
+    }
+    if (own_bytes > 0)
+        memcpy(sent, values + own * columns, own_bytes);
     size_t *out_size = sizes, *out_offset = sizes + ranks, *in_size = out_offset + ranks,
            *in_offset = in_size + ranks;
-    const size_t row = columns * sizeof *values, own = round_first(at, rank);
-    const size_t own_bytes = (round_first(at, rank + 1) - own) * row;
     for (uint32_t r = 0; r < ranks; r++) {
-        size_t first = round_first(at, r);
+        size_t first = turn_first(at, r);
         out_offset[r] = 0;
         out_size[r] = r == rank ? 0 : own_bytes;
         in_offset[r] = (first - at->base) * row;
-        in_size[r] = r == rank ? 0 : (round_first(at, r + 1) - first) * row;
+        in_size[r] = r == rank ? 0 : (turn_first(at, r + 1) - first) * row;
     }
-    ramify_status status =
-        ramify_cluster_exchange(context, values + own * columns, out_size, out_offset,
-                                values + at->base * columns, in_size, in_offset);
+    ramify_status status = ramify_cluster_exchange(context, sent, out_size, out_offset,
+                                                   values + at->base * columns, in_size, in_offset);
+    ramify_release(context, sent);
     ramify_release(context, sizes);
     return status;
 }
@@ -58,11 +67,11 @@ static ramify_status predict_rounds(ramify_dispatch *dispatch, ramify_context *c
                                     const ramify_wanted *wanted) {
     uint32_t ranks = ramify_cluster_size(context), rank = ramify_cluster_rank(context);
     turn at = {.block = ramify_dispatch_block(dispatch), .rows = ramify_table_rows(match->table)};
-    for (; at.base < at.rows; at.base = round_first(&at, ranks)) {
-        size_t first = round_first(&at, rank);
+    for (; at.base < at.rows; at.base = turn_first(&at, ranks)) {
+        size_t first = turn_first(&at, rank);
         ramify_wanted part = ramify_wanted_from(wanted, model, first);
-        RAMIFY_TRY(ramify_dispatch_rows(dispatch, match, first, round_first(&at, rank + 1) - first,
-                                        &part));
+        RAMIFY_TRY(
+            ramify_dispatch_rows(dispatch, match, first, turn_first(&at, rank + 1) - first, &part));
         RAMIFY_TRY(share_all(context, model, &at, wanted));
     }
     return ramify_dispatch_warn(dispatch, match->table->source);

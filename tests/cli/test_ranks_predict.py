@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from conftest import BUILD, QUICK, Result, run_tool
@@ -34,8 +35,9 @@ def run_ranks(
     *words: str | pathlib.Path,
     script: pathlib.Path | None = None,
     launcher: tuple[str, ...] = (),
+    program: tuple[str | pathlib.Path, ...] = (),
 ) -> Result:
-    """Runs the tool, or a script in its place, as so many ranks."""
+    """Runs the tool, or a script or program in its place, as so many ranks."""
     env = dict(
         os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"
     )
@@ -48,10 +50,11 @@ def run_ranks(
         "-n",
         str(ranks),
     ]
-    tool = str(script) if script else str(BUILD / "ramify")
+    tool = program or (script or BUILD / "ramify",)
+    threads = () if program else ("--threads", "1")
     return Result(
         subprocess.run(
-            [*launch, tool, *map(str, words), "--threads", "1"],
+            [*launch, *map(str, [*tool, *words]), *threads],
             capture_output=True,
             text=True,
             env=env,
@@ -255,6 +258,59 @@ def test_a_rank_holds_its_share_of_the_experts(trees: Trees, tmp_path):
     assert held - fixed < 0.5 * experts
     # An expert is read by one rank, nodes by all.
     assert experts <= read <= 2 * experts
+
+
+LIBRARY = """
+import ctypes as c, sys
+lib = c.CDLL(sys.argv[1] + "/libramify.so")
+class Join(c.Structure):
+    _fields_ = [("plugin", c.c_char_p), ("broken", c.c_void_p)]
+lib.ramify_table_rows.restype = c.c_size_t
+lib.ramify_message.restype = c.c_char_p
+context, model, table = c.c_void_p(), c.c_void_p(), c.c_void_p()
+def call(name, *words):
+    status = getattr(lib, name)(*words)
+    assert status == 0, (name, status, lib.ramify_message(context))
+call("ramify_context_create", None, c.byref(context))
+ranked = len(sys.argv) > 4
+if ranked:
+    call("ramify_cluster_join", context, c.byref(Join((sys.argv[1] + "/ramify-mpi.so").encode())))
+call("ramify_open", context, sys.argv[2].encode(), None, c.byref(model))
+call("ramify_table_read", context, sys.argv[3].encode(), None, c.byref(table))
+rows = lib.ramify_table_rows(table)
+y, low, high = ((c.c_double * rows)() for _ in range(3))
+novelty, score = (c.c_double * rows)(), (c.c_double * 32)()
+call("ramify_predict_table_notes", context, model, table, y, c.c_double(0.8), low, high, novelty)
+call("ramify_evaluate", context, model, table, score, None)
+rank = lib.ramify_cluster_rank(context) if ranked else 0
+values = [*y, *low, *high, *novelty, *(x for x in score if x == x)]
+sys.stdout.write(f"{rank} " + str(hash(tuple(values))) + chr(10))
+lib.ramify_table_destroy(c.byref(table))
+lib.ramify_close(c.byref(model))
+lib.ramify_context_destroy(c.byref(context))
+"""
+
+
+def test_the_library_gives_every_rank_all_results(trees: Trees, tmp_path):
+    if not (BUILD / "libramify.so").exists():
+        pytest.skip("built without the shared library")
+    program = tmp_path / "program.py"
+    program.write_text(LIBRARY)
+    words = [program, BUILD, trees.model("array"), trees.array]
+    alone = subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert alone.returncode == 0, alone.stderr
+    ranked = run_ranks(3, *words[1:], "ranks", program=(sys.executable, program))
+    assert ranked.status == 0, ranked.err
+    expected = alone.stdout.split()[1]
+    assert sorted(ranked.out.splitlines()) == [
+        f"{rank} {expected}" for rank in range(3)
+    ]
 
 
 # ---- what goes wrong ----
