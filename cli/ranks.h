@@ -12,11 +12,14 @@ uint32_t ranks_place(void);
 
 /* Joins the others, where there is a launcher or --mpi was given. Returns EXIT_OK, or the exit status after
  * one sentence. */
-int ranks_join(session *run, bool wanted);
+int ranks_join(session *run, const context_arguments *wanted);
 
 /* Whether the ranks turn out to be lost within the next moment: the launcher, which stops those that are
  * left, may be faster than the news. */
 bool ranks_are_lost(session *run);
+
+/* With --verbose: what ranks have sent to one another, by phase. */
+void ranks_report(session *run);
 
 /* A sentence about a failure: prints it, or has rank 0 print it. */
 void ranks_tell(session *run, const char *sentence);

@@ -17,6 +17,7 @@ typedef struct session {
     double stage_began;   /* seconds */
     char last[1024];      /* the last line logged: the same table is often matched several times */
     uint32_t rank, ranks; /* of an MPI job (ranks.h); else 0 and 1 */
+    bool reports;         /* what ranks sent is told in the end */
     const char *advice;   /* what to do when a rank is lost; NULL: nothing more */
     atomic_bool told;     /* the sentence about a failure of several ranks */
 } session;

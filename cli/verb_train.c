@@ -165,6 +165,8 @@ static void list_model(arguments *list, train_request *request) {
     add_count(list, "arity", &options->arity, NULL, "children of a node, 2 to 64");
     add_count(list, "smallest-node", &options->smallest_node, NULL,
               "nodes with fewer rows are not split");
+    add_count(list, "node-rows", &options->node_rows, "about a million",
+              "most rows that one network learns from");
     add_names(list, "tree", &request->tree, tree_names, "how nodes are split");
     add_names(list, "split-test", &request->split_test, argument_choice_names,
               "whether a split must be earned");
@@ -256,7 +258,7 @@ static void list_training(arguments *list, train_request *request) {
                "how far on that is, of every network's training");
 }
 
-static void list_options(arguments *list, train_request *request) {
+static void list_options(arguments *list, train_request *request, int argc, char **argv) {
     ramify_train_options *options = &request->options;
     ramify_train_options_init(options);
     request->rewind_at = 0.1;
@@ -279,7 +281,7 @@ static void list_options(arguments *list, train_request *request) {
     list_training(list, request);
     train_plan_add_options(list, &request->plan);
     arguments_add_table(list, &request->table);
-    arguments_add_ranks(list, &request->context);
+    arguments_add_ranks(list, &request->context, argc, argv);
 }
 
 static void finish_options(train_request *request) {
@@ -555,16 +557,21 @@ static int save_stopped(session *run, const train_request *request, const ramify
 static int train_model(session *run, train_request *request, const ramify_table *table,
                        const ramify_table *test, ramify_model **model, ramify_training **training,
                        ramify_score *test_score) {
+    const bool trees =
+        request->options.kind[0] != 'n' && strcmp(request->options.kind, "paraformer") != 0;
+    if (run->ranks > 1 && trees && !request->plan.plan)
+        request->options.output = request->output;
     ramify_status status =
         ramify_train(run->context, table, &request->options, test, model, training);
     if (status == RAMIFY_OK)
         status = train_plan_prune(run, &request->plan, table, model, *training);
     run->finishing = true;
-    if (status == RAMIFY_STOPPED && session_signal())
+    /* What one of several ranks has of a model is no model. */
+    if (status == RAMIFY_STOPPED && session_signal() && run->ranks == 1)
         return save_stopped(run, request, *model, *training);
     if (status == RAMIFY_OK)
         train_plan_warn(run, &request->plan, *model);
-    if (status == RAMIFY_OK)
+    if (status == RAMIFY_OK && !request->options.output)
         status = ramify_save(run->context, *model, request->output);
     if (status == RAMIFY_OK && request->rewind && (*training)->rewind)
         status = ramify_save(run->context, (*training)->rewind, request->rewind);
@@ -613,6 +620,13 @@ static int train(session *run, train_request *request, const ramify_table *table
 /* Reads the tables and trains on them. */
 static int read_and_train(session *run, train_request *request, const char *data) {
     ramify_table *table = NULL, *test = NULL;
+    if (run->ranks > 1 && request->plan.path)
+        return session_error(run, "--plan: a plan is carried out by one process: start it without "
+                                  "the launcher");
+    if (run->ranks > 1)
+        run->advice = request->options.resume
+                          ? "the same command goes on from what is finished"
+                          : "nothing is kept: --resume DIR would keep what is finished";
     const int planned = train_plan_open(run, &request->plan, &request->options);
     if (planned != EXIT_OK)
         return planned;
@@ -623,7 +637,10 @@ static int read_and_train(session *run, train_request *request, const char *data
             return exit_status;
     }
     if (status == RAMIFY_OK)
-        status = ramify_table_read(run->context, data, &request->table.options, &table);
+        status = request->folds > 0
+                     ? ramify_table_read(run->context, data, &request->table.options, &table)
+                     : ramify_table_read_for_training(run->context, data, &request->table.options,
+                                                      &request->options, &table);
     if (status == RAMIFY_OK && request->test) {
         ramify_table_options options = request->table.options;
         options.labels = request->test_labels;
@@ -645,7 +662,7 @@ int verb_train(int argc, char **argv) {
                           "Learns to predict columns of DATA from the others: first one small\n"
                           "network on all rows, then, down a tree, one for every part of the rows\n"
                           "that gains by it. Ctrl-C writes the best model so far."};
-    list_options(&list, &request);
+    list_options(&list, &request, argc, argv);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
         finish_options(&request);

@@ -467,7 +467,19 @@ typedef struct ramify_train_options {
     /* The tree. */
     uint32_t leaves; /* most leaves; 0: as many as the rows support; 1: no tree, as in kind mlp */
     uint32_t arity;  /* children per node, 2 .. 64; default 4 */
-    uint32_t smallest_node;   /* nodes with fewer training rows are leaves; default 400 */
+    uint32_t smallest_node; /* nodes with fewer training rows are leaves; default 400 */
+    uint32_t
+        node_rows; /* most rows that one network learns from. A table of more rows is *divided*: root and
+                            upper levels learn from samples of their rows, each lower part of the tree
+                            from all of its own; what is held in memory beside the table are packed
+                            rows (float32) and one part at a time. Of several ranks each holds its
+                            range of the rows. 0: 2^20, of more than 64 columns fewer, down to
+                            2^16 */
+    const char
+        *output; /* file that the trained model is written to and opened from, by all ranks together
+                           where there are several: it need not fit in memory, and ramify_save is not
+                           needed. What stood there is replaced when the model is whole. Kinds
+                           pathways and mlp, without series. NULL: the model is held in memory */
     const char *tree;         /* "kmeans" (default), "dyadic", or "random" prototypes: a control */
     ramify_choice split_test; /* ON, AUTO: a split must win on report rows; OFF: all stand */
 
@@ -508,8 +520,11 @@ typedef struct ramify_train_options {
     const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
                                  branches in their order; NULL: a fresh start. Sizes that are not
                                  given are that model's */
-    const char *resume; /* folder, made if it is not there, for a checkpoint from which a training
-                                 with the same options and rows goes on; NULL: none */
+    const char *resume; /* folder, made if it is not there, for what a training that is ended early
+                                 has finished: a checkpoint of a Para-Former, from which a
+                                 training with the same options and rows goes on, or every network
+                                 of a tree, which no later training on these rows does again;
+                                 NULL: none. Not with series */
 
     /* Band-limited series (kind "nyquist"): regression on columns of numbers without gaps, in float64.
      * Of the options above they take those of rows, time, leaves (boxes here), smallest_node and
@@ -1345,6 +1360,9 @@ typedef struct ramify_cluster_options {
      * return RAMIFY_ERROR_CLUSTER. `speaks` is true on one rank alone: the one to tell the user, before
      * the launcher ends its process. NULL: nobody is told. user: the context's. */
     void (*broken)(void *user, const char *why, bool speaks);
+
+    /* A number that must be the same on all ranks, say of what they were asked to do; 0: of nothing. */
+    uint64_t fingerprint;
 } ramify_cluster_options;
 
 RAMIFY_API void ramify_cluster_options_init(ramify_cluster_options *options);
@@ -1352,8 +1370,8 @@ RAMIFY_API void ramify_cluster_options_init(ramify_cluster_options *options);
 /* Joins the ranks: from here on every rank makes the same calls with this context, with the same
  * arguments, and what they return is the same on every rank, as if there were one process. Ranks share
  * a file system. Fails with RAMIFY_ERROR_UNSUPPORTED (the plug-in cannot be loaded) or
- * RAMIFY_ERROR_CLUSTER (MPI does not start; ranks of different versions or instruction sets; hosts
- * that cannot connect to one another by TCP). ramify_context_destroy leaves the ranks, and waits for
+ * RAMIFY_ERROR_CLUSTER (MPI does not start; ranks of different versions, instruction sets or
+ * fingerprints; hosts that cannot connect to one another by TCP). ramify_context_destroy leaves the ranks, and waits for
  * the others to do the same unless something failed. MPI can be joined once in a process's life. */
 RAMIFY_API ramify_status ramify_cluster_join(ramify_context *context,
                                              const ramify_cluster_options *options);
@@ -1366,6 +1384,16 @@ RAMIFY_API uint32_t ramify_cluster_size(const ramify_context *context);
  * finds out for itself it has told already. */
 RAMIFY_API void ramify_cluster_fail(ramify_context *context, const char *message);
 
+/* Reads a table that ramify_train is to learn from with these options: as ramify_table_read does, but
+ * where several ranks read one that is to be divided (node_rows of ramify_train_options), an
+ * uncompressed CSV file without line breaks in its cells or an NPY file in C order, each rank reads its
+ * range of the rows, and what it receives can only be trained on. All ranks make the call. A column of
+ * numbers whose values all differ is warned of where they rise or fall. Free with ramify_table_destroy. */
+RAMIFY_API ramify_status ramify_table_read_for_training(ramify_context *context, const char *path,
+                                                        const ramify_table_options *options,
+                                                        const ramify_train_options *training,
+                                                        ramify_table **table);
+
 /* What this rank has sent to others in one phase of the work, as docs/cluster.md counts it. */
 typedef struct ramify_cluster_traffic {
     const char *phase;
@@ -1376,6 +1404,10 @@ typedef struct ramify_cluster_traffic {
 /* Of phase `index`, in the order in which they began; false where there are not so many. */
 RAMIFY_API bool ramify_cluster_get_traffic(const ramify_context *context, uint32_t index,
                                            ramify_cluster_traffic *traffic);
+
+/* Makes the bytes and messages of every phase their sums over all ranks, which all make the call; seconds stay
+ * this rank's. */
+RAMIFY_API ramify_status ramify_cluster_add_traffic(ramify_context *context);
 
 /* What predicting a file has cost all ranks together. */
 typedef struct ramify_file_cost {

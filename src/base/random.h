@@ -24,6 +24,7 @@ typedef enum ramify_purpose {
     RAMIFY_PURPOSE_AUGMENT = 13,    /* changes to training images */
     RAMIFY_PURPOSE_DIAGNOSE = 14,   /* rows, made-up rows and intervals of a diagnosis */
     RAMIFY_PURPOSE_PRUNE = 15,      /* which weights go where chance decides */
+    RAMIFY_PURPOSE_SAMPLE = 16,     /* which rows of a divided table stand for all of a node's */
 } ramify_purpose;
 
 /* xoshiro256++ (Blackman, Vigna 2019), state filled by splitmix64 from the key. */

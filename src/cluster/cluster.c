@@ -87,6 +87,23 @@ bool ramify_cluster_get_traffic(const ramify_context *context, uint32_t index,
     return true;
 }
 
+ramify_status ramify_cluster_add_traffic(ramify_context *context) {
+    struct ramify_cluster *c = context->cluster;
+    uint64_t sums[2 * PHASES_MAX] = {0};
+    for (size_t i = 0; c && i < c->phase_count; i++) {
+        sums[2 * i] = c->phases[i].bytes;
+        sums[2 * i + 1] = c->phases[i].messages;
+    }
+    if (!c)
+        return RAMIFY_OK;
+    RAMIFY_TRY(ramify_cluster_tell(context, ramify_cluster_sum(context, sums, 2 * PHASES_MAX)));
+    for (size_t i = 0; i < c->phase_count; i++) {
+        c->phases[i].bytes = sums[2 * i];
+        c->phases[i].messages = sums[2 * i + 1];
+    }
+    return RAMIFY_OK;
+}
+
 static void count(struct ramify_cluster *c, uint64_t bytes, uint64_t messages, double seconds) {
     if (c->phase_count == 0)
         ramify_cluster_phase(c->context, "joining");
@@ -423,6 +440,7 @@ void ramify_cluster_options_init(ramify_cluster_options *options) {
 /* What ranks must have in common, and where they are. */
 typedef struct introduction {
     char version[32], isa[16];
+    uint64_t fingerprint;
     ramify_watch_place place;
 } introduction;
 
@@ -504,6 +522,11 @@ static ramify_status compare(ramify_context *context, const introduction *all, u
                                "rank %u (%s) computes with %s, rank 0 (%s) with %s: give all of "
                                "them the same --isa",
                                r, all[r].place.host, all[r].isa, all[0].place.host, all[0].isa);
+        if (all[r].fingerprint != all[0].fingerprint)
+            return ramify_fail(context, RAMIFY_ERROR_CLUSTER,
+                               "rank %u (%s) was started with other arguments than rank 0 (%s): "
+                               "give all ranks the same",
+                               r, all[r].place.host, all[0].place.host);
     }
     return RAMIFY_OK;
 }
@@ -520,7 +543,7 @@ static void on_broken(void *argument, const char *why, bool speaks) {
 static ramify_status meet_others(struct ramify_cluster *c) {
     ramify_context *context = c->context;
     ramify_watch *watch = NULL;
-    introduction own = {.version = RAMIFY_VERSION};
+    introduction own = {.version = RAMIFY_VERSION, .fingerprint = c->options.fingerprint};
     snprintf(own.isa, sizeof own.isa, "%s", ramify_isa(context));
     introduction *all = ramify_allocate(context, c->ranks, sizeof *all);
     ramify_watch_place *places = ramify_allocate(context, c->ranks, sizeof *places);

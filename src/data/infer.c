@@ -1,11 +1,11 @@
-/* Making a schema from a training table. The draft's texts are the table's own; packing copies
- * them. */
+/* Making a schema from a training table, or from the summary of one that is read in parts. The draft's
+ * texts are theirs; packing copies them. */
 
 #include "memory.h"
 #include "number.h"
-#include "schema.h"
+#include "roles.h"
 #include "status.h"
-#include "text.h"
+#include "summary.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,85 +13,27 @@
 
 typedef struct draft {
     ramify_context *context;
-    const ramify_table *table;
-    const ramify_schema_request *request;
-    ramify_name *names;  /* the table's, sorted */
-    size_t *targets;     /* target_count table columns */
-    bool *not_inputs;    /* table columns with another role */
+    const ramify_table *table;     /* the whole, or a part of it */
+    const ramify_summary *summary; /* of all parts; NULL: the table is whole */
+    uint64_t rows;                 /* of the whole */
+    ramify_roles roles;
     char *class_numbers; /* class_count texts of RAMIFY_NUMBER_BYTES, for numeric classes */
     ramify_schema schema;
 } draft;
 
-/* ---- roles of columns ---- */
-
-/* The first names of the table, for a message about one that is not there. */
-static void list_names(const ramify_table *table, char *text, size_t room) {
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t c = 0; c < table->column_count; c++) {
-        char excerpt[RAMIFY_EXCERPT_BYTES];
-        const char *name = table->columns[c].name;
-        ramify_text_excerpt(name, strlen(name), excerpt);
-        if (used + strlen(excerpt) + sizeof ", ..." > room) {
-            snprintf(text + used, room - used, ", ...");
-            return;
-        }
-        used += (size_t)snprintf(text + used, room - used, "%s%s", c ? ", " : "", excerpt);
-    }
-}
-
-static ramify_status find_column(const draft *d, const char *name, size_t length, const char *role,
-                                 size_t *column) {
-    char excerpt[RAMIFY_EXCERPT_BYTES], known[200], copy[RAMIFY_NAME_BYTES + 1];
-    *column = SIZE_MAX;
-    if (length <= RAMIFY_NAME_BYTES) {
-        memcpy(copy, name, length);
-        copy[length] = '\0';
-        *column = ramify_names_find(d->names, d->table->column_count, copy);
-    }
-    if (*column != SIZE_MAX)
-        return RAMIFY_OK;
-    list_names(d->table, known, sizeof known);
-    return ramify_fail(d->context, RAMIFY_ERROR_DATA,
-                       "%s: there is no column \"%s\" for --%s (the columns are: %s)",
-                       d->table->source, ramify_text_excerpt(name, length, excerpt), role, known);
-}
-
-static ramify_status set_aside(draft *d, const char *list, const char *role) {
-    const char *name;
-    size_t length, column;
-    while (ramify_list_next(&list, &name, &length)) {
-        RAMIFY_TRY(find_column(d, name, length, role, &column));
-        for (uint32_t t = 0; t < d->schema.target_count; t++)
-            if (d->targets[t] == column)
-                return ramify_fail(d->context, RAMIFY_ERROR_ARGUMENT,
-                                   "column \"%s\" is a target and cannot be used for --%s too",
-                                   d->table->columns[column].name, role);
-        d->not_inputs[column] = true;
-    }
+/* What is to be known of table column c: of the summary, or found out now. ramify_summary_column_release
+ * of what came from the table. */
+static ramify_status look(const draft *d, size_t c, ramify_summary_need need,
+                          ramify_summary_column *column) {
+    if (!d->summary)
+        return ramify_summary_column_make(d->context, d->table, c, need, true, column);
+    *column = d->summary->columns[c];
     return RAMIFY_OK;
 }
 
-static ramify_status find_targets(draft *d) {
-    const char *list = d->request->target, *name;
-    size_t length, column;
-    while (ramify_list_next(&list, &name, &length)) {
-        if (d->schema.target_count == RAMIFY_TARGETS_MAX)
-            return ramify_fail(d->context, RAMIFY_ERROR_LIMIT, "more than %d targets are named",
-                               RAMIFY_TARGETS_MAX);
-        RAMIFY_TRY(find_column(d, name, length, "target", &column));
-        if (d->not_inputs[column])
-            return ramify_fail(d->context, RAMIFY_ERROR_ARGUMENT,
-                               "column \"%s\" is named twice as a target",
-                               d->table->columns[column].name);
-        d->not_inputs[column] = true;
-        d->schema.targets[d->schema.target_count] = d->table->columns[column].name;
-        d->targets[d->schema.target_count++] = column;
-    }
-    if (d->schema.target_count == 0)
-        return ramify_fail(d->context, RAMIFY_ERROR_ARGUMENT,
-                           "no target column is named (use --target, or --labels with a file)");
-    return RAMIFY_OK;
+static void look_away(const draft *d, ramify_summary_column *column) {
+    if (!d->summary)
+        ramify_summary_column_release(d->context, column);
 }
 
 /* ---- input columns ---- */
@@ -107,7 +49,8 @@ static int compare_counts(const void *a, const void *b) {
     return left->code < right->code ? -1 : left->code > right->code;
 }
 
-static ramify_status describe_texts(draft *d, const ramify_column *from, ramify_schema_column *to) {
+static ramify_status describe_texts(const draft *d, const ramify_summary_column *from,
+                                    ramify_schema_column *to) {
     to->categorical = true;
     category_count *counts = ramify_allocate(d->context, from->text_count, sizeof *counts);
     to->categories = ramify_allocate(d->context, RAMIFY_CATEGORIES, sizeof *to->categories);
@@ -116,12 +59,7 @@ static ramify_status describe_texts(draft *d, const ramify_column *from, ramify_
         return RAMIFY_ERROR_MEMORY;
     }
     for (uint32_t i = 0; i < from->text_count; i++)
-        counts[i] = (category_count){.code = i};
-    for (size_t r = 0; r < d->table->rows; r++)
-        if (from->codes[r] == RAMIFY_TEXT_MISSING)
-            to->missing = true;
-        else
-            counts[from->codes[r]].count++;
+        counts[i] = (category_count){.code = i, .count = from->counts[i]};
     if (from->text_count > 1)
         qsort(counts, from->text_count, sizeof *counts, compare_counts);
     for (uint32_t i = 0; i < from->text_count && to->category_count < RAMIFY_CATEGORIES; i++) {
@@ -131,75 +69,6 @@ static ramify_status describe_texts(draft *d, const ramify_column *from, ramify_
     }
     ramify_release(d->context, counts);
     return RAMIFY_OK;
-}
-
-/* Fills the empty hash set `seen` (slots entries of NaN, a power of two, at most half to be used)
- * until a value comes twice. */
-static bool fill_set(const draft *d, const ramify_column *column, double *seen, size_t slots) {
-    for (size_t r = 0; r < d->table->rows; r++) {
-        double value = ramify_column_value(column, r) + 0.0; /* -0 is 0 */
-        uint64_t bits;
-        memcpy(&bits, &value, sizeof bits);
-        size_t at = (size_t)((bits * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (slots - 1);
-        while (!isnan(seen[at])) {
-            if (seen[at] == value)
-                return false;
-            at = (at + 1) & (slots - 1);
-        }
-        seen[at] = value;
-    }
-    return true;
-}
-
-/* Whether the whole numbers of a column differ in all rows. The two common answers are cheap. */
-static ramify_status all_different(const draft *d, const ramify_column *column, double low,
-                                   double high, bool *different) {
-    size_t rows = d->table->rows, slots = 64;
-    *different = false;
-    if (high - low < (double)(rows - 1))
-        return RAMIFY_OK;
-    bool rising = true, falling = true;
-    for (size_t r = 1; r < rows && (rising || falling); r++) {
-        double before = ramify_column_value(column, r - 1), now = ramify_column_value(column, r);
-        rising = rising && now > before;
-        falling = falling && now < before;
-    }
-    *different = rising || falling;
-    while (slots < 2 * rows)
-        slots *= 2;
-    /* A warning is not worth more memory than the table may take. */
-    if (*different || slots * sizeof(double) > ramify_memory_limit(d->context))
-        return RAMIFY_OK;
-    double *seen = ramify_allocate(d->context, slots, sizeof *seen);
-    if (!seen)
-        return RAMIFY_ERROR_MEMORY;
-    for (size_t i = 0; i < slots; i++)
-        seen[i] = (double)NAN;
-    *different = fill_set(d, column, seen, slots);
-    ramify_release(d->context, seen);
-    return RAMIFY_OK;
-}
-
-/* Range of a column of numbers; *whole says that all are there and whole. False if none is there. */
-static bool describe_numbers(const draft *d, const ramify_column *from, ramify_schema_column *to,
-                             bool *whole) {
-    bool any = false;
-    *whole = true;
-    for (size_t r = 0; r < d->table->rows; r++) {
-        double value = ramify_column_value(from, r);
-        if (isnan(value)) {
-            to->missing = true;
-            *whole = false;
-            continue;
-        }
-        if (!any || value < to->low)
-            to->low = value;
-        if (!any || value > to->high)
-            to->high = value;
-        any = true;
-        *whole = *whole && value == floor(value);
-    }
-    return any;
 }
 
 /* The range of an image's pixels, the first of the input columns, is that of all of them: what a single
@@ -224,33 +93,34 @@ static void share_ranges(draft *d) {
     }
 }
 
-/* Describes one input column; *any is false if it has no values, *identifier true if it looks like
- * the name of a row. */
-static ramify_status describe_input(draft *d, const ramify_column *from, ramify_schema_column *to,
-                                    bool *any, bool *identifier) {
-    size_t rows = d->table->rows;
+/* Describes input column c of the table; *any is false if it has no values, *identifier true if it looks
+ * like the name of a row. */
+static ramify_status describe_input(draft *d, size_t c, ramify_schema_column *to, bool *any,
+                                    bool *identifier) {
+    const ramify_column *from = &d->table->columns[c];
+    ramify_summary_column seen;
     *to = (ramify_schema_column){.name = from->name};
-    *identifier = false;
-    if (from->text) {
-        *any = from->text_count > 0;
-        *identifier = rows > 1 && from->text_count == rows;
-        return describe_texts(d, from, to);
-    }
-    bool whole;
-    *any = describe_numbers(d, from, to, &whole);
-    if (whole && rows > 1)
-        return all_different(d, from, to->low, to->high, identifier);
-    return RAMIFY_OK;
+    RAMIFY_TRY(look(d, c, RAMIFY_SUMMARY_INPUT, &seen));
+    *any = seen.any;
+    to->missing = seen.missing;
+    to->low = seen.low;
+    to->high = seen.high;
+    *identifier =
+        d->rows > 1 && (from->text ? seen.text_count == d->rows
+                                   : seen.whole && (seen.rising || seen.falling || seen.different));
+    ramify_status status = from->text ? describe_texts(d, &seen, to) : RAMIFY_OK;
+    look_away(d, &seen);
+    return status;
 }
 
 static ramify_status describe_inputs(draft *d) {
     for (size_t c = 0; c < d->table->column_count; c++) {
-        if (d->not_inputs[c])
+        if (d->roles.not_inputs[c])
             continue;
         const ramify_column *from = &d->table->columns[c];
         ramify_schema_column *to = &d->schema.columns[d->schema.column_count++];
         bool any, identifier;
-        RAMIFY_TRY(describe_input(d, from, to, &any, &identifier));
+        RAMIFY_TRY(describe_input(d, c, to, &any, &identifier));
         char excerpt[RAMIFY_EXCERPT_BYTES];
         ramify_text_excerpt(from->name, strlen(from->name), excerpt);
         if (identifier)
@@ -296,82 +166,62 @@ static int compare_bytewise(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static ramify_status classes_of_texts(draft *d, const ramify_column *target) {
-    if (target->text_count > RAMIFY_CLASSES_MAX)
+static ramify_status classes_of_texts(draft *d, const ramify_column *target,
+                                      const ramify_summary_column *seen) {
+    if (seen->text_count > RAMIFY_CLASSES_MAX)
         return fail_too_many_classes(d, target);
-    d->schema.classes = ramify_allocate(d->context, target->text_count, sizeof *d->schema.classes);
+    d->schema.classes = ramify_allocate(d->context, seen->text_count, sizeof *d->schema.classes);
     if (!d->schema.classes)
         return RAMIFY_ERROR_MEMORY;
     bool numbers = true;
-    for (uint32_t i = 0; i < target->text_count; i++) {
+    for (uint32_t i = 0; i < seen->text_count; i++) {
         double value;
-        size_t length = strlen(target->texts[i]);
+        size_t length = strlen(seen->texts[i]);
         if (length > RAMIFY_NAME_BYTES)
             return ramify_fail(d->context, RAMIFY_ERROR_DATA,
                                "%s: a class of target \"%s\" has a name of %zu bytes, more than "
                                "the %d allowed",
                                d->table->source, target->name, length, RAMIFY_NAME_BYTES);
-        numbers = numbers && ramify_number_parse(target->texts[i], length, &value);
-        d->schema.classes[i] = target->texts[i];
+        numbers = numbers && ramify_number_parse(seen->texts[i], length, &value);
+        d->schema.classes[i] = seen->texts[i];
     }
-    d->schema.class_count = target->text_count;
-    if (target->text_count > 1)
-        qsort(d->schema.classes, target->text_count, sizeof *d->schema.classes,
+    d->schema.class_count = seen->text_count;
+    if (seen->text_count > 1)
+        qsort(d->schema.classes, seen->text_count, sizeof *d->schema.classes,
               numbers ? compare_as_numbers : compare_bytewise);
     return RAMIFY_OK;
 }
 
-static ramify_status classes_of_numbers(draft *d, const ramify_column *target) {
-    double *values = ramify_allocate(d->context, RAMIFY_CLASSES_MAX, sizeof *values);
-    if (!values)
+static ramify_status classes_of_numbers(draft *d, const ramify_column *target,
+                                        const ramify_summary_column *seen) {
+    if (seen->more_classes)
+        return fail_too_many_classes(d, target);
+    d->schema.classes = ramify_allocate(d->context, seen->class_count, sizeof *d->schema.classes);
+    d->class_numbers = ramify_allocate(d->context, seen->class_count, RAMIFY_NUMBER_BYTES);
+    if (!d->schema.classes || !d->class_numbers)
         return RAMIFY_ERROR_MEMORY;
-    uint32_t count = 0;
-    ramify_status status = RAMIFY_OK;
-    for (size_t r = 0; r < d->table->rows && status == RAMIFY_OK; r++) {
-        double value = ramify_column_value(target, r);
-        if (isnan(value))
-            continue;
-        uint32_t low = 0, high = count;
-        while (low < high) {
-            uint32_t middle = low + (high - low) / 2;
-            if (values[middle] < value)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (low < count && values[low] == value)
-            continue;
-        if (count == RAMIFY_CLASSES_MAX) {
-            status = fail_too_many_classes(d, target);
-            break;
-        }
-        memmove(values + low + 1, values + low, (count - low) * sizeof *values);
-        values[low] = value;
-        count++;
-    }
-    if (status == RAMIFY_OK) {
-        d->schema.classes = ramify_allocate(d->context, count, sizeof *d->schema.classes);
-        d->class_numbers = ramify_allocate(d->context, count, RAMIFY_NUMBER_BYTES);
-        if (!d->schema.classes || !d->class_numbers)
-            status = RAMIFY_ERROR_MEMORY;
-    }
-    for (uint32_t i = 0; i < count && status == RAMIFY_OK; i++) {
+    for (uint32_t i = 0; i < seen->class_count; i++) {
         d->schema.classes[i] = d->class_numbers + (size_t)i * RAMIFY_NUMBER_BYTES;
-        ramify_number_format(values[i], d->schema.classes[i]);
+        ramify_number_format(seen->classes[i], d->schema.classes[i]);
         d->schema.class_count = i + 1;
     }
-    ramify_release(d->context, values);
-    return status;
+    return RAMIFY_OK;
 }
 
 static ramify_status describe_classes(draft *d) {
-    const ramify_column *target = &d->table->columns[d->targets[0]];
+    size_t c = d->roles.targets[0];
+    const ramify_column *target = &d->table->columns[c];
     if (d->schema.target_count > 1)
         return ramify_fail(d->context, RAMIFY_ERROR_DATA,
                            "%s: a classification has one target, here are %" PRIu32
                            " (train a model for each)",
                            d->table->source, d->schema.target_count);
-    RAMIFY_TRY(target->text ? classes_of_texts(d, target) : classes_of_numbers(d, target));
+    ramify_summary_column seen;
+    RAMIFY_TRY(look(d, c, RAMIFY_SUMMARY_CLASSES, &seen));
+    ramify_status status =
+        target->text ? classes_of_texts(d, target, &seen) : classes_of_numbers(d, target, &seen);
+    look_away(d, &seen);
+    RAMIFY_TRY(status);
     if (d->schema.class_count < 2)
         return ramify_fail(d->context, RAMIFY_ERROR_DATA,
                            "%s: target \"%s\" has %s (a classification needs two classes or more)",
@@ -382,27 +232,27 @@ static ramify_status describe_classes(draft *d) {
 
 static ramify_status check_regression(draft *d) {
     for (uint32_t t = 0; t < d->schema.target_count; t++) {
-        const ramify_column *target = &d->table->columns[d->targets[t]];
+        size_t c = d->roles.targets[t];
+        const ramify_column *target = &d->table->columns[c];
         if (target->text)
             return ramify_fail(d->context, RAMIFY_ERROR_DATA,
                                "%s: target \"%s\" holds texts, which a regression cannot predict "
                                "(use --task classification)",
                                d->table->source, target->name);
-        size_t r = 0;
-        while (r < d->table->rows && isnan(ramify_column_value(target, r)))
-            r++;
-        if (r == d->table->rows)
+        ramify_summary_column seen;
+        RAMIFY_TRY(look(d, c, RAMIFY_SUMMARY_ANY, &seen));
+        look_away(d, &seen);
+        if (!seen.any)
             return ramify_fail(d->context, RAMIFY_ERROR_DATA, "%s: target \"%s\" has no values",
                                d->table->source, target->name);
     }
     return RAMIFY_OK;
 }
 
-static ramify_status describe_targets(draft *d) {
-    const char *task = d->request->task;
+static ramify_status describe_targets(draft *d, const char *task) {
     bool classes = false;
     for (uint32_t t = 0; t < d->schema.target_count; t++)
-        classes = classes || d->table->columns[d->targets[t]].text;
+        classes = classes || d->table->columns[d->roles.targets[t]].text;
     if (task) {
         classes = strcmp(task, "classification") == 0;
         if (!classes && strcmp(task, "regression") != 0) {
@@ -418,49 +268,50 @@ static ramify_status describe_targets(draft *d) {
 
 /* ---- the call ---- */
 
-static ramify_status prepare(draft *d) {
-    size_t columns = d->table->column_count;
-    d->names = ramify_allocate(d->context, columns, sizeof *d->names);
-    d->not_inputs = ramify_allocate_zeroed(d->context, columns, sizeof *d->not_inputs);
-    d->targets = ramify_allocate(d->context, RAMIFY_TARGETS_MAX, sizeof *d->targets);
-    d->schema.targets = ramify_allocate(d->context, RAMIFY_TARGETS_MAX, sizeof *d->schema.targets);
-    d->schema.columns = ramify_allocate_zeroed(d->context, columns, sizeof *d->schema.columns);
-    if (!d->names || !d->not_inputs || !d->targets || !d->schema.targets || !d->schema.columns)
+static ramify_status infer(draft *d, const ramify_schema_request *request) {
+    RAMIFY_TRY(ramify_roles_find(d->context, d->table, request, &d->roles));
+    d->schema.target_count = d->roles.target_count;
+    d->schema.targets =
+        ramify_allocate(d->context, d->schema.target_count, sizeof *d->schema.targets);
+    d->schema.columns =
+        ramify_allocate_zeroed(d->context, d->table->column_count, sizeof *d->schema.columns);
+    if (!d->schema.targets || !d->schema.columns)
         return RAMIFY_ERROR_MEMORY;
-    for (size_t c = 0; c < columns; c++)
-        d->names[c] = (ramify_name){.text = d->table->columns[c].name, .index = c};
-    ramify_names_sort(d->names, columns);
+    for (uint32_t t = 0; t < d->schema.target_count; t++)
+        d->schema.targets[t] = d->table->columns[d->roles.targets[t]].name;
     d->schema.named = d->table->named;
-    return RAMIFY_OK;
+    RAMIFY_TRY(describe_targets(d, request->task));
+    return describe_inputs(d);
 }
 
-static ramify_status infer(draft *d) {
-    RAMIFY_TRY(prepare(d));
-    RAMIFY_TRY(find_targets(d));
-    RAMIFY_TRY(set_aside(d, d->request->drop, "drop"));
-    RAMIFY_TRY(set_aside(d, d->request->weight, "weight"));
-    RAMIFY_TRY(set_aside(d, d->request->group, "group"));
-    RAMIFY_TRY(set_aside(d, d->request->time, "time"));
-    RAMIFY_TRY(describe_targets(d));
-    return describe_inputs(d);
+static ramify_status make_schema(draft *d, const ramify_schema_request *request,
+                                 ramify_schema **schema) {
+    ramify_status status = infer(d, request);
+    if (status == RAMIFY_OK)
+        status = ramify_schema_pack(d->context, &d->schema, schema);
+    for (uint32_t c = 0; c < d->schema.column_count; c++)
+        ramify_release(d->context, d->schema.columns[c].categories);
+    ramify_release(d->context, d->schema.columns);
+    ramify_release(d->context, d->schema.targets);
+    ramify_release(d->context, d->schema.classes);
+    ramify_release(d->context, d->class_numbers);
+    ramify_roles_release(d->context, &d->roles);
+    return status;
 }
 
 ramify_status ramify_schema_infer(ramify_context *context, const ramify_table *table,
                                   const ramify_schema_request *request, ramify_schema **schema) {
-    draft d = {.context = context, .table = table, .request = request};
-    ramify_status status = infer(&d);
-    if (status == RAMIFY_OK)
-        status = ramify_schema_pack(context, &d.schema, schema);
-    for (uint32_t c = 0; c < d.schema.column_count; c++)
-        ramify_release(context, d.schema.columns[c].categories);
-    ramify_release(context, d.schema.columns);
-    ramify_release(context, d.schema.targets);
-    ramify_release(context, d.schema.classes);
-    ramify_release(context, d.class_numbers);
-    ramify_release(context, d.names);
-    ramify_release(context, d.targets);
-    ramify_release(context, d.not_inputs);
-    return status;
+    if (table->whole) /* a part, which knows of the others */
+        return ramify_summary_infer(context, table, request, table->whole, schema);
+    draft d = {.context = context, .table = table, .rows = table->rows};
+    return make_schema(&d, request, schema);
+}
+
+ramify_status ramify_summary_infer(ramify_context *context, const ramify_table *table,
+                                   const ramify_schema_request *request,
+                                   const ramify_summary *summary, ramify_schema **schema) {
+    draft d = {.context = context, .table = table, .summary = summary, .rows = summary->rows};
+    return make_schema(&d, request, schema);
 }
 
 uint32_t ramify_schema_warn_of_constants(ramify_context *context, const ramify_table *table,

@@ -380,6 +380,51 @@ void ramify_match_warn_unseen(ramify_context *context, const ramify_schema *sche
         warn_of_unseen(context, schema, source, c, unseen[c], rows);
 }
 
+static ramify_status number_codes(ramify_context *context, uint32_t count, double **numbers) {
+    *numbers = ramify_allocate(context, count, sizeof **numbers);
+    for (uint32_t i = 0; *numbers && i < count; i++)
+        (*numbers)[i] = i;
+    return *numbers ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+}
+
+/* What categories and classes are as numbers: their codes. */
+static ramify_status fill_coded(ramify_context *context, ramify_match *match) {
+    const ramify_schema *schema = match->schema;
+    const size_t slots = (size_t)schema->column_count + 1;
+    match->columns = ramify_allocate(context, schema->column_count, sizeof *match->columns);
+    match->targets = ramify_allocate(context, schema->target_count, sizeof *match->targets);
+    match->codes = ramify_allocate_zeroed(context, slots, sizeof *match->codes);
+    match->numbers = ramify_allocate_zeroed(context, slots, sizeof *match->numbers);
+    if (!match->columns || !match->targets || !match->codes || !match->numbers)
+        return RAMIFY_ERROR_MEMORY;
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        match->columns[c] = c;
+        if (schema->columns[c].categorical)
+            RAMIFY_TRY(
+                number_codes(context, schema->columns[c].category_count, &match->numbers[c]));
+    }
+    for (uint32_t t = 0; t < schema->target_count; t++)
+        match->targets[t] = (size_t)schema->column_count + t;
+    return schema->task == RAMIFY_TASK_CLASSIFICATION
+               ? number_codes(context, schema->class_count, &match->numbers[schema->column_count])
+               : RAMIFY_OK;
+}
+
+ramify_status ramify_match_create_coded(ramify_context *context, const ramify_schema *schema,
+                                        const ramify_table *table, ramify_match **match) {
+    ramify_match *made = ramify_allocate_zeroed(context, 1, sizeof *made);
+    if (!made)
+        return RAMIFY_ERROR_MEMORY;
+    made->schema = schema;
+    made->table = table;
+    ramify_status status = fill_coded(context, made);
+    if (status == RAMIFY_OK)
+        *match = made;
+    else
+        ramify_match_destroy(context, &made);
+    return status;
+}
+
 void ramify_match_destroy(ramify_context *context, ramify_match **match) {
     if (!match || !*match)
         return;

@@ -89,11 +89,11 @@ typedef struct first_failure {
     bool odd;    /* a cell's, and no sentence: of column minor */
 } first_failure;
 
-/* Of two at one place, that cells do not agree comes before what is wrong with the cell itself. */
+/* Of two at one place the first noted stays: that a cell does not agree with others comes before what
+ * is wrong with the cell itself. */
 static void note(first_failure *first, uint64_t major, uint64_t minor, size_t part, bool odd) {
     bool before = major != first->major ? major < first->major : minor < first->minor;
-    bool same = major == first->major && minor == first->minor;
-    if (!first->any || before || (same && odd && !first->odd))
+    if (!first->any || before)
         *first =
             (first_failure){.any = true, .major = major, .minor = minor, .part = part, .odd = odd};
 }

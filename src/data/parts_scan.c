@@ -64,12 +64,10 @@ static void walk(scan *s, const char *bytes, size_t size, uint64_t offset) {
         } else if (bytes[i] == '\n') {
             i++;
             begin_line(s, offset + i);
-        } else if (s->state == SCAN_RETURN) {
-            begin_row(s);
-        } else if (bytes[i] == '\r') {
+        } else if (s->state == SCAN_BLANK && bytes[i] == '\r') {
             i++;
             s->state = SCAN_RETURN;
-        } else if (is_blank(s, bytes[i])) {
+        } else if (s->state == SCAN_BLANK && is_blank(s, bytes[i])) {
             i++;
         } else {
             begin_row(s);

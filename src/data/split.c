@@ -123,7 +123,7 @@ static ramify_status time_keys(const units *u, uint64_t *keys) {
     return status;
 }
 
-static uint64_t hash_group(const ramify_column *group, size_t row) {
+uint64_t ramify_split_hash(const ramify_column *group, size_t row) {
     if (!group->text)
         return key_of_number(ramify_column_value(group, row));
     uint64_t hash = UINT64_C(0xCBF29CE484222325); /* FNV-1a */
@@ -175,7 +175,7 @@ static ramify_status set_keys(units *u) {
         for (size_t i = 0; i < request->count; i++) {
             uint32_t row = request->rows[i];
             u->keys[u->unit_of[i]] = request->group
-                                         ? random_key(u, hash_group(request->group, row), 0)
+                                         ? random_key(u, ramify_split_hash(request->group, row), 0)
                                          : random_key(u, 0, row);
         }
         return RAMIFY_OK;

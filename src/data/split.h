@@ -35,6 +35,9 @@ ramify_status ramify_split_create(ramify_context *context, const ramify_table *t
                                   const ramify_split_request *request, ramify_split **split);
 void ramify_split_destroy(ramify_context *context, ramify_split **split);
 
+/* The number by which a group is dealt: of the column's value, which must be there. */
+uint64_t ramify_split_hash(const ramify_column *group, size_t row);
+
 /* Fold of every row of request->rows, 0 .. folds-1, 2 <= folds, honouring group (equal values in
  * one fold) and time (fold k is later than fold k-1), and spreading every class evenly. No fold is
  * empty. request->validation is not used. */

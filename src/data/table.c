@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "number.h"
 #include "status.h"
+#include "summary.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -63,6 +64,7 @@ void ramify_table_destroy(ramify_table **table) {
     ramify_release(context, gone->blocks);
     ramify_release(context, gone->columns);
     ramify_release(context, gone->source);
+    ramify_summary_destroy(context, &gone->whole);
     ramify_release(context, gone);
     *table = NULL;
 }

@@ -49,12 +49,14 @@ struct ramify_table {
     ramify_context *context;
     char *source; /* what messages call the table: the file's name, or "table" */
     size_t rows, column_count;
-    uint64_t first_row;     /* rows of the file before these, of a part; else 0 */
-    ramify_column *columns; /* column_count */
-    bool named;             /* false when the names c1 c2 ... are ours */
-    uint32_t image[3];      /* height, width, channels of the first columns: told, or of an array of
+    uint64_t first_row;           /* rows of the file before these, of a part; else 0 */
+    uint64_t all_rows;            /* of the file, of a part that is all that is held here; else 0 */
+    struct ramify_summary *whole; /* of such a part: the whole table's (summary.h); owned */
+    ramify_column *columns;       /* column_count */
+    bool named;                   /* false when the names c1 c2 ... are ours */
+    uint32_t image[3];     /* height, width, channels of the first columns: told, or of an array of
                                three dimensions or four; else zeros */
-    uint64_t memory_bytes;  /* what the table holds, for the memory limit */
+    uint64_t memory_bytes; /* what the table holds, for the memory limit */
 
     /* Numbers and texts that the columns point to. Names, codes and the arrays `texts` are blocks
      * of their own, one per column. */

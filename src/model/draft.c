@@ -42,9 +42,11 @@ typedef struct plan {
     uint64_t series_bytes, series_numbers;
     uint64_t series_begin; /* of their tensor, from the start of experts.0 */
     uint64_t node_bytes;
-    ramify_notes_shape notes; /* zeroed: none */
-    unsigned char *bytes;     /* the file; handed over at the end */
-    unsigned char *data;      /* its data */
+    ramify_notes_shape notes;        /* zeroed: none */
+    unsigned char *bytes;            /* the file; handed over at the end */
+    unsigned char *data;             /* its data */
+    const ramify_draft_share *share; /* NULL: all is written here */
+    uint64_t hole, hole_bytes; /* of the data, what `bytes` lacks: the networks of a shared draft */
     ramify_layout layout;
 } plan;
 
@@ -315,10 +317,15 @@ static ramify_status make_header(plan *p, const char *config, uint32_t crc, char
     return status;
 }
 
+/* Where byte `offset` of the data lies in memory. */
+static unsigned char *place_of(const plan *p, uint64_t offset) {
+    return p->data + offset - (offset >= p->hole + p->hole_bytes ? p->hole_bytes : 0);
+}
+
 static void put(plan *p, const char *name, const void *values) {
     for (uint32_t i = 0; i < p->layout.count; i++)
         if (strcmp(p->layout.tensors[i].name, name) == 0)
-            memcpy(p->data + p->layout.tensors[i].begin, values,
+            memcpy(place_of(p, p->layout.tensors[i].begin), values,
                    (size_t)p->layout.tensors[i].bytes);
 }
 
@@ -327,7 +334,7 @@ static unsigned char *find(const plan *p, const char *name) {
     uint32_t i = 0;
     while (strcmp(p->layout.tensors[i].name, name) != 0)
         i++;
-    return p->data + p->layout.tensors[i].begin;
+    return place_of(p, p->layout.tensors[i].begin);
 }
 
 /* What a parent, or tree.root, says about a node whose record and modules are in place. */
@@ -357,13 +364,12 @@ static ramify_reference refer_to(const plan *p, uint32_t index, const unsigned c
         }
         record = experts + reference.offset;
     }
-    reference.crc = ramify_crc32c(0, record, reference.length);
+    reference.crc = p->share && node->children == 0 ? p->share->crc[node->module]
+                                                    : ramify_crc32c(0, record, reference.length);
     return reference;
 }
 
-/* Weights that decay towards zero end as denormal numbers, which no prediction can tell from zero and
- * for which processors take a hundred times as long. */
-static void copy_module(float *to, const float *from, size_t floats) {
+void ramify_draft_module(float *to, const float *from, size_t floats) {
     for (size_t i = 0; i < floats; i++)
         to[i] = fabsf(from[i]) < FLT_MIN ? 0.0F : from[i];
 }
@@ -373,14 +379,14 @@ static void copy_module(float *to, const float *from, size_t floats) {
 static ramify_reference write_tree(plan *p, unsigned char *nodes, unsigned char *experts) {
     const ramify_draft *draft = p->draft;
     size_t stride = ramify_pad(p->stem.routes);
-    for (uint32_t i = 0; i < p->module_count; i++) {
+    for (uint32_t i = 0; i < p->module_count && !p->share; i++) {
         const uint32_t module = p->modules[i];
         unsigned char *to = experts + p->module_at[i];
         if (draft->shape.type->varies)
             memcpy(to, draft->modules[module], (size_t)module_length(p, module));
         else
-            copy_module((float *)(void *)to, draft->modules[module],
-                        (size_t)(p->module_bytes / sizeof(float)));
+            ramify_draft_module((float *)(void *)to, draft->modules[module],
+                                (size_t)(p->module_bytes / sizeof(float)));
     }
     for (uint32_t i = 0; i < p->series_count; i++) {
         uint32_t module = p->modules[draft->module_count + i] - draft->module_count;
@@ -414,13 +420,13 @@ static void write_branches(plan *p, unsigned char *branches) {
     const ramify_paraformer_shape *shape = p->draft->paraformer;
     const ramify_paraformer_weights *weights = &p->draft->weights;
     size_t floats = (size_t)(p->module_bytes / sizeof(float));
-    copy_module((float *)(void *)find(p, "pos_embedding"), weights->embedding,
-                ramify_embedding_lay_out(&shape->embedding).floats);
-    copy_module((float *)(void *)find(p, "mlp_head.0.weight"), weights->head,
-                ramify_head_lay_out(&shape->head).floats);
+    ramify_draft_module((float *)(void *)find(p, "pos_embedding"), weights->embedding,
+                        ramify_embedding_lay_out(&shape->embedding).floats);
+    ramify_draft_module((float *)(void *)find(p, "mlp_head.0.weight"), weights->head,
+                        ramify_head_lay_out(&shape->head).floats);
     for (uint32_t i = 0; i < shape->branches; i++) {
         unsigned char *record = branches + i * p->module_bytes;
-        copy_module((float *)(void *)record, weights->branch + i * floats, floats);
+        ramify_draft_module((float *)(void *)record, weights->branch + i * floats, floats);
         ramify_reference reference = {.kind = RAMIFY_REFERENCE_MODULE,
                                       .offset = i * p->module_bytes,
                                       .length = (uint32_t)p->module_bytes,
@@ -450,6 +456,33 @@ static ramify_layout_places plan_tensors(const plan *p, ramify_layout *layout, u
     return places;
 }
 
+/* Puts this writer's share in place; `data` bytes come after the header's. */
+static ramify_status put_share(const plan *p, uint64_t data, uint64_t modules) {
+    const ramify_draft_share *share = p->share;
+    const size_t floats = (size_t)(p->module_bytes / sizeof(float));
+    float *record = ramify_allocate(p->context, floats, sizeof *record);
+    if (!record)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status status = RAMIFY_OK;
+    if (share->writes_rest) {
+        const uint64_t after = p->hole + p->hole_bytes;
+        status = share->put(share->argument, 0, p->bytes, (size_t)(data + p->hole));
+        if (status == RAMIFY_OK && after < p->layout.bytes)
+            status = share->put(share->argument, data + after, place_of(p, after),
+                                (size_t)(p->layout.bytes - after));
+    }
+    for (uint32_t i = 0; status == RAMIFY_OK && i < p->module_count; i++) {
+        const uint32_t module = p->modules[i];
+        if (!share->writes[module])
+            continue;
+        ramify_draft_module(record, p->draft->modules[module], floats);
+        status = share->put(share->argument, data + modules + p->module_at[i], record,
+                            (size_t)p->module_bytes);
+    }
+    ramify_release(p->context, record);
+    return status;
+}
+
 static ramify_status write_file(plan *p, const char *config, size_t *size) {
     uint64_t notes;
     ramify_layout counted = {0};
@@ -468,16 +501,20 @@ static ramify_status write_file(plan *p, const char *config, size_t *size) {
         return ramify_fail(p->context, RAMIFY_ERROR_MEMORY, "a model of %llu bytes is too large",
                            (unsigned long long)p->layout.bytes);
     *size = 8 + header_size + (size_t)p->layout.bytes;
-    p->bytes = ramify_allocate_zeroed(p->context, *size, 1);
+    if (p->share) {
+        p->hole = places.modules;
+        p->hole_bytes = p->modules_bytes;
+    }
+    p->bytes = ramify_allocate_zeroed(p->context, *size - (size_t)p->hole_bytes, 1);
     if (!p->bytes)
         return RAMIFY_ERROR_MEMORY;
     p->data = p->bytes + 8 + header_size;
     ramify_reference root = {0};
     if (p->draft->paraformer)
-        write_branches(p, p->data + places.modules);
+        write_branches(p, place_of(p, places.modules));
     else {
         p->series_begin = places.series - places.modules;
-        root = write_tree(p, p->data + places.nodes, p->data + places.modules);
+        root = write_tree(p, place_of(p, places.nodes), p->data + places.modules);
     }
     put(p, "stem.columns", p->stem.column);
     put(p, "stem.center", p->stem.center);
@@ -493,7 +530,7 @@ static ramify_status write_file(plan *p, const char *config, size_t *size) {
         put(p, "notes.residuals", p->draft->notes->residuals);
         put(p, "notes.distances", p->draft->notes->distances);
         put(p, "notes.center", p->draft->notes->center);
-        ramify_notes_write_leaves(p->draft->notes, p->targets, p->leaves, p->data + notes);
+        ramify_notes_write_leaves(p->draft->notes, p->targets, p->leaves, place_of(p, notes));
     }
 
     uint32_t crc = ramify_crc32c(0, config, strlen(config));
@@ -503,7 +540,7 @@ static ramify_status write_file(plan *p, const char *config, size_t *size) {
         p->bytes[i] = (unsigned char)((uint64_t)header_size >> (8 * i));
     memcpy(p->bytes + 8, header, header_size);
     ramify_release(p->context, header);
-    return RAMIFY_OK;
+    return p->share ? put_share(p, 8 + header_size, places.modules) : RAMIFY_OK;
 }
 
 static ramify_status write_plan(plan *p, size_t *size) {
@@ -530,21 +567,21 @@ static ramify_status write_plan(plan *p, size_t *size) {
     return status;
 }
 
-ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *draft, void **bytes,
-                                 size_t *size) {
+/* *bytes: what was laid out, of a file of *size bytes; NULL after a failure. */
+static ramify_status write_draft(ramify_context *context, const ramify_draft *draft,
+                                 const ramify_draft_share *share, void **bytes, size_t *size) {
+    *bytes = NULL;
     plan *p = ramify_allocate_zeroed(context, 1, sizeof *p);
     if (!p)
         return RAMIFY_ERROR_MEMORY;
     p->context = context;
     p->draft = draft;
-    size_t written = 0;
-    ramify_status status = write_plan(p, &written);
-    if (status == RAMIFY_OK) {
+    p->share = share;
+    ramify_status status = write_plan(p, size);
+    if (status == RAMIFY_OK)
         *bytes = p->bytes;
-        *size = written;
-    } else {
+    else
         ramify_release(context, p->bytes);
-    }
     ramify_release(context, p->layout.tensors);
     ramify_release(context, p->column);
     ramify_release(context, p->order);
@@ -557,4 +594,24 @@ ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *dr
     ramify_release(context, p->module_at);
     ramify_release(context, p);
     return status;
+}
+
+ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *draft, void **bytes,
+                                 size_t *size) {
+    void *made;
+    size_t written = 0;
+    RAMIFY_TRY(write_draft(context, draft, NULL, &made, &written));
+    *bytes = made;
+    *size = written;
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_draft_write_share(ramify_context *context, const ramify_draft *draft,
+                                       const ramify_draft_share *share, uint64_t *size) {
+    void *made;
+    size_t written = 0;
+    RAMIFY_TRY(write_draft(context, draft, share, &made, &written));
+    ramify_release(context, made);
+    *size = written;
+    return RAMIFY_OK;
 }

@@ -46,6 +46,26 @@ typedef struct ramify_draft {
                        borrowed */
 } ramify_draft;
 
+/* Of a draft whose networks lie with several writers: NULL in `modules` where they are not here. */
+typedef struct ramify_draft_share {
+    const uint32_t *crc; /* module_count: of each, as ramify_draft_module writes it */
+    const bool *writes;  /* module_count: this writer writes it */
+    bool writes_rest;    /* and this one everything else */
+    /* Puts bytes at an offset of the file. */
+    ramify_status (*put)(void *argument, uint64_t offset, const void *bytes, size_t size);
+    void *argument;
+} ramify_draft_share;
+
+/* The same file by several writers, each of whom makes the same call but for its share; what is held of it
+ * is all but its networks. Kinds of trees without series. *size: of the whole file. */
+ramify_status ramify_draft_write_share(ramify_context *context, const ramify_draft *draft,
+                                       const ramify_draft_share *share, uint64_t *size);
+
+/* A network's record as the file has it: to[floats] from the trained one. Weights that decay towards zero end
+ * as denormal numbers, which no prediction can tell from zero and for which processors take a hundred
+ * times as long. */
+void ramify_draft_module(float *to, const float *from, size_t floats);
+
 /* *bytes (from ramify_allocate, so 64-byte aligned; *size of them) is the file's content; the
  * caller frees it with ramify_release. */
 ramify_status ramify_draft_write(ramify_context *context, const ramify_draft *draft, void **bytes,

@@ -139,4 +139,8 @@ uint64_t ramify_model_predictor_bytes(const ramify_model *model, size_t rows);
 ramify_status ramify_model_need_tree(ramify_context *context, const ramify_model *model,
                                      const char *what);
 
+/* As ramify_open, for calls that are not over: it keeps what failed before. */
+ramify_status ramify_open_inside(ramify_context *context, const char *path,
+                                 const ramify_open_options *options, ramify_model **model);
+
 #endif

@@ -537,9 +537,8 @@ static ramify_status open_source(ramify_context *context, ramify_source *source,
     return status;
 }
 
-ramify_status ramify_open(ramify_context *context, const char *path,
-                          const ramify_open_options *options, ramify_model **model) {
-    ramify_clear(context);
+ramify_status ramify_open_inside(ramify_context *context, const char *path,
+                                 const ramify_open_options *options, ramify_model **model) {
     if (!path || !model)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "ramify_open: path or model is NULL");
     ramify_open_options chosen;
@@ -558,6 +557,12 @@ ramify_status ramify_open(ramify_context *context, const char *path,
     ramify_source source;
     RAMIFY_TRY(ramify_source_open(context, path, access, &source));
     return open_source(context, &source, &chosen, model);
+}
+
+ramify_status ramify_open(ramify_context *context, const char *path,
+                          const ramify_open_options *options, ramify_model **model) {
+    ramify_clear(context);
+    return ramify_open_inside(context, path, options, model);
 }
 
 static const ramify_open_options unbounded = {.access = RAMIFY_ACCESS_READ};

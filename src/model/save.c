@@ -1,6 +1,5 @@
 #include "save.h"
 #include "memory.h"
-#include "model.h"
 #include "status.h"
 #include "text.h"
 
@@ -14,9 +13,6 @@
 
 /* Names tried for the temporary file; each that is taken was left behind by a crash. */
 #define NAMES 100
-
-/* Bytes copied at a time from a model that is read from a file. */
-#define COPY_BYTES ((size_t)1 << 16)
 
 static void forget(ramify_context *context, ramify_replacement *replacement) {
     if (replacement->descriptor >= 0)
@@ -148,26 +144,6 @@ void ramify_replacement_abandon(ramify_context *context, ramify_replacement *rep
     forget(context, replacement);
 }
 
-static ramify_status copy_bytes(ramify_context *context, const ramify_source *source,
-                                const ramify_replacement *replacement) {
-    if (source->bytes)
-        return ramify_replacement_write(context, replacement, source->bytes, (size_t)source->size);
-    unsigned char *block = ramify_allocate(context, COPY_BYTES, 1);
-    if (!block)
-        return RAMIFY_ERROR_MEMORY;
-    ramify_status status = RAMIFY_OK;
-    for (uint64_t at = 0; at < source->size && status == RAMIFY_OK;) {
-        uint64_t left = source->size - at;
-        size_t count = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
-        status = ramify_source_read(context, source, at, count, block);
-        if (status == RAMIFY_OK)
-            status = ramify_replacement_write(context, replacement, block, count);
-        at += count;
-    }
-    ramify_release(context, block);
-    return status;
-}
-
 ramify_status ramify_checkpoint_folder(ramify_context *context, const char *folder) {
     char reason[RAMIFY_REASON_BYTES], excerpt[RAMIFY_EXCERPT_BYTES];
     struct stat about;
@@ -180,17 +156,4 @@ ramify_status ramify_checkpoint_folder(ramify_context *context, const char *fold
                        "%s: no checkpoint can be written there: %s (--resume names a folder)",
                        ramify_text_excerpt(folder, strlen(folder), excerpt),
                        ramify_system_reason(errno, reason));
-}
-
-ramify_status ramify_save(ramify_context *context, const ramify_model *model, const char *path) {
-    ramify_clear(context);
-    if (!model || !path)
-        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT, "ramify_save: model or path is NULL");
-    ramify_replacement replacement;
-    RAMIFY_TRY(ramify_replacement_begin(context, path, &replacement));
-    ramify_status status = copy_bytes(context, &model->source, &replacement);
-    if (status == RAMIFY_OK)
-        return ramify_replacement_commit(context, &replacement);
-    ramify_replacement_abandon(context, &replacement);
-    return status;
 }

@@ -28,4 +28,10 @@ typedef struct ramify_parts {
 ramify_status ramify_finish(ramify_context *context, const ramify_parts *parts,
                             ramify_model **model);
 
+/* The same by all ranks, each of which writes the networks that it has: into the file at `path`, which is put in
+ * place whole, or with keep false into one that has no name any more when the call returns. *model is
+ * opened from it on every rank, and is not held in memory. */
+ramify_status ramify_finish_shared(ramify_context *context, const ramify_parts *parts,
+                                   const char *path, bool keep, ramify_model **model);
+
 #endif

@@ -30,6 +30,8 @@ typedef struct ramify_grow_plan {
     double borrow_weight;
     double rate_share;         /* rate of level d: expert.rate * rate_share^(d-1) */
     ramify_expert_plan expert; /* of the first level */
+    uint64_t key;              /* of the root, where it is a node of a larger tree */
+    struct ramify_fits *fits;  /* fits.h; NULL: neither shared nor kept */
 } ramify_grow_plan;
 
 typedef struct ramify_grown_node {
@@ -46,10 +48,13 @@ typedef struct ramify_grown_node {
 } ramify_grown_node;
 
 typedef struct ramify_grown {
-    uint32_t node_count, module_count;
+    uint32_t node_count, module_count, node_room, module_room;
     ramify_grown_node *nodes; /* children follow their parents */
     float **modules; /* module_count records; 0 is the root's. With rewind_at in the experts'
                                  plan each is followed by where it was early in its training */
+    uint32_t *
+        owner; /* module_count: the rank that alone has a record, which is NULL elsewhere; UINT32_MAX: all
+                        have it. NULL: all have all */
     uint32_t leaf_count;
     uint32_t tested, accepted; /* splits */
     double row_visits;         /* training rows seen by all fits, borrowed ones included */
@@ -63,5 +68,15 @@ ramify_status ramify_grow(const ramify_problem *problem, const ramify_mlp_shape 
                           const ramify_grow_plan *plan, const float *features, const float *points,
                           size_t routes, const float *root, ramify_grown **grown);
 void ramify_grown_destroy(ramify_context *context, ramify_grown **grown);
+
+/* Sends the problem's rows down the tree, so that leaves list theirs, and counts are of them: points as
+ * ramify_grow has them. For trees whose rows are not these. */
+ramify_status ramify_grown_place(const ramify_problem *problem, const float *points, size_t routes,
+                                 ramify_grown *grown);
+
+/* Adds a node, or a record, whose memory the tree takes over on success. */
+ramify_status ramify_grown_add_node(ramify_context *context, ramify_grown *grown,
+                                    const ramify_grown_node *node);
+ramify_status ramify_grown_add_module(ramify_context *context, ramify_grown *grown, float *record);
 
 #endif

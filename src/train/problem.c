@@ -4,6 +4,7 @@
 #include "problem.h"
 #include "crc32c.h"
 #include "memory.h"
+#include "moments.h"
 #include "status.h"
 #include "text.h"
 
@@ -13,95 +14,15 @@
 
 /* Rows that are fetched from the table at a time. */
 #define BLOCK_ROWS 1024
-/* A single value is far away if the others lie within this share of the range. */
-#define FAR_SHARE 1e-3
 
-/* Kept of values divided by `largest`, the largest magnitude so far: squares of numbers beyond
- * 1e154 overflow, and those below 1e-154 vanish. */
-typedef struct moments {
-    double largest, center, square;
-    size_t count;
-    double low[2], high[2]; /* the two least and the two largest values, as they are */
-} moments;
-
-/* Keeps the two values that are first in order, times `sign`, of count + 1. */
-static void keep_two(double two[2], size_t count, double x, double sign) {
-    if (count == 0 || sign * x < sign * two[0]) {
-        two[1] = two[0];
-        two[0] = x;
-    } else if (count == 1 || sign * x < sign * two[1]) {
-        two[1] = x;
-    }
-}
-
-/* Whether one value is far from the others, and which. */
-static bool find_far(const moments *m, ramify_far_value *far) {
-    if (m->count < 3)
-        return false;
-    bool above = m->high[0] - m->high[1] > m->low[1] - m->low[0];
-    far->value = above ? m->high[0] : m->low[0];
-    far->low = above ? m->low[0] : m->low[1];
-    far->high = above ? m->high[1] : m->high[0];
-    double others = far->high - far->low;
-    return others > 0 && others < FAR_SHARE * (m->high[0] - m->low[0]);
-}
-
-/* Welford's update: one pass, no cancellation. */
-static void moments_add(moments *m, double x) {
-    keep_two(m->low, m->count, x, 1);
-    keep_two(m->high, m->count, x, -1);
-    if (fabs(x) > m->largest) {
-        /* A power of two, so that nothing is rounded on the way. */
-        int exponent;
-        (void)frexp(x, &exponent);
-        double unit = ldexp(1.0, exponent - 1), shrink = m->largest / unit;
-        m->center *= shrink;
-        m->square *= shrink * shrink;
-        m->largest = unit;
-    }
-    if (m->largest > 0)
-        x /= m->largest;
-    m->count++;
-    double difference = x - m->center;
-    m->center += difference / (double)m->count;
-    m->square += difference * (x - m->center);
-}
-
-static double moments_center(const moments *m) {
-    return m->center * m->largest;
-}
-
-static double moments_scale(const moments *m) {
-    double scale = m->count > 0 ? sqrt(m->square / (double)m->count) : 0.0;
-    /* A constant column, or one whose spread is rounding: dividing by it would blow it up. */
-    bool spread = scale > 1e-12 * fabs(m->center) && scale * m->largest > 0;
-    return spread ? scale * m->largest : 1.0;
+static bool find_far(const ramify_moments *m, ramify_far_value *far) {
+    return ramify_moments_far(m, &far->value, &far->low, &far->high);
 }
 
 static void plan_columns(const ramify_schema *schema, const bool *missing, ramify_problem *made) {
-    uint32_t plain = 0;
-    for (uint32_t c = 0; c < schema->column_count; c++) {
-        const ramify_schema_column *from = &schema->columns[c];
-        ramify_stem_column *column = &made->column[c];
-        *column = (ramify_stem_column){.plain = plain, .feature = plain};
-        if (from->categorical) {
-            column->codes = from->category_count + 1;
-            plain += column->codes;
-        } else {
-            column->missing = missing[c];
-            plain += 1 + column->missing;
-        }
-    }
-    made->stem = (ramify_stem){
-        .columns = schema->column_count,
-        .plain = plain,
-        .features = plain,
-        .routes = plain,
-        .column = made->column,
-        .center = made->center,
-        .scale = made->scale,
-    };
-    made->plain_stride = ramify_pad(plain);
+    made->stem = (ramify_stem){.center = made->center, .scale = made->scale};
+    ramify_problem_plan_columns(schema, missing, made->column, &made->stem);
+    made->plain_stride = ramify_pad(made->stem.plain);
 }
 
 /* Scales that are known. */
@@ -130,7 +51,7 @@ static ramify_status measure_columns(ramify_problem *made, const ramify_match *m
     ramify_context *context = made->context;
     const ramify_schema *schema = match->schema;
     uint32_t columns = schema->column_count;
-    moments *moment = ramify_allocate_zeroed(context, columns, sizeof *moment);
+    ramify_moments *moment = ramify_allocate_zeroed(context, columns, sizeof *moment);
     bool *missing = ramify_allocate_zeroed(context, columns, sizeof *missing);
     if (!moment || !missing) {
         ramify_release(context, moment);
@@ -146,13 +67,13 @@ static ramify_status measure_columns(ramify_problem *made, const ramify_match *m
                 if (isnan(x))
                     missing[c] = true;
                 else if (!schema->columns[c].categorical)
-                    moments_add(&moment[alike ? 0 : c], x);
+                    ramify_moments_add(&moment[alike ? 0 : c], x);
             }
     }
     for (uint32_t c = 0; c < columns; c++) {
-        const moments *of = &moment[alike ? 0 : c];
-        made->center[c] = schema->columns[c].categorical ? 0.0 : moments_center(of);
-        made->scale[c] = schema->columns[c].categorical ? 1.0 : moments_scale(of);
+        const ramify_moments *of = &moment[alike ? 0 : c];
+        made->center[c] = schema->columns[c].categorical ? 0.0 : ramify_moments_center(of);
+        made->scale[c] = schema->columns[c].categorical ? 1.0 : ramify_moments_scale(of);
         ramify_far_value far = {.column = schema->columns[c].name, .pixel = alike};
         if (!made->far.column && !schema->columns[c].categorical && find_far(of, &far))
             made->far = far;
@@ -165,11 +86,11 @@ static ramify_status measure_columns(ramify_problem *made, const ramify_match *m
 
 static void measure_targets(ramify_problem *made, const ramify_match *match, ramify_rows train) {
     for (uint32_t t = 0; t < made->targets; t++) {
-        moments moment = {0};
+        ramify_moments moment = {0};
         for (size_t i = 0; i < train.count; i++)
-            moments_add(&moment, ramify_match_target(match, t, train.row[i]));
-        made->head_center[t] = moments_center(&moment);
-        made->head_scale[t] = moments_scale(&moment);
+            ramify_moments_add(&moment, ramify_match_target(match, t, train.row[i]));
+        made->head_center[t] = ramify_moments_center(&moment);
+        made->head_scale[t] = ramify_moments_scale(&moment);
         ramify_far_value far = {.column = match->schema->targets[t]};
         if (!made->far.column && find_far(&moment, &far))
             made->far = far;
@@ -226,24 +147,20 @@ static void fill_weights(ramify_problem *made, const ramify_column *weight,
         made->weight[i] = (float)(ramify_column_value(weight, table_rows[i]) / mean);
 }
 
-/* known: NULL, or scales that need not be measured. */
-static ramify_status create(ramify_context *context, const ramify_match *match, ramify_rows train,
-                            ramify_rows select, ramify_rows report, const ramify_column *weight,
-                            bool alike, const known_scales *known, ramify_problem **problem) {
-    const ramify_schema *schema = match->schema;
+/* A problem of so many rows, numbered as they are, without scales and plain features. */
+static ramify_status make(ramify_context *context, const ramify_schema *schema, size_t train,
+                          size_t select, size_t report, bool weighted, ramify_problem **problem) {
     ramify_problem *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (!made)
         return RAMIFY_ERROR_MEMORY;
     made->context = context;
     made->kernels = ramify_kernels_select(ramify_isa(context));
     made->schema = schema;
-    made->rows = train.count + select.count + report.count;
+    made->rows = train + select + report;
     bool classes = schema->task == RAMIFY_TASK_CLASSIFICATION;
     made->targets = classes ? 0 : schema->target_count;
     made->outputs = classes ? schema->class_count : schema->target_count;
     size_t columns = schema->column_count;
-    uint32_t *table_rows = ramify_allocate(context, made->rows, sizeof *table_rows);
-    double *block = ramify_allocate(context, BLOCK_ROWS * columns, sizeof *block);
     made->column = ramify_allocate(context, columns, sizeof *made->column);
     made->center = ramify_allocate(context, columns, sizeof *made->center);
     made->scale = ramify_allocate(context, columns, sizeof *made->scale);
@@ -254,38 +171,64 @@ static ramify_status create(ramify_context *context, const ramify_match *match, 
         made->label = ramify_allocate(context, made->rows, sizeof *made->label);
     else
         made->target = ramify_allocate(context, made->rows * made->targets, sizeof(float));
-    if (weight)
+    if (weighted)
         made->weight = ramify_allocate(context, made->rows, sizeof *made->weight);
+    if (!made->column || !made->center || !made->scale || !made->row_memory || !made->head_center ||
+        !made->head_scale || !(made->label || made->target) || (weighted && !made->weight)) {
+        ramify_problem_destroy(context, &made);
+        return RAMIFY_ERROR_MEMORY;
+    }
+    for (size_t i = 0; i < made->rows; i++)
+        made->row_memory[i] = (uint32_t)i;
+    made->train = (ramify_rows){made->row_memory, train};
+    made->observed = made->train;
+    made->select = (ramify_rows){made->row_memory + train, select};
+    made->report = (ramify_rows){made->select.row + select, report};
+    *problem = made;
+    return RAMIFY_OK;
+}
+
+/* Once columns are known. */
+static ramify_status make_plain(ramify_problem *made) {
+    ramify_stem_classify(&made->stem);
+    made->plain = ramify_allocate(made->context, made->rows * made->plain_stride, sizeof(float));
+    return made->plain ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+}
+
+static void take_head(ramify_problem *made, const double *center, const double *scale) {
+    if (made->targets == 0)
+        return;
+    memcpy(made->head_center, center, made->targets * sizeof(double));
+    memcpy(made->head_scale, scale, made->targets * sizeof(double));
+}
+
+/* known: NULL, or scales that need not be measured. */
+static ramify_status create(ramify_context *context, const ramify_match *match, ramify_rows train,
+                            ramify_rows select, ramify_rows report, const ramify_column *weight,
+                            bool alike, const known_scales *known, ramify_problem **problem) {
+    const ramify_schema *schema = match->schema;
+    ramify_problem *made;
+    RAMIFY_TRY(
+        make(context, schema, train.count, select.count, report.count, weight != NULL, &made));
+    uint32_t *table_rows = ramify_allocate(context, made->rows, sizeof *table_rows);
+    double *block =
+        ramify_allocate(context, BLOCK_ROWS * (size_t)schema->column_count, sizeof *block);
     ramify_status status = RAMIFY_ERROR_MEMORY;
-    if (table_rows && block && made->column && made->center && made->scale && made->row_memory &&
-        made->head_center && made->head_scale && (made->label || made->target) &&
-        (made->weight || !weight))
+    if (table_rows && block)
         status = known ? take_columns(made, schema, known->stem)
                        : measure_columns(made, match, train, alike, block);
-    if (status == RAMIFY_OK) {
-        made->plain = ramify_allocate(context, made->rows * made->plain_stride, sizeof(float));
-        if (!made->plain)
-            status = RAMIFY_ERROR_MEMORY;
-    }
+    if (status == RAMIFY_OK)
+        status = make_plain(made);
     if (status == RAMIFY_OK) {
         const ramify_rows parts[] = {train, select, report};
         size_t next = 0;
         for (size_t part = 0; part < 3; part++) /* a part may be empty, and its rows NULL */
             for (size_t i = 0; i < parts[part].count; i++)
                 table_rows[next++] = parts[part].row[i];
-        for (size_t i = 0; i < made->rows; i++)
-            made->row_memory[i] = (uint32_t)i;
-        made->train = (ramify_rows){made->row_memory, train.count};
-        made->observed = made->train;
-        made->select = (ramify_rows){made->row_memory + train.count, select.count};
-        made->report = (ramify_rows){made->select.row + select.count, report.count};
-        if (known && made->targets > 0) {
-            memcpy(made->head_center, known->head_center, made->targets * sizeof(double));
-            memcpy(made->head_scale, known->head_scale, made->targets * sizeof(double));
-        } else {
+        if (known)
+            take_head(made, known->head_center, known->head_scale);
+        else
             measure_targets(made, match, train);
-        }
-        ramify_stem_classify(&made->stem);
         fill(made, match, table_rows, block);
         if (weight)
             fill_weights(made, weight, table_rows);
@@ -297,6 +240,47 @@ static ramify_status create(ramify_context *context, const ramify_match *match, 
     else
         *problem = made;
     return status;
+}
+
+ramify_status ramify_problem_create_empty(ramify_context *context, const ramify_schema *schema,
+                                          size_t train, size_t select, size_t report, bool weighted,
+                                          const ramify_stem *stem, const double *head_center,
+                                          const double *head_scale, ramify_problem **problem) {
+    ramify_problem *made;
+    RAMIFY_TRY(make(context, schema, train, select, report, weighted, &made));
+    ramify_status status = take_columns(made, schema, stem);
+    if (status == RAMIFY_OK)
+        status = make_plain(made);
+    if (status != RAMIFY_OK) {
+        ramify_problem_destroy(context, &made);
+        return status;
+    }
+    take_head(made, head_center, head_scale);
+    *problem = made;
+    return RAMIFY_OK;
+}
+
+double ramify_problem_standardise(double x, double center, double scale) {
+    return standardise(x, center, scale);
+}
+
+void ramify_problem_plan_columns(const ramify_schema *schema, const bool *missing,
+                                 ramify_stem_column *column, ramify_stem *stem) {
+    uint32_t plain = 0;
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        const ramify_schema_column *from = &schema->columns[c];
+        column[c] = (ramify_stem_column){.plain = plain, .feature = plain};
+        if (from->categorical) {
+            column[c].codes = from->category_count + 1;
+            plain += column[c].codes;
+        } else {
+            column[c].missing = missing[c];
+            plain += 1 + column[c].missing;
+        }
+    }
+    stem->columns = schema->column_count;
+    stem->plain = stem->features = stem->routes = plain;
+    stem->column = column;
 }
 
 ramify_status ramify_problem_create(ramify_context *context, const ramify_match *match,

@@ -69,6 +69,21 @@ ramify_status ramify_problem_create_for(ramify_context *context, const ramify_ma
                                         const double *head_center, const double *head_scale,
                                         ramify_problem **problem);
 
+/* The same without rows' values: plain features, targets or labels, and weights are the caller's to fill
+ * in. */
+ramify_status ramify_problem_create_empty(ramify_context *context, const ramify_schema *schema,
+                                          size_t train, size_t select, size_t report, bool weighted,
+                                          const ramify_stem *stem, const double *head_center,
+                                          const double *head_scale, ramify_problem **problem);
+
+/* What a value is as a float32 of a problem, before it is rounded. */
+double ramify_problem_standardise(double x, double center, double scale);
+
+/* Where the columns of a schema lie among plain features: column[columns], and the stem's counts. missing
+ * [columns]: a number may be missing. */
+void ramify_problem_plan_columns(const ramify_schema *schema, const bool *missing,
+                                 ramify_stem_column *column, ramify_stem *stem);
+
 /* CRC-32C over the values that training sees, so that a model can say which data it is from. */
 uint32_t ramify_problem_fingerprint(const ramify_problem *problem);
 

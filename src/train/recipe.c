@@ -99,6 +99,15 @@ uint32_t ramify_recipe_epochs(size_t rows, const ramify_train_options *options) 
                            : epochs_for(rows, batch, ROOT_EPOCHS, LEAST_STEPS, MOST_STEPS);
 }
 
+static uint32_t usual_child_epochs(size_t rows, const ramify_train_options *options) {
+    const uint32_t batch = options->batch ? options->batch : USUAL_BATCH;
+    return epochs_for(rows, batch, CHILD_EPOCHS, CHILD_LEAST_STEPS, MOST_STEPS / 2.0);
+}
+
+uint32_t ramify_recipe_child_epochs(size_t rows, const ramify_train_options *options) {
+    return options->child_epochs ? options->child_epochs : usual_child_epochs(rows, options);
+}
+
 bool ramify_recipe_teaches(size_t rows, const ramify_train_options *options) {
     return options->distillation == RAMIFY_CHOICE_ON ||
            (options->distillation == RAMIFY_CHOICE_AUTO && rows >= LEAST_TAUGHT_ROWS);
@@ -255,10 +264,8 @@ void ramify_recipe_make(const ramify_problem *problem, const ramify_train_option
     grow->expert.keep_last = false;
     grow->expert.average = options->averaging == RAMIFY_CHOICE_OFF ? 0.0 : AVERAGE;
     grow->expert.checks = 10;
-    recipe->usual_child_epochs =
-        epochs_for(rows / arity, batch, CHILD_EPOCHS, CHILD_LEAST_STEPS, MOST_STEPS / 2.0);
-    grow->expert.epochs =
-        options->child_epochs ? options->child_epochs : recipe->usual_child_epochs;
+    recipe->usual_child_epochs = usual_child_epochs(rows / arity, options);
+    grow->expert.epochs = ramify_recipe_child_epochs(rows / arity, options);
     plan_distillation(problem, options, recipe);
     choose_stems(problem, options, recipe);
     choose_shapes(options, recipe);

@@ -57,7 +57,8 @@ typedef struct ramify_recipe {
     double trust;  /* share of the teachers' misses on training rows that is taken for noise */
     double spread; /* how far towards its neighbour a made-up row lies at most; 0 .. 1 */
 
-    bool tree; /* grow a tree */
+    struct ramify_fits *fits; /* fits.h; NULL: neither shared nor kept */
+    bool tree;                /* grow a tree */
     ramify_choice gradient_routing;
     uint64_t resident_bytes; /* bound; 0: none */
 } ramify_recipe;
@@ -88,6 +89,9 @@ ramify_distilled_plans ramify_recipe_distilled(const ramify_recipe *recipe,
 
 /* Passes over so many training rows that the root of a recipe takes. */
 uint32_t ramify_recipe_epochs(size_t rows, const ramify_train_options *options);
+
+/* The same of an expert below it that has so many rows of its own. */
+uint32_t ramify_recipe_child_epochs(size_t rows, const ramify_train_options *options);
 
 /* Whether a training on so many rows has teachers, or tries them. */
 bool ramify_recipe_teaches(size_t rows, const ramify_train_options *options);

@@ -1,4 +1,6 @@
 #include "root.h"
+#include "fit_key.h"
+#include "fits.h"
 #include "memory.h"
 #include "progress.h"
 #include "residency.h"
@@ -80,10 +82,8 @@ ramify_status ramify_root_create(const ramify_problem *problem, const ramify_rec
     return RAMIFY_OK;
 }
 
-ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe *recipe,
-                              const ramify_design *design, const ramify_mlp_shape *shape,
-                              const ramify_expert_plan *plan, ramify_root **root) {
-    RAMIFY_TRY(ramify_root_create(problem, recipe, design, shape, plan, root));
+static ramify_status train_root(const ramify_problem *problem, const ramify_expert_plan *plan,
+                                ramify_root **root) {
     ramify_root *made = *root;
     made->score.loss = -1;
     ramify_status status =
@@ -97,6 +97,13 @@ ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe
     return status;
 }
 
+ramify_status ramify_root_fit(const ramify_problem *problem, const ramify_recipe *recipe,
+                              const ramify_design *design, const ramify_mlp_shape *shape,
+                              const ramify_expert_plan *plan, ramify_root **root) {
+    RAMIFY_TRY(ramify_root_create(problem, recipe, design, shape, plan, root));
+    return train_root(problem, plan, root);
+}
+
 typedef struct batch {
     const ramify_recipe *recipe;
     ramify_root_request *request; /* of the tasks */
@@ -104,21 +111,96 @@ typedef struct batch {
     double seconds; /* of each task; 0: no limit */
 } batch;
 
-static ramify_status fit_request(void *argument, size_t task, uint32_t worker) {
+static ramify_status create_request(void *argument, size_t task, uint32_t worker) {
     (void)worker;
-    batch *b = argument;
+    const batch *b = argument;
+    ramify_root_request *r = &b->request[task];
+    return ramify_root_create(r->problem, b->recipe, &r->design, &r->shape, &r->plan, &r->root);
+}
+
+static ramify_status fit_request(void *argument, size_t task, uint32_t worker) {
+    const batch *b = argument;
     ramify_root_request *r = &b->request[task];
     r->plan.meter = b->meter;
     r->plan.started = ramify_seconds();
     r->plan.deadline = b->seconds != 0 ? r->plan.started + b->seconds : 0;
-    RAMIFY_TRY(ramify_root_fit(r->problem, b->recipe, &r->design, &r->shape, &r->plan, &r->root));
+    if (!r->root)
+        RAMIFY_TRY(create_request(argument, task, worker));
+    return train_root(r->problem, &r->plan, &r->root);
+}
+
+/* The result of a fit: this, the record, and theta. */
+typedef struct root_result {
+    ramify_fit_score score;
+    double criterion, row_visits, usable;
+} root_result;
+
+static size_t record_floats(const ramify_root *root) {
+    const size_t floats = ramify_mlp_record_bytes(&root->shape) / sizeof(float);
+    return root->plan.rewind_at > 0 ? 2 * floats : floats;
+}
+
+static double request_cost(const void *argument, size_t task) {
+    const ramify_root_request *r = &((const batch *)argument)->request[task];
+    return (double)r->plan.epochs * (double)r->problem->train.count *
+           (double)ramify_mlp_record_bytes(&r->root->shape) * r->root->shape.members;
+}
+
+static uint64_t request_key(const void *argument, size_t task) {
+    const batch *b = argument;
+    const ramify_root_request *r = &b->request[task];
+    uint64_t key = ramify_fit_key(r->problem->context, "root");
+    key = ramify_fit_key_problem(key, r->problem);
+    key = ramify_fit_key_encoder(key, &r->design.encoder);
+    key = ramify_fit_key_shape(key, &r->root->shape);
+    key = ramify_fit_key_number(key, b->recipe->slope);
+    return ramify_fit_key_plan(key, &r->plan);
+}
+
+static size_t request_size(const void *argument, size_t task) {
+    const ramify_root *root = ((const batch *)argument)->request[task].root;
+    return sizeof(root_result) + (record_floats(root) + root->encoder->parameters) * sizeof(float);
+}
+
+static void pack_request(const void *argument, size_t task, void *result) {
+    const ramify_root *root = ((const batch *)argument)->request[task].root;
+    const root_result head = {.score = root->score,
+                              .criterion = root->criterion,
+                              .row_visits = root->row_visits,
+                              .usable = root->usable};
+    const size_t record = record_floats(root) * sizeof(float);
+    char *to = result;
+    memcpy(to, &head, sizeof head);
+    memcpy(to + sizeof head, root->record, record);
+    memcpy(to + sizeof head + record, root->encoder->theta,
+           root->encoder->parameters * sizeof(float));
+}
+
+static ramify_status unpack_request(void *argument, size_t task, const void *result) {
+    ramify_root *root = ((const batch *)argument)->request[task].root;
+    root_result head;
+    const size_t record = record_floats(root) * sizeof(float);
+    const char *from = result;
+    memcpy(&head, from, sizeof head);
+    memcpy(root->record, from + sizeof head, record);
+    memcpy(root->encoder->theta, from + sizeof head + record,
+           root->encoder->parameters * sizeof(float));
+    ramify_encoder_tabulate(root->encoder);
+    root->score = head.score;
+    root->criterion = head.criterion;
+    root->row_visits = head.row_visits;
+    root->usable = head.usable != 0;
+    return RAMIFY_OK;
+}
+
+static void log_fit(const batch *b, size_t task) {
+    const ramify_root_request *r = &b->request[task];
     ramify_log(r->problem->context, RAMIFY_LOG_INFO,
                "%s: %s, %u hidden layers of %u, %u members, %u epochs of %zu rows: select loss "
                "%.4g",
                b->meter->stage, ramify_design_stem(&r->design), r->shape.layers - 1,
                r->shape.width[1], r->shape.members, r->plan.epochs, r->problem->train.count,
                r->root->criterion);
-    return RAMIFY_OK;
 }
 
 ramify_status ramify_root_fit_all(ramify_context *context, const ramify_recipe *recipe,
@@ -134,9 +216,24 @@ ramify_status ramify_root_fit_all(ramify_context *context, const ramify_recipe *
                .meter = &meter,
                /* A time that is over already still is a limit. */
                .seconds = waves == 0 || seconds == 0 ? 0 : fmax(seconds / waves, -1e-3)};
-    ramify_status status = ramify_parallel(context, count, fit_request, &b);
-    for (uint32_t i = 0; i < count; i++)
+    const ramify_fit_list list = {.count = count,
+                                  .argument = &b,
+                                  .run = fit_request,
+                                  .cost = request_cost,
+                                  .key = request_key,
+                                  .size = request_size,
+                                  .pack = pack_request,
+                                  .unpack = unpack_request};
+    ramify_status status = RAMIFY_OK;
+    if (ramify_fits_are_shared(recipe->fits, context))
+        status = ramify_parallel(context, count, create_request, &b);
+    if (status == RAMIFY_OK)
+        status = ramify_fits_run(recipe->fits, context, &list);
+    for (uint32_t i = 0; i < count; i++) {
         request[i].plan.meter = NULL;
+        if (status == RAMIFY_OK)
+            log_fit(&b, i);
+    }
     if (status == RAMIFY_OK)
         ramify_progress_report(context, stage, meter.total, meter.total);
     return status;

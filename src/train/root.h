@@ -42,7 +42,7 @@ typedef struct ramify_root_request {
     ramify_root *root; /* once fitted */
 } ramify_root_request;
 
-/* Fits them side by side, in the order given. stage: what the progress callback is told. seconds:
+/* Fits them side by side, in the order given, by recipe->fits among the ranks. stage: what the progress callback is told. seconds:
  * what they may take together; 0: no limit. Roots of fits that ended before a failure or a stop are
  * set. The caller destroys the roots. */
 ramify_status ramify_root_fit_all(ramify_context *context, const ramify_recipe *recipe,

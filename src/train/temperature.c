@@ -1,4 +1,5 @@
 #include "temperature.h"
+#include "cluster.h"
 #include "memory.h"
 #include "status.h"
 
@@ -80,11 +81,39 @@ ramify_status ramify_temperature_of(const ramify_problem *problem, ramify_rows r
     return status;
 }
 
+/* Which rank computes the outputs at a leaf: the one that has the expert. */
+static uint32_t rank_of(const ramify_context *context, const ramify_grown *grown, uint32_t index) {
+    const uint32_t module = grown->nodes[index].module;
+    if (grown->owner && grown->owner[module] != UINT32_MAX)
+        return grown->owner[module];
+    return grown->owner ? index % ramify_cluster_size(context) : ramify_cluster_rank(context);
+}
+
+/* What single ranks have computed, to all: of every number all but one rank have a zero. */
+static ramify_status share_outputs(ramify_context *context, float *output, size_t floats) {
+    uint64_t *bits = ramify_allocate(context, floats, sizeof *bits);
+    if (!bits)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; i < floats; i++) {
+        uint32_t word;
+        memcpy(&word, &output[i], sizeof word);
+        bits[i] = word;
+    }
+    ramify_status status = ramify_cluster_sum(context, bits, floats);
+    for (size_t i = 0; status == RAMIFY_OK && i < floats; i++) {
+        const uint32_t word = (uint32_t)bits[i];
+        memcpy(&output[i], &word, sizeof word);
+    }
+    ramify_release(context, bits);
+    return status;
+}
+
 /* Outputs of the experts on the select rows of their leaves, leaf after leaf: output[count x
  * pad(outputs)] of row[count]. */
 static ramify_status gather_answers(const ramify_problem *problem, const ramify_root *root,
                                     const ramify_grown *grown, uint32_t *row, float *output,
                                     size_t *count) {
+    ramify_context *context = problem->context;
     size_t stride = ramify_pad(problem->outputs);
     *count = 0;
     for (uint32_t i = 0; i < grown->node_count; i++) {
@@ -92,13 +121,16 @@ static ramify_status gather_answers(const ramify_problem *problem, const ramify_
         if (node->children > 0)
             continue;
         ramify_rows select = {node->rows + node->train_count, node->select_count};
-        RAMIFY_TRY(ramify_expert_outputs(problem, &root->shape, root->encoder, NULL,
-                                         grown->modules[node->module], select,
-                                         output + *count * stride));
+        float *to = output + *count * stride;
+        if (rank_of(context, grown, i) == ramify_cluster_rank(context))
+            RAMIFY_TRY(ramify_expert_outputs(problem, &root->shape, root->encoder, NULL,
+                                             grown->modules[node->module], select, to));
+        else
+            memset(to, 0, select.count * stride * sizeof *to);
         memcpy(row + *count, select.row, select.count * sizeof *row);
         *count += select.count;
     }
-    return RAMIFY_OK;
+    return grown->owner ? share_outputs(context, output, *count * stride) : RAMIFY_OK;
 }
 
 ramify_status ramify_temperature_fit(const ramify_problem *problem, const ramify_root *root,

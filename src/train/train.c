@@ -3,17 +3,21 @@
 
 #include "train.h"
 #include "annotate.h"
+#include "cluster.h"
 #include "controls.h"
+#include "divided_sample.h"
+#include "divided_tree.h"
 #include "finish.h"
+#include "fits.h"
 #include "leaf_series.h"
 #include "memory.h"
 #include "nyquist_options.h"
 #include "nyquist_train.h"
 #include "paraformer_train.h"
 #include "progress.h"
-#include "routing.h"
 #include "score.h"
 #include "search.h"
+#include "space.h"
 #include "status.h"
 #include "temperature.h"
 #include "train_rows.h"
@@ -32,8 +36,10 @@ typedef struct session {
     const ramify_train_options *options;
     double started, deadline;
     ramify_train_rows rows;
-    ramify_problem *problem;
-    ramify_problem *enlarged; /* with rows that teachers answered; NULL: not used */
+    ramify_divided *divided; /* a table too large for one network; NULL: all rows are `problem` */
+    ramify_divided_sample *sample; /* of it: what the model is judged by */
+    ramify_problem *problem;       /* of a divided table: the sample that the root is found on */
+    ramify_problem *enlarged;      /* with rows that teachers answered; NULL: not used */
     ramify_recipe recipe;
     ramify_grow_plan grow; /* for learned_from() */
     ramify_root *root;
@@ -41,20 +47,18 @@ typedef struct session {
     ramify_nyquist *nyquist;               /* likewise */
     ramify_leaf_series *series;            /* at some of the tree's leaves; NULL: none */
     float *features;                       /* problem rows x pad(features) */
-    float *points;                         /* problem rows x pad(routes) */
-    float *route;                          /* routes x pad(plain), or NULL */
-    uint32_t routes;
+    ramify_space space;
     ramify_grown *grown;
     uint32_t fingerprint; /* of the problem */
     bool constant;        /* the targets of the training rows do not differ */
     bool stopped;
+    ramify_fits *fits; /* shared among ranks, kept in options->resume */
 } session;
 
 static void session_clear(session *s) {
     ramify_context *context = s->context;
     ramify_grown_destroy(context, &s->grown);
-    ramify_release(context, s->route);
-    ramify_release(context, s->points);
+    ramify_space_clear(context, &s->space);
     ramify_release(context, s->features);
     ramify_root_destroy(context, &s->root);
     ramify_paraformer_trained_destroy(context, &s->paraformer);
@@ -62,7 +66,10 @@ static void session_clear(session *s) {
     ramify_leaf_series_destroy(&s->series);
     ramify_problem_destroy(context, &s->enlarged);
     ramify_problem_destroy(context, &s->problem);
+    ramify_divided_sample_destroy(&s->sample);
+    ramify_divided_close(&s->divided);
     ramify_train_rows_close(&s->rows);
+    ramify_fits_close(&s->fits);
 }
 
 static bool is_paraformer(const session *s) {
@@ -96,27 +103,92 @@ static void plan_constant(session *s) {
                s->table->source);
 }
 
+/* Tables of more rows than a network learns from; not where all rows are to be looked at together, as images
+ * and times are. */
+static bool is_divided(const session *s) {
+    return !is_paraformer(s) && !is_nyquist(s) && !s->options->time &&
+           (s->table->all_rows > 0 ||
+            s->table->rows > ramify_divided_node_rows(s->options, s->table->column_count));
+}
+
+static ramify_status open_divided(session *s) {
+    const ramify_train_options *options = s->options;
+    const char *unfit = NULL;
+    if (options->controls)
+        unfit = "controls";
+    else if (options->module && strcmp(options->module, "mlp") != 0)
+        unfit = "series";
+    else if (options->distillation == RAMIFY_CHOICE_ON && strcmp(options->kind, "pathways") == 0)
+        unfit = "teachers";
+    if (unfit)
+        return ramify_fail(s->context, RAMIFY_ERROR_ARGUMENT,
+                           "%s: a table of %llu rows is learned in parts, without %s: leave them "
+                           "out, or let one network learn from all rows (--node-rows)",
+                           s->table->source,
+                           (unsigned long long)(s->table->all_rows > 0 ? s->table->all_rows
+                                                                       : s->table->rows),
+                           unfit);
+    RAMIFY_TRY(ramify_divided_open(&s->rows, &s->divided));
+    RAMIFY_TRY(ramify_divided_sample_create(s->divided, &s->sample));
+    return ramify_divided_root_problem(
+        s->divided, (double)ramify_divided_node_rows(options, s->rows.schema->column_count),
+        &s->problem);
+}
+
 /* divided: by the caller; NULL: as the options say, of the rows given (NULL: the first count). */
 static ramify_status open_rows(session *s, const ramify_split *divided, const uint32_t *given,
                                size_t count) {
     RAMIFY_TRY(ramify_train_rows_open(s->context, s->table, s->options, &s->rows));
+    if (!divided && !given && is_divided(s))
+        return open_divided(s);
+    if (s->table->all_rows > 0)
+        return ramify_fail(s->context, RAMIFY_ERROR_ARGUMENT,
+                           "%s: this rank holds %zu of %llu rows, and this training needs all of "
+                           "them: read the table with ramify_table_read",
+                           s->table->source, s->table->rows,
+                           (unsigned long long)s->table->all_rows);
     return divided ? ramify_train_rows_adopt(&s->rows, divided)
                    : ramify_train_rows_divide(&s->rows, given, count);
 }
 
-static ramify_status prepare(session *s) {
-    const ramify_train_options *options = s->options;
+static ramify_status make_problem(session *s) {
     const ramify_split *split = s->rows.split;
     ramify_rows train = {split->train, split->train_count};
     ramify_rows select = {split->select, split->select_count};
     ramify_rows report = {split->report, split->report_count};
     bool alike = is_paraformer(s) && s->table->image[0] > 0;
-    RAMIFY_TRY(ramify_problem_create(s->context, s->rows.match, train, select, report,
-                                     s->rows.weight, alike, &s->problem));
-    s->fingerprint = ramify_problem_fingerprint(s->problem);
+    return ramify_problem_create(s->context, s->rows.match, train, select, report, s->rows.weight,
+                                 alike, &s->problem);
+}
+
+/* Rows that train, select and report, of the whole table. */
+static void count_rows(const session *s, uint64_t counts[3]) {
+    if (s->divided) {
+        memcpy(counts, s->divided->in_role, 3 * sizeof *counts);
+        return;
+    }
+    counts[0] = s->problem->train.count;
+    counts[1] = s->problem->select.count;
+    counts[2] = s->problem->report.count;
+}
+
+static ramify_status prepare(session *s) {
+    const ramify_train_options *options = s->options;
+    if (!s->divided) {
+        RAMIFY_TRY(make_problem(s));
+        s->fingerprint = ramify_problem_fingerprint(s->problem);
+    } else {
+        s->fingerprint = (uint32_t)(s->divided->print >> 32);
+        s->problem->far = s->divided->far;
+    }
     if (is_nyquist(s))
         RAMIFY_TRY(ramify_nyquist_prepare(s->problem, options));
     ramify_recipe_make(s->problem, options, &s->recipe);
+    if (!is_paraformer(s))
+        RAMIFY_TRY(ramify_fits_open(s->context, options->resume, false, &s->fits));
+    s->recipe.fits = s->recipe.grow.fits = s->fits;
+    if (s->divided && s->recipe.tree) /* its lower parts have no teachers' rows */
+        s->recipe.distillation = RAMIFY_CHOICE_OFF;
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
         ramify_schema_warn_of_constants(s->context, s->table, s->rows.schema);
     ramify_problem_warn_of_far(s->problem, s->table->source);
@@ -130,8 +202,11 @@ static ramify_status prepare(session *s) {
     s->constant = !is_paraformer(s) && !is_nyquist(s) && targets_are_constant(s->problem);
     if (s->constant)
         plan_constant(s);
-    ramify_log(s->context, RAMIFY_LOG_INFO, "%zu rows train, %zu choose, %zu report", train.count,
-               select.count, report.count);
+    uint64_t counts[3];
+    count_rows(s, counts);
+    ramify_log(s->context, RAMIFY_LOG_INFO, "%llu rows train, %llu choose, %llu report",
+               (unsigned long long)counts[0], (unsigned long long)counts[1],
+               (unsigned long long)counts[2]);
     return RAMIFY_OK;
 }
 
@@ -140,72 +215,39 @@ static const ramify_problem *learned_from(const session *s) {
     return s->enlarged ? s->enlarged : s->problem;
 }
 
-static ramify_status encode_rows(session *s) {
-    const ramify_problem *problem = learned_from(s);
-    const ramify_encoder *encoder = s->root->encoder;
-    size_t stride = ramify_pad(encoder->stem.features);
-    s->features = ramify_allocate(s->context, problem->rows * stride, sizeof(float));
-    if (!s->features)
-        return RAMIFY_ERROR_MEMORY;
-    for (size_t row = 0; row < problem->rows; row++) {
-        uint32_t index = (uint32_t)row;
-        ramify_encoder_forward(problem, encoder, &index, 1, s->features + row * stride, stride);
-    }
-    return RAMIFY_OK;
-}
-
-/* Grows a tree in one routing space, in place of the session's. Where the root's output does not
- * change at all its gradient has no directions, and the plain features serve. */
-static ramify_status grow_in(session *s, bool gradient) {
-    const ramify_problem *problem = learned_from(s);
-    ramify_context *context = s->context;
-    ramify_grown_destroy(context, &s->grown);
-    ramify_release(context, s->route);
-    ramify_release(context, s->points);
-    s->route = s->points = NULL;
-    s->routes = problem->stem.plain;
-    if (gradient)
-        RAMIFY_TRY(ramify_routing_gradient(problem, &s->root->shape, s->root->encoder,
-                                           s->root->record, s->options->seed, &s->route,
-                                           &s->routes));
-    if (!s->route)
-        s->routes = problem->stem.plain;
-    RAMIFY_TRY(ramify_routing_points(problem, s->route, s->routes, &s->points));
-    return ramify_grow(problem, &s->root->shape, &s->grow, s->features, s->points, s->routes,
-                       s->root->record, &s->grown);
-}
-
-/* Whether the root's directions make better cells than the plain features: one level each, for a
- * share of the epochs, on select rows. */
-static ramify_status compare_routings(session *s, bool *gradient) {
-    ramify_grow_plan whole = s->grow;
-    s->grow.depth = 1;
-    s->grow.untested_levels = 1;
-    s->grow.expert.epochs = (uint32_t)(whole.expert.epochs * 2 * s->recipe.trial_share) + 1;
-    double criterion[2] = {0, 0};
-    for (int i = 0; i < 2; i++) {
-        RAMIFY_TRY(grow_in(s, i == 1));
-        criterion[i] = s->grown->select_criterion;
-        ramify_log(s->context, RAMIFY_LOG_INFO, "routing by %s: select loss %.4g",
-                   i ? "gradients" : "plain features", criterion[i]);
-    }
-    *gradient = criterion[1] <= criterion[0];
-    s->grow = whole;
-    return RAMIFY_OK;
+/* On all rows; of those that the root was found on, what follows needs to know at which leaves they are. */
+static ramify_status grow_divided(session *s) {
+    const ramify_divided_plan plan = {
+        .options = s->options,
+        .grow = &s->grow,
+        .shape = &s->root->shape,
+        .stem = &s->root->encoder->stem,
+        .route = s->space.route,
+        .routes = s->space.routes,
+        .root = s->root->record,
+        .node_rows = ramify_divided_node_rows(s->options, s->table->column_count),
+        .keep_apart = s->options->output != NULL && s->options->rewind_at == 0,
+        .fits = s->fits,
+    };
+    ramify_release(s->context, s->features);
+    s->features = NULL;
+    RAMIFY_TRY(ramify_divided_grow(s->divided, &plan, &s->grown));
+    return ramify_grown_place(s->problem, s->space.points, s->space.routes, s->grown);
 }
 
 static ramify_status grow_tree(session *s) {
+    const ramify_problem *problem = learned_from(s);
+    bool gradient;
     s->grow = s->enlarged ? ramify_recipe_distilled(&s->recipe, s->enlarged).grow : s->recipe.grow;
-    RAMIFY_TRY(encode_rows(s));
-    ramify_choice choice = s->recipe.gradient_routing;
     s->grow.expert.started = ramify_seconds();
     s->grow.expert.deadline = s->deadline;
-    bool gradient = choice == RAMIFY_CHOICE_ON;
-    if (s->problem->stem.plain > RAMIFY_ROUTING_PLAIN_MAX)
-        gradient = false;
-    else if (choice == RAMIFY_CHOICE_AUTO)
-        RAMIFY_TRY(compare_routings(s, &gradient));
-    RAMIFY_TRY(grow_in(s, gradient));
+    RAMIFY_TRY(ramify_space_features(problem, s->root, &s->features));
+    RAMIFY_TRY(ramify_space_choose(problem, s->root, &s->recipe, &s->grow, s->features, &gradient));
+    RAMIFY_TRY(ramify_space_make(problem, s->root, gradient, s->options->seed, &s->space));
+    RAMIFY_TRY(s->divided
+                   ? grow_divided(s)
+                   : ramify_grow(problem, &s->root->shape, &s->grow, s->features, s->space.points,
+                                 s->space.routes, s->root->record, &s->grown));
     ramify_log(s->context, RAMIFY_LOG_INFO, "%u of %u splits stand: %u leaves, %u experts",
                s->grown->accepted, s->grown->tested, s->grown->leaf_count, s->grown->module_count);
     return RAMIFY_OK;
@@ -263,11 +305,13 @@ static json_t *config_json(const session *s, double temperature, const ramify_sc
                                    "nyquist", ramify_nyquist_json(s->problem, s->nyquist))
                        : recipe_json(s);
     char print[16];
+    uint64_t counts[3];
+    count_rows(s, counts);
     snprintf(print, sizeof print, "%08x", (unsigned)s->fingerprint);
-    json_t *rest = json_pack(
-        "{s:I, s:s, s:{s:I, s:I, s:I}}", "seed", (json_int_t)(s->options->seed & INT64_MAX),
-        "fingerprint", print, "rows", "train", (json_int_t)s->problem->train.count, "select",
-        (json_int_t)s->problem->select.count, "report", (json_int_t)s->problem->report.count);
+    json_t *rest = json_pack("{s:I, s:s, s:{s:I, s:I, s:I}}", "seed",
+                             (json_int_t)(s->options->seed & INT64_MAX), "fingerprint", print,
+                             "rows", "train", (json_int_t)counts[0], "select",
+                             (json_int_t)counts[1], "report", (json_int_t)counts[2]);
     bool made = json && rest && json_object_update(json, rest) == 0;
     json_decref(rest);
     if (!made) {
@@ -292,8 +336,8 @@ static ramify_status finish_networks(session *s, double temperature,
         .kind = s->options->kind,
         .problem = s->problem,
         .root = s->root,
-        .route = s->route,
-        .routes = s->routes,
+        .route = s->space.route,
+        .routes = s->space.routes,
         .grown = s->grown,
         .series = s->series,
         .notes = notes,
@@ -301,7 +345,9 @@ static ramify_status finish_networks(session *s, double temperature,
         .rewound = rewound,
         .config = config,
     };
-    return ramify_finish(s->context, &parts, model);
+    return s->options->output && !rewound
+               ? ramify_finish_shared(s->context, &parts, s->options->output, notes != NULL, model)
+               : ramify_finish(s->context, &parts, model);
 }
 
 static ramify_status finish_model(session *s, double temperature, const ramify_score *score,
@@ -387,6 +433,7 @@ static ramify_status try_modules(session *s, double temperature, ramify_model **
 /* The model is written twice: its scores on report rows and the notes on its leaves, which the file
  * states, are of its own predictions. */
 static ramify_status make_model(session *s, ramify_model **model, ramify_score *score) {
+    const ramify_train_rows *judge = s->sample ? &s->sample->rows : &s->rows;
     ramify_model *blank = NULL;
     ramify_annotation *annotation = NULL;
     double temperature;
@@ -399,10 +446,11 @@ static ramify_status make_model(session *s, ramify_model **model, ramify_score *
     RAMIFY_TRY(finish_model(s, temperature, NULL, NULL, &blank));
     ramify_status status = try_modules(s, temperature, &blank);
     if (status == RAMIFY_OK)
-        status = ramify_score_model(s->context, blank, s->rows.match, s->rows.split->report,
-                                    s->rows.split->report_count, score, NULL);
+        status = ramify_score_model(s->context, blank, judge->match, judge->split->report,
+                                    judge->split->report_count, score, NULL);
     if (status == RAMIFY_OK)
-        status = ramify_annotate(s->problem, blank, s->rows.match, s->rows.split, &annotation);
+        status = ramify_annotate(s->sample ? s->sample->problem : s->problem, blank, judge->match,
+                                 judge->split, &annotation);
     ramify_close(&blank);
     if (status == RAMIFY_OK)
         status = finish_model(s, temperature, score, &annotation->notes, model);
@@ -457,9 +505,9 @@ static ramify_status run_controls(session *s, ramify_model *model, const ramify_
         .root = s->root,
         .grown = s->grown,
         .features = s->features,
-        .points = s->points,
-        .routes = s->routes,
-        .route = s->route,
+        .points = s->space.points,
+        .routes = s->space.routes,
+        .route = s->space.route,
     };
     for (uint32_t c = 0; c < RAMIFY_CONTROLS; c++) {
         ramify_progress_report(context, "controls", c, RAMIFY_CONTROLS);
@@ -503,11 +551,13 @@ static ramify_status train_rows(ramify_context *context, const ramify_table *tab
     if (status == RAMIFY_OK && options->rewind_at > 0 && s.root && !s.nyquist)
         status = finish_rewound(&s, &training->rewind);
     if (status == RAMIFY_OK) {
-        training->rows = row_count;
-        training->train_rows = s.rows.split->train_count;
-        training->select_rows = s.rows.split->select_count;
-        training->report_rows = s.rows.split->report_count;
-        training->skipped_rows = s.rows.skipped;
+        training->rows = s.divided ? s.divided->all : row_count;
+        uint64_t counts[3];
+        count_rows(&s, counts);
+        training->train_rows = counts[0];
+        training->select_rows = counts[1];
+        training->report_rows = counts[2];
+        training->skipped_rows = s.divided ? s.divided->skipped : s.rows.skipped;
         training->seconds = ramify_seconds() - s.started;
         training->training_bytes = s.paraformer ? s.paraformer->result.need.bytes : 0;
         training->time_limit_struck =
@@ -545,19 +595,23 @@ ramify_status ramify_train(ramify_context *context, const ramify_table *table,
                            ramify_model **model, ramify_training **training) {
     ramify_clear(context);
     *model = NULL;
-    RAMIFY_TRY(ramify_train_options_check(context, options));
-    ramify_training *made = ramify_allocate_zeroed(context, 1, sizeof *made);
-    if (!made)
-        return RAMIFY_ERROR_MEMORY;
-    made->context = context;
-    made->score = ramify_score_none();
-    ramify_status status = train_rows(context, table, options, NULL, NULL, ramify_table_rows(table),
-                                      test, model, made);
+    ramify_training *made = NULL;
+    ramify_status status = ramify_train_options_check(context, options);
+    if (status == RAMIFY_OK) {
+        made = ramify_allocate_zeroed(context, 1, sizeof *made);
+        status = made ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    }
+    if (status == RAMIFY_OK) {
+        made->context = context;
+        made->score = ramify_score_none();
+        status = train_rows(context, table, options, NULL, NULL, ramify_table_rows(table), test,
+                            model, made);
+    }
     if (training && *model)
         *training = made;
     else
         ramify_training_destroy(&made);
-    return status;
+    return ramify_cluster_tell(context, status);
 }
 
 ramify_status ramify_train_on(ramify_context *context, const ramify_table *table,
@@ -568,10 +622,9 @@ ramify_status ramify_train_on(ramify_context *context, const ramify_table *table
     return train_rows(context, table, options, split, NULL, count, NULL, model, training);
 }
 
-ramify_status ramify_cross_validate(ramify_context *context, const ramify_table *table,
+static ramify_status cross_validate(ramify_context *context, const ramify_table *table,
                                     const ramify_train_options *options, uint32_t folds,
                                     ramify_score *scores) {
-    ramify_clear(context);
     RAMIFY_TRY(ramify_train_options_check(context, options));
     ramify_train_rows r = {.context = context};
     size_t rows = ramify_table_rows(table);
@@ -622,4 +675,11 @@ ramify_status ramify_cross_validate(ramify_context *context, const ramify_table 
     ramify_release(context, part);
     ramify_release(context, labels);
     return status;
+}
+
+ramify_status ramify_cross_validate(ramify_context *context, const ramify_table *table,
+                                    const ramify_train_options *options, uint32_t folds,
+                                    ramify_score *scores) {
+    ramify_clear(context);
+    return ramify_cluster_tell(context, cross_validate(context, table, options, folds, scores));
 }

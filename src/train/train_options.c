@@ -1,6 +1,7 @@
 /* Defaults and checks of the options of training. */
 
 #include "augment.h"
+#include "cluster.h"
 #include "nyquist_options.h"
 #include "recipe.h"
 #include "status.h"
@@ -224,13 +225,39 @@ static ramify_status check_branches(ramify_context *context, const ramify_train_
     }
     if (o->branches > 0 || o->depth > 0 || o->width > 0 || o->heads > 0 || o->patch > 0 ||
         o->skip || o->progressive || o->prefixes_only || o->freeze || changes ||
-        o->training_bytes > 0 || o->weights_from || o->resume)
+        o->training_bytes > 0 || o->weights_from)
         return ramify_fail(
             context, bad,
             "branches, depth, width, heads, patch, skip, progressive, prefixes only, "
-            "freeze, augment, a bound on training, weights to start from and a folder to "
-            "resume from are options of kind paraformer, and the kind is %s",
+            "freeze, augment, a bound on training and weights to start from are options of "
+            "kind paraformer, and the kind is %s",
             o->kind);
+    return RAMIFY_OK;
+}
+
+/* What is kept in a folder of fits, or shared among ranks, must not depend on a clock. */
+static ramify_status check_resume(ramify_context *context, const ramify_train_options *o) {
+    const bool series =
+        strcmp(o->kind, "nyquist") == 0 || (o->module && strcmp(o->module, "mlp") != 0);
+    const bool branches = strcmp(o->kind, "paraformer") == 0;
+    if (o->resume && series)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "series are fitted anew each time: there is nothing to resume, so "
+                           "leave the folder out");
+    if (o->resume && !branches && o->time_limit > 0)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "a time limit cuts fits short, and only whole ones can be kept in a "
+                           "folder: leave the limit out, and stop the training when it is time");
+    if (ramify_cluster_size(context) == 1)
+        return RAMIFY_OK;
+    if (series)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "series are not fitted by several processes together: start one");
+    if (o->time_limit > 0)
+        return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
+                           "a time limit cannot be kept by %u processes together, whose clocks "
+                           "differ: leave it out, and stop the job when it is time",
+                           ramify_cluster_size(context));
     return RAMIFY_OK;
 }
 
@@ -239,5 +266,6 @@ ramify_status ramify_train_options_check(ramify_context *context,
     RAMIFY_TRY(check_names(context, options));
     RAMIFY_TRY(check_numbers(context, options));
     RAMIFY_TRY(check_branches(context, options));
+    RAMIFY_TRY(check_resume(context, options));
     return check_series(context, options);
 }

@@ -29,7 +29,7 @@ static ramify_status check_weight(const ramify_train_rows *r, size_t row) {
         return RAMIFY_OK;
     return ramify_fail(r->context, RAMIFY_ERROR_DATA,
                        "%s: column \"%s\": the weight of row %zu is not a number of 0 or more",
-                       r->table->source, r->weight->name, row + 1);
+                       r->table->source, r->weight->name, ramify_table_row_number(r->table, row));
 }
 
 /* Each part needs rows that count: weights of 0 throughout would train or choose nothing. */
@@ -50,10 +50,8 @@ static ramify_status check_weights(const ramify_train_rows *r) {
     return RAMIFY_OK;
 }
 
-ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table *table,
-                                     const ramify_train_options *options, ramify_train_rows *rows) {
-    *rows = (ramify_train_rows){.context = context, .table = table, .options = options};
-    const ramify_schema_request request = {
+ramify_schema_request ramify_train_schema_request(const ramify_train_options *options) {
+    return (ramify_schema_request){
         .target = options->target,
         .task = options->task,
         .drop = options->drop,
@@ -61,6 +59,12 @@ ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table
         .group = options->group,
         .time = options->time,
     };
+}
+
+ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table *table,
+                                     const ramify_train_options *options, ramify_train_rows *rows) {
+    *rows = (ramify_train_rows){.context = context, .table = table, .options = options};
+    const ramify_schema_request request = ramify_train_schema_request(options);
     RAMIFY_TRY(ramify_schema_infer(context, table, &request, &rows->schema));
     RAMIFY_TRY(ramify_match_create_training(context, rows->schema, table, &rows->match));
     return find_column(rows, options->weight, &rows->weight);
@@ -72,21 +76,27 @@ void ramify_train_rows_close(ramify_train_rows *rows) {
     ramify_schema_destroy(rows->context, &rows->schema);
 }
 
+ramify_status ramify_train_rows_check(const ramify_train_rows *rows, size_t row, bool *usable) {
+    *usable = true;
+    for (uint32_t t = 0; t < rows->schema->target_count; t++)
+        *usable = *usable && !isnan(ramify_match_target(rows->match, t, row));
+    if (!*usable)
+        return RAMIFY_OK;
+    RAMIFY_TRY(ramify_match_check_targets(rows->context, rows->match, row));
+    return rows->weight ? check_weight(rows, row) : RAMIFY_OK;
+}
+
 ramify_status ramify_train_rows_find(ramify_train_rows *rows, const uint32_t *given, size_t count,
                                      uint32_t *usable, double *labels, size_t *found) {
     *found = 0;
     for (size_t i = 0; i < count; i++) {
         size_t row = given ? given[i] : i;
-        bool there = true;
-        for (uint32_t t = 0; t < rows->schema->target_count; t++)
-            there = there && !isnan(ramify_match_target(rows->match, t, row));
+        bool there;
+        RAMIFY_TRY(ramify_train_rows_check(rows, row, &there));
         if (!there) {
             rows->skipped++;
             continue;
         }
-        RAMIFY_TRY(ramify_match_check_targets(rows->context, rows->match, row));
-        if (rows->weight)
-            RAMIFY_TRY(check_weight(rows, row));
         labels[*found] = ramify_match_target(rows->match, 0, row);
         usable[(*found)++] = (uint32_t)row;
     }

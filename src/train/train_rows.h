@@ -18,10 +18,16 @@ typedef struct ramify_train_rows {
     ramify_split *own;           /* what split points to, unless a caller made it */
 } ramify_train_rows;
 
+/* What the options ask of a schema. */
+ramify_schema_request ramify_train_schema_request(const ramify_train_options *options);
+
 /* Infers the schema from the table. Close with ramify_train_rows_close, also on failure. */
 ramify_status ramify_train_rows_open(ramify_context *context, const ramify_table *table,
                                      const ramify_train_options *options, ramify_train_rows *rows);
 void ramify_train_rows_close(ramify_train_rows *rows);
+
+/* Whether a row has all targets; one that has is refused where its weight or a target is no good. */
+ramify_status ramify_train_rows_check(const ramify_train_rows *rows, size_t row, bool *usable);
 
 /* Of the rows given[count] (ascending; NULL: the first count) those that have all targets, with a
  * warning of the others. usable and labels have room for count: rows, and first targets (classes). */

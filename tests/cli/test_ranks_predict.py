@@ -323,56 +323,49 @@ def assert_one_sentence(done: Result, pattern: str) -> None:
     assert re.search(pattern, said[0]), said[0]
 
 
-def script_for(path: pathlib.Path, rank: int, instead: str) -> pathlib.Path:
-    """The tool, but for one rank, which does something before it or has other words."""
+def script_for(path: pathlib.Path, rank: int, before: str) -> pathlib.Path:
+    """The tool, but for one rank, which does something before it."""
     path.write_text(
-        f'#!/bin/sh\nif [ "$OMPI_COMM_WORLD_RANK" = {rank} ]; then\n{instead}\nfi\n'
+        f'#!/bin/sh\nif [ "$OMPI_COMM_WORLD_RANK" = {rank} ]; then\n{before}\nfi\n'
         f'exec {BUILD / "ramify"} "$@"\n'
     )
     path.chmod(0o755)
     return path
 
 
-def test_a_table_that_one_rank_cannot_read(trees: Trees, tmp_path):
-    script = script_for(
-        tmp_path / "tool.sh",
-        1,
-        f"exec {BUILD / 'ramify'} predict {trees.model('numbers')} nowhere.csv -o {tmp_path}/out.csv",
-    )
+@pytest.fixture
+def hosts(trees: Trees, tmp_path: pathlib.Path, monkeypatch) -> pathlib.Path:
+    """A folder with the model and the table, and one beside it that another host could have."""
+    for name in ("own", "other"):
+        (tmp_path / name).mkdir()
+        for file in (trees.table, trees.model("numbers")):
+            (tmp_path / name / file.name).write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path / "own")
+    return tmp_path / "other"
+
+
+def test_a_table_that_one_rank_cannot_read(hosts, tmp_path):
+    (hosts / "table.csv").unlink()
+    script = script_for(tmp_path / "tool.sh", 1, f"cd {hosts}")
     done = run_ranks(
-        3,
-        "predict",
-        trees.model("numbers"),
-        trees.table,
-        "-o",
-        tmp_path / "out.csv",
-        script=script,
+        3, "predict", "numbers.ramify", "table.csv", "-o", "out.csv", script=script
     )
-    assert_one_sentence(done, r"rank 1 .*nowhere\.csv: cannot be opened")
-    assert not list(tmp_path.glob("out.csv*"))
+    assert_one_sentence(done, r"rank 1 .*table\.csv: cannot be opened")
+    assert not list(tmp_path.glob("*/out.csv*"))
 
 
-def test_ranks_with_different_files(trees: Trees, tmp_path):
-    other = tmp_path / "other.csv"
-    other.write_text(trees.table.read_text().replace("red", "blue", 1))
-    script = script_for(
-        tmp_path / "tool.sh",
-        2,
-        f"exec {BUILD / 'ramify'} evaluate {trees.model('numbers')} {other}",
-    )
-    done = run_ranks(3, "evaluate", trees.model("numbers"), trees.table, script=script)
-    assert_one_sentence(
-        done, r"\.csv: (has \d+ bytes on|differs between) rank 2 and .*rank 0"
-    )
-    script = script_for(
-        tmp_path / "tool.sh",
-        1,
-        f"exec {BUILD / 'ramify'} evaluate {trees.model('classes')} {trees.table}",
-    )
-    done = run_ranks(2, "evaluate", trees.model("numbers"), trees.table, script=script)
-    assert_one_sentence(
-        done, r"\.ramify: (has \d+ bytes on|differs between) rank 1 and .*rank 0"
-    )
+def test_ranks_with_different_files(hosts, tmp_path):
+    words = ["evaluate", "numbers.ramify", "table.csv"]
+    script = script_for(tmp_path / "tool.sh", 2, f"cd {hosts}")
+    table = hosts / "table.csv"
+    table.write_text(table.read_text().replace("red", "blue", 1))
+    differs = r": (has \d+ bytes on|differs between) rank {} and .*rank 0"
+    done = run_ranks(3, *words, script=script)
+    assert_one_sentence(done, r"table\.csv" + differs.format(2))
+    model = hosts / "numbers.ramify"
+    model.write_bytes(model.read_bytes() + bytes(64))
+    done = run_ranks(3, *words, script=script)
+    assert_one_sentence(done, r"numbers\.ramify" + differs.format(2) + "|damaged")
 
 
 def test_a_disk_that_is_full(trees: Trees, tmp_path):

@@ -5,6 +5,7 @@
 
 #include "parts.h"
 #include "random.h"
+#include "summary.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -25,6 +26,159 @@ static scratch_file write_file(const void *bytes, size_t size) {
     return file;
 }
 
+/* ---- schemas ---- */
+
+#define REQUESTS_MOST 12
+
+/* What is asked for, and what comes of it. */
+typedef struct wish {
+    ramify_schema_request request;
+    ramify_status status;
+    char *json; /* malloc's; NULL: `sentence` says why */
+    char sentence[1024];
+    char log[4096];
+} wish;
+
+/* True if the numbers of a column rise from row to row, or fall. */
+static bool is_monotone(const ramify_table *table, size_t c) {
+    bool rising = true, falling = true;
+    for (size_t r = 1; r < table->rows; r++) {
+        double before = data_value(table, c, r - 1), now = data_value(table, c, r);
+        rising = rising && now > before;
+        falling = falling && now < before;
+    }
+    return rising || falling;
+}
+
+/* Takes out of the log what no part can see: numbers that differ in all rows, in no order. */
+static void forget_disorder(const ramify_table *table, char *log) {
+    for (size_t c = 0; c < table->column_count; c++) {
+        char line[512];
+        const char *name = table->columns[c].name;
+        if (table->columns[c].text || is_monotone(table, c))
+            continue;
+        snprintf(
+            line, sizeof line,
+            "%s: column \"%s\" has a different value in every row (if it identifies rows, leave "
+            "it out with --drop %s)\n",
+            table->source, name, name);
+        char *at = strstr(log, line);
+        if (at)
+            memmove(at, at + strlen(line), strlen(at + strlen(line)) + 1);
+    }
+}
+
+static char *dump(data_world *world, ramify_schema **schema) {
+    json_t *json = NULL;
+    assert_int_equal(ramify_schema_to_json(world->context, *schema, true, &json), RAMIFY_OK);
+    char *text = json_dumps(json, 0);
+    assert_non_null(text);
+    json_decref(json);
+    ramify_schema_destroy(world->context, schema);
+    return text;
+}
+
+/* Asks for each column as a target, with and without a task, and with another one set aside. */
+static size_t make_wishes(data_world *world, const ramify_table *whole, wish *wishes) {
+    size_t count = 0, columns = whole->column_count;
+    for (size_t c = 0; c < columns && c < 3; c++)
+        for (size_t k = 0; k < 3; k++)
+            wishes[count++].request = (ramify_schema_request){
+                .target = whole->columns[c].name,
+                .task = k == 1 ? "classification" : NULL,
+                .drop = k == 2 ? whole->columns[(c + 1) % columns].name : NULL};
+    wishes[count++].request = (ramify_schema_request){.target = "nowhere"};
+    for (size_t i = 0; i < count; i++) {
+        ramify_schema *schema = NULL;
+        world->log[0] = '\0';
+        wishes[i].status = ramify_schema_infer(world->context, whole, &wishes[i].request, &schema);
+        snprintf(wishes[i].sentence, sizeof wishes[i].sentence, "%s",
+                 ramify_message(world->context));
+        snprintf(wishes[i].log, sizeof wishes[i].log, "%s", world->log);
+        forget_disorder(whole, wishes[i].log);
+        wishes[i].json = wishes[i].status == RAMIFY_OK ? dump(world, &schema) : NULL;
+        ramify_clear(world->context);
+    }
+    return count;
+}
+
+/* The merged summary of the parts; NULL after a failure. */
+static ramify_summary *summarise(data_world *world, ramify_table *const *tables, size_t count,
+                                 const ramify_schema_request *request) {
+    uint8_t *blocks = NULL;
+    size_t offset[PARTS_MOST + 1] = {0};
+    ramify_summary *summary = NULL;
+    ramify_status status = RAMIFY_OK;
+    for (size_t p = 0; p < count; p++) {
+        void *bytes;
+        size_t size;
+        ramify_clear(world->context);
+        ramify_status created = ramify_summary_create(world->context, tables[p], request, &summary);
+        assert_true(p == 0 || created == status); /* all parts fail, or none does */
+        status = created;
+        offset[p + 1] = offset[p];
+        if (status != RAMIFY_OK)
+            continue;
+        assert_int_equal(ramify_summary_pack(world->context, summary, &bytes, &size), RAMIFY_OK);
+        ramify_summary_destroy(world->context, &summary);
+        blocks = realloc(blocks, offset[p] + size);
+        assert_non_null(blocks);
+        memcpy(blocks + offset[p], bytes, size);
+        offset[p + 1] += size;
+        ramify_release(world->context, bytes);
+    }
+    if (status == RAMIFY_OK)
+        assert_int_equal(ramify_summary_merge(world->context, tables[count - 1], blocks, offset,
+                                              count, &summary),
+                         RAMIFY_OK);
+    free(blocks);
+    return summary;
+}
+
+static void check_wish(data_world *world, ramify_table *const *tables, size_t count,
+                       const wish *wished) {
+    ramify_schema *schema = NULL;
+    world->log[0] = '\0';
+    ramify_summary *summary = summarise(world, tables, count, &wished->request);
+    ramify_status status = ramify_recorded_status(world->context);
+    if (summary)
+        status =
+            ramify_summary_infer(world->context, tables[0], &wished->request, summary, &schema);
+    assert_string_equal(ramify_message(world->context), wished->sentence);
+    assert_int_equal(status, wished->status);
+    assert_string_equal(world->log, wished->log);
+    if (schema) {
+        char *json = dump(world, &schema);
+        assert_string_equal(json, wished->json);
+        free(json);
+    }
+    ramify_summary_destroy(world->context, &summary);
+    ramify_clear(world->context);
+}
+
+/* Gives all parts the codes of the whole table. */
+static void check_codes(data_world *world, const ramify_table *whole, ramify_table *const *tables,
+                        size_t count) {
+    const ramify_schema_request request = {.target = whole->columns[0].name};
+    ramify_summary *summary = summarise(world, tables, count, &request);
+    assert_non_null(summary);
+    for (size_t p = 0; p < count; p++)
+        assert_int_equal(ramify_summary_recode(world->context, summary, tables[p]), RAMIFY_OK);
+    ramify_summary_destroy(world->context, &summary);
+    for (size_t c = 0; c < whole->column_count; c++) {
+        const ramify_column *column = &whole->columns[c];
+        for (size_t p = 0; p < count && column->text; p++) {
+            const ramify_column *found = &tables[p]->columns[c];
+            assert_int_equal(found->text_count, column->text_count);
+            for (uint32_t i = 0; i < column->text_count; i++)
+                assert_string_equal(found->texts[i], column->texts[i]);
+            if (tables[p]->rows > 0)
+                assert_memory_equal(found->codes, column->codes + tables[p]->first_row,
+                                    tables[p]->rows * sizeof *found->codes);
+        }
+    }
+}
+
 /* ---- one division of one file ---- */
 
 typedef struct division {
@@ -36,6 +190,8 @@ typedef struct division {
     char sentence[1024];
     ramify_status status;
     char log[4096];
+    wish wishes[REQUESTS_MOST];
+    size_t wish_count;
 } division;
 
 static void read_whole(division *d) {
@@ -46,6 +202,14 @@ static void read_whole(division *d) {
     snprintf(d->sentence, sizeof d->sentence, "%s", ramify_message(d->world->context));
     snprintf(d->log, sizeof d->log, "%s", d->world->log);
     ramify_clear(d->world->context);
+    if (d->whole && d->whole->rows > 0)
+        d->wish_count = make_wishes(d->world, d->whole, d->wishes);
+}
+
+static void forget_whole(division *d) {
+    for (size_t i = 0; i < d->wish_count; i++)
+        free(d->wishes[i].json);
+    ramify_table_destroy(&d->whole);
 }
 
 static void check_column(const ramify_table *whole, const ramify_table *part, size_t c) {
@@ -114,6 +278,11 @@ static void read_parts(const division *d, const ramify_parts *parts, const ramif
             assert_int_equal(ramify_parts_adopt(parts, kinds, tables[p]), RAMIFY_OK);
         check_tables(d, tables, count);
         assert_string_equal(d->world->log, d->log);
+        for (size_t i = 0; i < d->wish_count; i++)
+            check_wish(d->world, tables, count, &d->wishes[i]);
+        if (d->whole->column_count > 1 && d->whole->rows > 0)
+            check_codes(d->world, d->whole, tables, count);
+        check_tables(d, tables, count);
     }
     for (size_t p = 0; p < count; p++)
         ramify_table_destroy(&tables[p]);
@@ -212,7 +381,7 @@ static void divide_bytes(data_world *world, const void *bytes, size_t size,
     division d = {.world = world, .path = file.path, .options = options, .schema = schema};
     read_whole(&d);
     divide_everywhere(&d);
-    ramify_table_destroy(&d.whole);
+    forget_whole(&d);
     unlink(file.path);
 }
 
@@ -250,6 +419,21 @@ static void test_texts(void **state) {
     divide_text(*state, "a;b\n1,5;x\n;y\n2,5;x\n", NULL); /* a warning */
     divide_text(*state, "a|b\n1|x\n |\n|y\n2|x\n", &(ramify_table_options){.delimiter = "|"});
     divide_text(*state, "a,b,c\n1,2,x\n3,4,y\n", &(ramify_table_options){.image = "1x2"});
+}
+
+static void test_schemas(void **state) {
+    static const char *const texts[] = {
+        "id,x\n1,a\n2,b\n3,a\n4,c\n5,b\n", /* rising */
+        "id,x\n9,a\n7,b\n5,c\n3,d\n2,e\n", /* falling; texts that all differ */
+        "id,x\n1,0\n3,-0\n2,0\n5,-0\n",    /* disorder; zeros of both signs */
+        "x,y\n-0,1\n0,2\n,3\n1.5,4\n",     /* a zero that comes first */
+        "x,y\n1,a\n2,\n,b\n2,a\n1,b\n",     "x,y,z\n,1,\n,1,\n,1,\n", /* no values; one class */
+        "x,y\n10,b\n9,b\n10,a\n9,c\n8,c\n", "x,y\n1e300,a\n-1e300,b\n9007199254740993,c\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        divide_text(*state, texts[i], NULL);
+    divide_text(*state, "x,y\n10,1\n9,2\n10,2\n1,1\n9,1\n",
+                &(ramify_table_options){.categorical = "x"});
 }
 
 static void test_disagreement(void **state) {
@@ -320,8 +504,8 @@ static void test_counts(void **state) {
     assert_non_null(begins);
     memcpy(text, "a\n", 2);
     for (size_t i = 2; i < size; i++) {
-        uint64_t what = ramify_random_below(&random, i < size / 2 ? 8 : 40);
-        text[i] = what == 0 ? '\n' : what == 1 && i > size / 4 ? ' ' : '7';
+        uint64_t what = ramify_random_below(&random, i < size / 2 ? 8 : 30);
+        text[i] = what == 0 ? '\n' : what == 1 && i > size / 4 && i < size / 4 * 3 ? ' ' : '7';
     }
     for (size_t i = 2, start = 2; i < size; i++) {
         if (i == start)
@@ -334,10 +518,10 @@ static void test_counts(void **state) {
     scratch_file file = write_file(text, size);
     ramify_parts *parts = NULL;
     assert_int_equal(ramify_parts_open(world->context, file.path, NULL, NULL, &parts), RAMIFY_OK);
-    for (size_t i = 0; i < 60; i++) {
+    for (size_t i = 0; i < 300; i++) {
         uint64_t begin = 2 + ramify_random_below(&random, size - 2);
         uint64_t end = begin + ramify_random_below(&random, size - begin + 1);
-        uint64_t target = ramify_random_below(&random, size / 8);
+        uint64_t target = ramify_random_below(&random, size / 100);
         ramify_part_count counted, expected = {0};
         ramify_place place, from = {.offset = begin, .row = 1000, .line = 7};
         uint64_t row_at = 0, line_at = 0;
@@ -576,10 +760,10 @@ static void test_part_of_memory(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, data_world_setup, data_world_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_numbers),         TEST(test_texts),          TEST(test_disagreement),
-        TEST(test_for_model),       TEST(test_counts),         TEST(test_break_in_cell),
-        TEST(test_arrays),          TEST(test_refused),        TEST(test_not_divisible),
-        TEST(test_each_allocation), TEST(test_part_of_memory),
+        TEST(test_numbers),       TEST(test_texts),           TEST(test_disagreement),
+        TEST(test_for_model),     TEST(test_schemas),         TEST(test_counts),
+        TEST(test_break_in_cell), TEST(test_arrays),          TEST(test_refused),
+        TEST(test_not_divisible), TEST(test_each_allocation), TEST(test_part_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
