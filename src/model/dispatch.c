@@ -114,7 +114,7 @@ struct ramify_dispatch {
     /* The block that is under way */
     const ramify_match *match;
     size_t first, count, part_count, group_count, item_count;
-    const ramify_wanted *wanted;
+    ramify_wanted wanted;
 };
 
 bool ramify_dispatch_divides(const ramify_context *context, const ramify_model *model) {
@@ -407,6 +407,10 @@ static size_t place_bundles(const ramify_dispatch *d, bundle *bundles, bool all)
 }
 
 static void write_headers(ramify_dispatch *d) {
+    for (uint32_t r = 0; r < d->ranks; r++) { /* what pads a bundle leaves the process, too */
+        size_t used = d->to[r].headers * sizeof(header) + d->to[r].items * d->width;
+        memset(d->out + d->to[r].offset + used, 0, bundle_bytes(d, &d->to[r]) - used);
+    }
     size_t made[2] = {0, 0}; /* of the owner that is being written for; that owner */
     for (size_t i = 0; i < d->group_count; i++) {
         const place *at = &d->places[i];
@@ -647,17 +651,17 @@ static ramify_status put_answers(void *argument, size_t task, uint32_t number) {
     size_t end = ramify_smaller((task + 1) * TASK_ITEMS, d->item_count);
     for (size_t i = task * TASK_ITEMS; i < end; i++)
         for (uint32_t j = 0; j < outputs; j++)
-            d->wanted->y[(size_t)d->sent_row[i] * outputs + j] = answer_of(d, i, j);
+            d->wanted.y[(size_t)d->sent_row[i] * outputs + j] = answer_of(d, i, j);
     return RAMIFY_OK;
 }
 
 /* Sums are taken in the order of experts, as blend.c does. */
 static void blend_answers(const ramify_dispatch *d) {
     uint32_t outputs = d->model->outputs;
-    memset(d->wanted->y, 0, d->count * outputs * sizeof *d->wanted->y);
+    memset(d->wanted.y, 0, d->count * outputs * sizeof *d->wanted.y);
     for (size_t i = 0; i < d->item_count; i++)
         for (uint32_t j = 0; j < outputs; j++)
-            d->wanted->y[(size_t)d->sent_row[i] * outputs + j] +=
+            d->wanted.y[(size_t)d->sent_row[i] * outputs + j] +=
                 d->sent_weight[i] * answer_of(d, i, j);
 }
 
@@ -669,7 +673,7 @@ static ramify_status note_piece(void *argument, size_t task, uint32_t number) {
     size_t count = ramify_smaller(d->count - first, d->piece);
     if (ramify_cancelled(d->context))
         return ramify_fail(d->context, RAMIFY_STOPPED, "stopped");
-    ramify_wanted slice = ramify_wanted_from(d->wanted, d->model, first);
+    ramify_wanted slice = ramify_wanted_from(&d->wanted, d->model, first);
     ramify_match_rows(d->match, NULL, d->first + first, count, w->raw);
     return ramify_predictor_note(w->predictor, count, w->raw, columns, &slice);
 }
@@ -701,22 +705,20 @@ static ramify_status run_block(ramify_dispatch *d) {
         blend_answers(d);
     else
         RAMIFY_TRY(run(d, (d->item_count + TASK_ITEMS - 1) / TASK_ITEMS, put_answers));
-    if (d->wanted->low || d->wanted->novelty)
+    if (d->wanted.low || d->wanted.novelty)
         RAMIFY_TRY(run(d, pieces, note_piece));
     return RAMIFY_OK;
 }
 
-static ramify_status dispatch_rows(ramify_dispatch *d, size_t rows, uint64_t most) {
-    size_t first = d->first;
-    const ramify_wanted *wanted = d->wanted;
+static ramify_status dispatch_rows(ramify_dispatch *d, size_t first, size_t rows, uint64_t most,
+                                   const ramify_wanted *wanted) {
     /* Blocks of about one size: a small last one would cost as many meetings. */
     uint64_t blocks = (most + d->block - 1) / d->block;
     size_t step = blocks > 0 ? (size_t)((most + blocks - 1) / blocks) : 0;
     step = ramify_smaller((step + PIECE_ROWS - 1) / PIECE_ROWS * PIECE_ROWS, d->block);
     for (uint64_t at = 0; at < most; at += step) {
         size_t from = ramify_smaller((size_t)at, rows);
-        ramify_wanted slice = ramify_wanted_from(wanted, d->model, from);
-        d->wanted = &slice;
+        d->wanted = ramify_wanted_from(wanted, d->model, from);
         d->first = first + from;
         d->count = ramify_smaller(rows - from, step);
         RAMIFY_TRY(run_block(d));
@@ -738,9 +740,7 @@ ramify_status ramify_dispatch_rows(ramify_dispatch *dispatch, const ramify_match
     for (uint32_t r = 0; r < d->ranks; r++)
         most = d->counts[r] > most ? d->counts[r] : most;
     d->match = match;
-    d->first = first;
-    d->wanted = wanted;
-    ramify_status status = dispatch_rows(d, rows, most);
+    ramify_status status = dispatch_rows(d, first, rows, most, wanted);
     for (uint32_t i = 0; i < d->worker_count; i++)
         ramify_predictor_report(d->workers[i].predictor);
     return status;

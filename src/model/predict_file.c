@@ -41,7 +41,7 @@ static void drop_results(ramify_context *context, const ramify_wanted *results) 
 /* What is asked for, before there is memory for it: only which of it is NULL counts. */
 static ramify_status check_wanted(ramify_context *context, const ramify_model *model,
                                   const ramify_file_wanted *wanted) {
-    double none;
+    double none = 0;
     ramify_wanted asked = {.y = &none, .level = wanted->level};
     asked.low = asked.high = wanted->level > 0 ? &none : NULL;
     asked.novelty = wanted->novelty ? &none : NULL;
