@@ -1,6 +1,6 @@
 /* The processes that an MPI launcher started. Every call that could wait for another process is one
  * of MPI's that only begins a transfer; MPI_Init_thread and MPI_Finalize alone have no such form, and
- * cluster.c watches over them by the clock. Files are opened by each rank for itself. */
+ * cluster.c watches over them by the clock. */
 
 #include "engine.h"
 
@@ -18,8 +18,7 @@ typedef struct state {
 /* A transfer that has begun, and what MPI wants kept until it is done. */
 typedef struct pending {
     MPI_Request request;
-    size_t written; /* bytes of a write; SIZE_MAX: no write */
-    int counts[];   /* of a gather or exchange */
+    int counts[]; /* of a gather or exchange */
 } pending;
 
 static int fail(char *why, int code) {
@@ -37,10 +36,7 @@ static int fail_memory(char *why) {
 }
 
 static pending *pending_new(size_t counts) {
-    pending *made = calloc(1, sizeof *made + counts * sizeof made->counts[0]);
-    if (made)
-        made->written = SIZE_MAX;
-    return made;
+    return calloc(1, sizeof(pending) + counts * sizeof(int));
 }
 
 /* Hands a begun transfer over, or frees it. */
@@ -149,60 +145,14 @@ static int sum(void *argument, uint64_t *values, size_t count, void **request, c
 static int test(void *argument, void *request, bool *done, char *why) {
     (void)argument;
     pending *of = request;
-    MPI_Status status;
-    int flag = 0, count = 0;
+    int flag = 0;
     *done = false;
-    int code = MPI_Test(&of->request, &flag, &status);
+    int code = MPI_Test(&of->request, &flag, MPI_STATUS_IGNORE);
     if (code == MPI_SUCCESS && !flag)
         return 0;
     *done = true;
-    size_t written = of->written;
-    if (code == MPI_SUCCESS && written != SIZE_MAX)
-        code = MPI_Get_count(&status, MPI_BYTE, &count);
     free(of);
-    if (code != MPI_SUCCESS)
-        return fail(why, code);
-    if (written != SIZE_MAX && (size_t)count != written) {
-        snprintf(why, RAMIFY_ENGINE_WHY_BYTES, "cannot be written: no space left on device");
-        return -1;
-    }
-    return 0;
-}
-
-static int file_open(void *argument, const char *path, void **file, char *why) {
-    (void)argument;
-    MPI_File *made = malloc(sizeof *made);
-    if (!made)
-        return fail_memory(why);
-    int code = MPI_File_open(MPI_COMM_SELF, path, MPI_MODE_WRONLY, MPI_INFO_NULL, made);
-    if (code != MPI_SUCCESS) {
-        free(made);
-        return fail(why, code);
-    }
-    *file = made;
-    return 0;
-}
-
-static int file_write(void *argument, void *file, uint64_t offset, const void *bytes, size_t size,
-                      void **request, char *why) {
-    (void)argument;
-    pending *made = pending_new(0);
-    if (!made)
-        return fail_memory(why);
-    made->written = size;
-    return begun(MPI_File_iwrite_at(*(MPI_File *)file, (MPI_Offset)offset, bytes, (int)size,
-                                    MPI_BYTE, &made->request),
-                 made, request, why);
-}
-
-static int file_close(void *argument, void *file, char *why) {
-    (void)argument;
-    MPI_File *old = file;
-    int synced = MPI_File_sync(*old), closed = MPI_File_close(old);
-    free(old);
-    if (synced == MPI_SUCCESS && closed == MPI_SUCCESS)
-        return 0;
-    return fail(why, synced != MPI_SUCCESS ? synced : closed);
+    return code == MPI_SUCCESS ? 0 : fail(why, code);
 }
 
 static const ramify_engine engine = {
@@ -214,9 +164,6 @@ static const ramify_engine engine = {
     .exchange = exchange,
     .sum = sum,
     .test = test,
-    .file_open = file_open,
-    .file_write = file_write,
-    .file_close = file_close,
 };
 
 __attribute__((visibility("default"))) const ramify_engine *ramify_engine_mpi(void);
