@@ -66,7 +66,7 @@ static void on_broken(void *user, const char *why, bool speaks, bool gone) {
                 gone && run->advice ? "; " : "", gone && run->advice ? run->advice : "");
     atomic_store(&run->told, true);
     pause_for(ORDER);
-    _exit(EXIT_FAILED);
+    _exit(session_signal() ? EXIT_SIGNAL + session_signal() : EXIT_FAILED);
 }
 
 /* The plug-in beside the tool, as in a build folder, or where it is installed. NULL: nowhere. */

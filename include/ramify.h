@@ -516,7 +516,8 @@ typedef struct ramify_train_options {
     bool freeze;         /* in that pass, the step for a prefix changes its last branch only */
     const char *augment; /* how images are changed at random in training: names of "crop", "flip",
                             "randaugment" and "erase", separated by commas; NULL or "off": not */
-    uint64_t training_bytes;  /* bound on what the fit allocates; 0: none */
+    uint64_t
+        training_bytes; /* bound on what the fit allocates, of several ranks on each; 0: none */
     const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
                                  branches in their order; NULL: a fresh start. Sizes that are not
                                  given are that model's */
@@ -582,7 +583,9 @@ typedef struct ramify_training {
     ramify_score score;    /* on report rows */
     double seconds;
     bool time_limit_struck;
-    uint64_t training_bytes; /* that the fit of a Para-Former allocated at most; else 0 */
+    uint64_t
+        training_bytes; /* that the fit of a Para-Former allocated at most, of several ranks the one that
+                                needed most; else 0 */
     ramify_model
         *rewind; /* with options.rewind_at, the networks as they were then; owned, in memory,
                                 to be saved. NULL: without, and where series took every leaf */
@@ -1388,7 +1391,7 @@ RAMIFY_API void ramify_cluster_fail(ramify_context *context, const char *message
 /* Reads a table that ramify_train is to learn from with these options: as ramify_table_read does, but
  * where several ranks read one that is to be divided (node_rows of ramify_train_options), an
  * uncompressed CSV file without line breaks in its cells or an NPY file in C order, each rank reads its
- * range of the rows, and what it receives can only be trained on. All ranks make the call. A column of
+ * range of the rows. ramify_train empties the table where it divides it. All ranks make the call. A column of
  * numbers whose values all differ is warned of where they rise or fall. Free with ramify_table_destroy. */
 RAMIFY_API ramify_status ramify_table_read_for_training(ramify_context *context, const char *path,
                                                         const ramify_table_options *options,

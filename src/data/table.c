@@ -52,6 +52,23 @@ static void release_column(ramify_context *context, ramify_column *column) {
     ramify_release(context, column->texts);
 }
 
+void ramify_table_empty(ramify_table *table) {
+    ramify_context *context = table->context;
+    for (size_t c = 0; c < table->column_count; c++) {
+        ramify_column *column = &table->columns[c];
+        ramify_release(context, column->codes);
+        ramify_release(context, column->texts);
+        column->values = NULL;
+        column->codes = NULL;
+        column->texts = NULL;
+        column->text_count = 0;
+    }
+    for (size_t b = 0; b < table->block_count; b++)
+        ramify_release(context, table->blocks[b]);
+    table->block_count = 0;
+    table->rows = 0;
+}
+
 void ramify_table_destroy(ramify_table **table) {
     if (!table || !*table)
         return;

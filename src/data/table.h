@@ -51,6 +51,7 @@ struct ramify_table {
     size_t rows, column_count;
     uint64_t first_row;           /* rows of the file before these, of a part; else 0 */
     uint64_t all_rows;            /* of the file, of a part that is all that is held here; else 0 */
+    bool for_training;      /* read for one training, which may empty it */
     struct ramify_summary *whole; /* of such a part: the whole table's (summary.h); owned */
     ramify_column *columns;       /* column_count */
     bool named;                   /* false when the names c1 c2 ... are ours */
@@ -104,6 +105,9 @@ static inline bool ramify_column_missing(const ramify_column *column, size_t row
 static inline uint64_t ramify_table_row_number(const ramify_table *table, size_t row) {
     return table->first_row + row + 1;
 }
+
+/* Frees the rows, and keeps names and sizes: a table of no rows. */
+void ramify_table_empty(ramify_table *table);
 
 /* Index of the column with this name (not terminated), or SIZE_MAX. */
 size_t ramify_table_find(const ramify_table *table, const char *name, size_t length);

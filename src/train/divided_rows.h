@@ -42,26 +42,28 @@ typedef struct ramify_divided {
     uint32_t targets, outputs;
     ramify_far_value far;
 
-    uint32_t width; /* floats of a packed row */
-    float **packed; /* pieces of PIECE_ROWS packed rows; the last may be shorter */
-    size_t rows;    /* usable rows here */
+    uint32_t width;       /* floats of a packed row */
+    unsigned piece_shift; /* a piece has 2^this packed rows; the last may have fewer */
+    float **packed;       /* pieces */
+    size_t rows;          /* usable rows here */
     size_t pieces;
     uint64_t in_role[RAMIFY_ROLES]; /* usable rows of the whole table */
     uint64_t skipped;               /* rows without a target, of the whole table */
     uint64_t print;                 /* of all packed rows, and of which they are */
 } ramify_divided;
 
-#define RAMIFY_DIVIDED_PIECE ((size_t)65536)
-
 /* Packs the rows of this rank. from: opened; its rows are all of the table, or those of this rank
  * (table->first_row). Free with ramify_divided_close. */
 ramify_status ramify_divided_open(ramify_train_rows *from, ramify_divided **divided);
 void ramify_divided_close(ramify_divided **divided);
 
+/* Passes over rows are tasks of so many. */
+#define RAMIFY_DIVIDED_TASK ((size_t)65536)
+
 /* Packed row `index` of those here. */
 static inline float *ramify_divided_row(const ramify_divided *divided, size_t index) {
-    return divided->packed[index / RAMIFY_DIVIDED_PIECE] +
-           index % RAMIFY_DIVIDED_PIECE * divided->width;
+    const size_t in_piece = index & (((size_t)1 << divided->piece_shift) - 1);
+    return divided->packed[index >> divided->piece_shift] + in_piece * divided->width;
 }
 
 static inline uint32_t ramify_packed_tag(const ramify_divided *divided, const float *row) {

@@ -227,6 +227,8 @@ ramify_status ramify_table_read_for_training(ramify_context *context, const char
                        "each to hold its part",
                        path, reason);
     }
+    if (status == RAMIFY_OK)
+        (*table)->for_training = true;
     ramify_parts_close(&r.parts);
     ramify_release(context, r.offset);
     return ramify_cluster_tell(context, status);

@@ -109,7 +109,7 @@ static void take_parcels(const travel *t, const float *in) {
 /* Frees the pieces of which all rows have been sent. */
 static void free_sent(ramify_divided *d, size_t sent) {
     for (size_t i = 0; i < d->pieces; i++)
-        if (d->packed[i] && ((i + 1) * RAMIFY_DIVIDED_PIECE <= sent || sent >= d->rows)) {
+        if (d->packed[i] && ((i + 1) << d->piece_shift <= sent || sent >= d->rows)) {
             ramify_release(d->context, d->packed[i]);
             d->packed[i] = NULL;
         }

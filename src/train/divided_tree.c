@@ -350,13 +350,13 @@ static ramify_status place_children(ramify_divided_growth *g, const uint32_t *sl
     return status;
 }
 
-/* Task: the rows of one piece go to the children that are nearest. */
-static ramify_status route_piece(void *argument, size_t task, uint32_t worker) {
+/* Task: rows go to the children that are nearest. */
+static ramify_status route_rows(void *argument, size_t task, uint32_t worker) {
     (void)worker;
     ramify_divided_growth *g = argument;
     const ramify_divided *d = g->divided;
-    const size_t stride = ramify_pad(g->stem.plain), first = task * RAMIFY_DIVIDED_PIECE;
-    const size_t count = ramify_smaller(RAMIFY_DIVIDED_PIECE, d->rows - first);
+    const size_t stride = ramify_pad(g->stem.plain), first = task * RAMIFY_DIVIDED_TASK;
+    const size_t count = ramify_smaller(RAMIFY_DIVIDED_TASK, d->rows - first);
     float *plain = ramify_allocate(g->context, stride, BLOCK_ROWS * sizeof *plain);
     float *points = ramify_allocate(g->context, g->routes_stride, BLOCK_ROWS * sizeof *points);
     ramify_status status = plain && points ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
@@ -396,7 +396,8 @@ static ramify_status send_down(ramify_divided_growth *g, uint32_t first) {
     uint64_t *count = ramify_allocate_zeroed(g->context, nodes, RAMIFY_ROLES * sizeof *count);
     if (!count)
         return RAMIFY_ERROR_MEMORY;
-    ramify_status status = ramify_parallel(g->context, d->pieces, route_piece, g);
+    ramify_status status = ramify_parallel(
+        g->context, (d->rows + RAMIFY_DIVIDED_TASK - 1) / RAMIFY_DIVIDED_TASK, route_rows, g);
     for (size_t i = 0; status == RAMIFY_OK && i < d->rows; i++)
         if (g->node[i] >= first)
             count[(size_t)(g->node[i] - first) * RAMIFY_ROLES +
