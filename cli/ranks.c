@@ -52,17 +52,18 @@ static bool is_first(session *run) {
 }
 
 /* From the thread that watches. The launcher ends this process soon, so the sentence comes first. */
-static void on_broken(void *user, const char *why, bool speaks) {
+static void on_broken(void *user, const char *why, bool speaks, bool gone) {
     session *run = user;
     char stopped[32];
     const size_t length = strlen(why), word = strlen("stopped");
     if (session_signal() && length >= word && strcmp(why + length - word, "stopped") == 0) {
         snprintf(stopped, sizeof stopped, "stopped by %s", session_signal_name());
         why = stopped;
+        gone = true;
     }
     if (speaks && is_first(run))
         fprintf(stderr, "%sramify: %s%s%s\n", run->line_shown ? "\r\033[K" : "", why,
-                run->advice ? "; " : "", run->advice ? run->advice : "");
+                gone && run->advice ? "; " : "", gone && run->advice ? run->advice : "");
     atomic_store(&run->told, true);
     pause_for(ORDER);
     _exit(session_signal() ? EXIT_SIGNAL + session_signal() : EXIT_FAILED);

@@ -1361,8 +1361,9 @@ typedef struct ramify_cluster_options {
     /* Called once, from a thread of the library's own, where a rank has failed, is gone or has been
      * silent for ten seconds: the work of all ranks is lost but for what --resume keeps, and calls
      * return RAMIFY_ERROR_CLUSTER. `speaks` is true on one rank alone: the one to tell the user, before
-     * the launcher ends its process. NULL: nobody is told. user: the context's. */
-    void (*broken)(void *user, const char *why, bool speaks);
+     * the launcher ends its process. `gone`: a process is gone or silent, as may happen to any; otherwise
+     * `why` is the sentence of a rank that failed. NULL: nobody is told. user: the context's. */
+    void (*broken)(void *user, const char *why, bool speaks, bool gone);
 
     /* A number that must be the same on all ranks, say of what they were asked to do; 0: of nothing. */
     uint64_t fingerprint;

@@ -334,6 +334,52 @@ ramify_status ramify_cluster_meet(ramify_context *context) {
     return ramify_cluster_sum(context, &nothing, 1);
 }
 
+ramify_status ramify_cluster_agree(ramify_context *context, uint64_t print, const char *name) {
+    const uint32_t ranks = of(context)->ranks;
+    uint64_t *prints = ramify_allocate(context, ranks, sizeof *prints);
+    if (!prints)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status status = ramify_cluster_gather(context, &print, sizeof print, prints);
+    for (uint32_t r = 1; status == RAMIFY_OK && r < ranks; r++)
+        if (prints[r] != prints[0] && prints[r] != 0 && prints[0] != 0)
+            status = ramify_fail(context, RAMIFY_ERROR_CLUSTER,
+                                 "%s: is not the same for rank %u of %u as for rank 0: give all "
+                                 "ranks the same file, and if it is being written, wait",
+                                 name, r, ranks);
+    ramify_release(context, prints);
+    return status;
+}
+
+typedef struct failure {
+    uint64_t place;
+    uint64_t status;
+} failure;
+
+ramify_status ramify_cluster_first_failure(ramify_context *context, ramify_status status,
+                                           uint64_t place) {
+    const struct ramify_cluster *c = of(context);
+    if (c->ranks == 1)
+        return status;
+    const failure own = {place, (uint64_t)status};
+    failure *all = ramify_allocate(context, c->ranks, sizeof *all);
+    if (!all)
+        return RAMIFY_ERROR_MEMORY;
+    ramify_status gathered = ramify_cluster_gather(context, &own, sizeof own, all);
+    uint32_t first = c->ranks;
+    for (uint32_t r = 0; gathered == RAMIFY_OK && r < c->ranks; r++)
+        if (all[r].status != RAMIFY_OK && (first == c->ranks || all[r].place < all[first].place))
+            first = r;
+    const uint64_t found = first < c->ranks ? all[first].status : RAMIFY_OK;
+    ramify_release(context, all);
+    if (gathered != RAMIFY_OK || found == RAMIFY_OK)
+        return gathered;
+    char sentence[RAMIFY_WATCH_TEXT_BYTES] = "";
+    snprintf(sentence, sizeof sentence, "%s", ramify_message(context));
+    RAMIFY_TRY(ramify_cluster_broadcast(context, sentence, sizeof sentence, first));
+    ramify_clear(context);
+    return ramify_fail(context, (ramify_status)found, "%s", sentence);
+}
+
 /* ---- a file ---- */
 
 /* Each rank opens it for itself, by the system's own calls: nobody waits for anybody. MPI's file layer
@@ -485,7 +531,7 @@ static void *guard_start(void *argument) {
     bool late = !g->is_over;
     pthread_mutex_unlock(&g->lock);
     if (late && g->cluster->options.broken)
-        g->cluster->options.broken(g->cluster->context->options.user, why, true);
+        g->cluster->options.broken(g->cluster->context->options.user, why, true, true);
     return NULL;
 }
 
@@ -532,12 +578,12 @@ static ramify_status compare(ramify_context *context, const introduction *all, u
 }
 
 /* What is being computed is in vain. */
-static void on_broken(void *argument, const char *why, bool speaks) {
+static void on_broken(void *argument, const char *why, bool speaks, bool gone) {
     const struct ramify_cluster *c = argument;
     ramify_fail(c->context, RAMIFY_ERROR_CLUSTER, "%s", why);
     atomic_store(&c->context->cancelled, true);
     if (c->options.broken)
-        c->options.broken(c->context->options.user, why, speaks);
+        c->options.broken(c->context->options.user, why, speaks, gone);
 }
 
 static ramify_status meet_others(struct ramify_cluster *c) {

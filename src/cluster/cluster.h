@@ -52,6 +52,15 @@ ramify_status ramify_cluster_file_write(ramify_cluster_file *file, uint64_t offs
  * harmless. */
 ramify_status ramify_cluster_file_close(ramify_cluster_file **file);
 
+/* Fails where ranks do not have the same in what `name` names: print is a fingerprint of it; 0: this rank
+ * cannot tell. */
+ramify_status ramify_cluster_agree(ramify_context *context, uint64_t print, const char *name);
+
+/* Where ranks fail at different places, all of them have the failure at the least place, as one process that
+ * comes to one after the other. status: this rank's, of which the sentence is in the context. */
+ramify_status ramify_cluster_first_failure(ramify_context *context, ramify_status status,
+                                           uint64_t place);
+
 /* Deals tasks to ranks, the dearest first, each to the rank that has least to do: rank[count] of
  * cost[count]. The same on every rank. */
 ramify_status ramify_cluster_deal(ramify_context *context, const double *cost, size_t count,

@@ -30,6 +30,9 @@
 #define ASLEEP 3.0
 /* Seconds that a rank waits for rank 0 to take note of its failure. */
 #define NOTICE 2.0
+/* Seconds in which rank 0 may find the same failure that another rank has told of, and tell it itself:
+ * nobody need know then which rank was first. */
+#define PATIENCE 0.3
 
 typedef enum kind { HELLO = 1, BEAT_OF, ENTERED, FAILED, GOODBYE } kind;
 
@@ -59,6 +62,8 @@ struct ramify_watch {
     bool started;
     atomic_bool leave;
     atomic_ullong entered, all_entered;
+    double failed_at;                     /* of rank 0: a rank has told of a failure; 0: none has */
+    char failed[RAMIFY_WATCH_TEXT_BYTES]; /* how */
     pthread_mutex_t lock; /* of writing to sockets, and of `why` */
     char why[RAMIFY_WATCH_TEXT_BYTES];
     atomic_bool is_broken, is_told; /* told: by rank 0 itself, and the callback is due */
@@ -334,24 +339,25 @@ static bool mark_broken(ramify_watch *watch, const char *why) {
     return first;
 }
 
-static void break_off(ramify_watch *watch, const char *why, bool speaks) {
+static void break_off(ramify_watch *watch, const char *why, bool speaks, bool gone) {
     if (mark_broken(watch, why) && watch->broken)
-        watch->broken(watch->argument, why, speaks);
+        watch->broken(watch->argument, why, speaks, gone);
 }
 
 /* Rank `of` is gone: rank 0 speaks of others, and rank 1 of rank 0. */
 static void lose(ramify_watch *watch, uint32_t of, const char *how) {
     char why[RAMIFY_WATCH_TEXT_BYTES];
     const ramify_watch_place *place = &watch->places[of];
+    if (watch->failed_at > 0) /* which is why it has ended */
+        break_off(watch, watch->failed, true, false);
     close(watch->peers[of].socket);
     watch->peers[of].socket = -1;
     snprintf(why, sizeof why, "rank %u of %u (process %u on %s) %s", of, watch->ranks,
              place->process, place->host, how);
-    break_off(watch, why, watch->rank == (of == 0 ? 1 : 0));
+    break_off(watch, why, watch->rank == (of == 0 ? 1 : 0), true);
 }
 
 static void take(ramify_watch *watch, uint32_t of, const message *head, const char *text) {
-    char why[RAMIFY_WATCH_TEXT_BYTES];
     peer *from = &watch->peers[of];
     switch (head->kind) {
     case BEAT_OF:
@@ -362,12 +368,14 @@ static void take(ramify_watch *watch, uint32_t of, const message *head, const ch
         break;
     case FAILED:
         if (watch->rank != 0) {
-            break_off(watch, text, false);
+            break_off(watch, text, false, false);
             break;
         }
-        snprintf(why, sizeof why, "rank %u of %u (%s): %.900s", of, watch->ranks,
-                 watch->places[of].host, text);
-        break_off(watch, why, true);
+        if (watch->failed_at > 0)
+            break;
+        snprintf(watch->failed, sizeof watch->failed, "rank %u of %u (%s): %.900s", of,
+                 watch->ranks, watch->places[of].host, text);
+        watch->failed_at = ramify_seconds();
         break;
     default:
         from->said_goodbye = from->said_goodbye || head->kind == GOODBYE;
@@ -436,7 +444,9 @@ static void *run(void *argument) {
             if (wait[i].revents != 0 && wait[i].fd >= 0)
                 listen_to(watch, first + i);
         if (atomic_exchange(&watch->is_told, false) && watch->broken)
-            watch->broken(watch->argument, watch->why, true);
+            watch->broken(watch->argument, watch->why, true, false);
+        if (watch->failed_at > 0 && now - watch->failed_at >= PATIENCE)
+            break_off(watch, watch->failed, true, false);
         find_silent(watch, now);
         if (now - beaten >= BEAT) {
             beat(watch);

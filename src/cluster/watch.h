@@ -28,8 +28,9 @@ typedef struct ramify_watch_place {
 
 typedef struct ramify_watch ramify_watch;
 
-/* speaks: this rank is the one that should tell the user. */
-typedef void (*ramify_watch_broken)(void *argument, const char *why, bool speaks);
+/* speaks: this rank is the one that should tell the user. gone: a rank is gone or silent; else one failed
+ * and `why` is its sentence. */
+typedef void (*ramify_watch_broken)(void *argument, const char *why, bool speaks, bool gone);
 
 /* Fills in this rank's place; rank 0 begins to listen. */
 ramify_status ramify_watch_open(ramify_context *context, uint32_t rank, uint32_t ranks,

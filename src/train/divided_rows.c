@@ -72,12 +72,23 @@ typedef struct pass {
     uint32_t *tag;    /* count: of the rows here; UINT32_MAX of those that cannot be used */
     uint64_t *counts; /* tasks x (RAMIFY_ROLES + 1): rows by role, then those not used */
     struct block_sums *sums;
-    size_t *first;   /* tasks: usable rows before */
+    size_t *first;   /* tasks: rows before the first one that is refused; then usable rows before */
     uint64_t *print; /* tasks */
 } pass;
 
 static size_t task_count(const ramify_divided *d) {
     return (d->count + RAMIFY_DIVIDED_TASK - 1) / RAMIFY_DIVIDED_TASK;
+}
+
+static ramify_status check_row(const pass *p, size_t i, bool *usable) {
+    const ramify_divided *d = p->divided;
+    RAMIFY_TRY(ramify_train_rows_check(d->from, d->begin + i, usable));
+    if (!*usable || !p->group || !ramify_column_missing(p->group, d->begin + i))
+        return RAMIFY_OK;
+    return ramify_fail(d->context, RAMIFY_ERROR_DATA,
+                       "%s: column \"%s\", row %llu: no value, but every row needs a group",
+                       d->from->table->source, p->group->name,
+                       (unsigned long long)(d->first + i + 1));
 }
 
 static ramify_status tag_task(void *argument, size_t task, uint32_t worker) {
@@ -86,19 +97,32 @@ static ramify_status tag_task(void *argument, size_t task, uint32_t worker) {
     const ramify_divided *d = p->divided;
     uint64_t *counts = p->counts + task * (RAMIFY_ROLES + 1);
     const size_t end = ramify_smaller((task + 1) * RAMIFY_DIVIDED_TASK, d->count);
-    for (size_t i = task * RAMIFY_DIVIDED_TASK; i < end; i++) {
+    size_t i = task * RAMIFY_DIVIDED_TASK;
+    for (; i < end; i++) {
         bool usable;
-        RAMIFY_TRY(ramify_train_rows_check(d->from, d->begin + i, &usable));
-        if (usable && p->group && ramify_column_missing(p->group, d->begin + i))
-            return ramify_fail(d->context, RAMIFY_ERROR_DATA,
-                               "%s: column \"%s\", row %llu: no value, but every row needs a group",
-                               d->from->table->source, p->group->name,
-                               (unsigned long long)(d->first + i + 1));
+        if (check_row(p, i, &usable) != RAMIFY_OK)
+            break;
         p->tag[i] = usable ? tag_of(d, p->group, d->begin + i) : UINT32_MAX;
         counts[usable ? p->tag[i] & 3 : RAMIFY_ROLES]++;
     }
+    p->first[task] = i < end ? i : SIZE_MAX;
     return ramify_cancelled(d->context) ? ramify_fail(d->context, RAMIFY_STOPPED, "stopped")
                                         : RAMIFY_OK;
+}
+
+/* Of rows that are refused the first one of the whole table is told, whichever task came to one first. */
+static ramify_status check_tasks(const pass *p, size_t tasks) {
+    ramify_divided *d = p->divided;
+    size_t refused = SIZE_MAX;
+    ramify_status status = RAMIFY_OK;
+    for (size_t task = 0; task < tasks && refused == SIZE_MAX; task++)
+        refused = p->first[task];
+    if (refused != SIZE_MAX) {
+        bool usable;
+        ramify_clear(d->context);
+        status = check_row(p, refused, &usable);
+    }
+    return ramify_cluster_first_failure(d->context, status, d->first + refused);
 }
 
 static ramify_status tag_rows(const pass *p) {
@@ -106,6 +130,7 @@ static ramify_status tag_rows(const pass *p) {
     const size_t tasks = task_count(d);
     uint64_t counts[RAMIFY_ROLES + 1] = {0};
     RAMIFY_TRY(ramify_parallel(d->context, tasks, tag_task, (void *)p));
+    RAMIFY_TRY(check_tasks(p, tasks));
     for (size_t task = 0; task < tasks; task++) {
         p->first[task] = d->rows;
         for (int role = 0; role <= RAMIFY_ROLES; role++) {

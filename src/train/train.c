@@ -179,6 +179,8 @@ static ramify_status prepare(session *s) {
     if (!s->divided) {
         RAMIFY_TRY(make_problem(s));
         s->fingerprint = ramify_problem_fingerprint(s->problem);
+        RAMIFY_TRY(ramify_cluster_agree(s->context, UINT64_C(1) << 32 | s->fingerprint,
+                                        s->table->source));
     } else {
         s->fingerprint = (uint32_t)(s->divided->print >> 32);
         s->problem->far = s->divided->far;
