@@ -52,13 +52,6 @@ static void list_options(arguments *list, predict_request *request, int argc, ch
     arguments_add_ranks(list, &request->context, argc, argv);
 }
 
-/* One line of results, as arrays of all rows. */
-typedef struct predictions {
-    double *y;          /* rows x outputs */
-    double *low, *high; /* rows x targets; NULL: not wanted */
-    double *novelty;    /* rows; NULL: not wanted */
-} predictions;
-
 /* A name with what goes before and after it inside the quotes, where quotes are needed. */
 static void print_cell_of(FILE *file, const char *before, const char *name, const char *after) {
     char cell[NAME_ROOM];
@@ -88,7 +81,7 @@ static void print_header(FILE *file, const ramify_model *model, const ramify_mod
 }
 
 static void print_row(FILE *file, const ramify_model *model, const ramify_model_info *info,
-                      const predictions *all, size_t row, bool proba) {
+                      const ramify_predicted *all, size_t row, bool proba) {
     const double *y = all->y + row * info->outputs;
     const int digits = info->float64 ? 17 : 9;
     if (info->task == RAMIFY_TASK_REGRESSION) {
@@ -113,100 +106,131 @@ static void print_row(FILE *file, const ramify_model *model, const ramify_model_
     fputc('\n', file);
 }
 
-static int write_predictions(session *run, const predict_request *request,
-                             const ramify_model *model, const predictions *all, size_t rows) {
-    output to;
-    if (!output_open(&to, request->output))
-        return session_error(run, "%s: cannot be written (%s)", to.name, strerror(errno));
-    const char *name = to.name;
+/* Where blocks of predictions go. One process prints them as they come; several write their blocks side
+ * by side, or have rank 0 print them. */
+typedef struct writer {
+    session *run;
+    const predict_request *request;
+    const ramify_model *model;
     ramify_model_info info;
-    ramify_model_get_info(model, &info);
-    print_header(to.file, model, &info, request);
-    for (size_t r = 0; r < rows && !ferror(to.file); r++)
-        print_row(to.file, model, &info, all, r, request->proba);
-    if (output_close(&to))
-        return EXIT_OK;
-    return session_error(run, "%s: cannot be written (%s)", name, strerror(errno));
+    bool begun;
+    output to;                 /* of rank 0 */
+    ramify_cluster_text *text; /* of several processes */
+    FILE *lines;               /* theirs: a block's lines, in memory */
+    char *memory;
+    size_t size;
+    int exit_status; /* after a sentence of ours */
+} writer;
+
+static ramify_status refuse(writer *w, const char *name) {
+    w->exit_status = session_error(w->run, "%s: cannot be written (%s)", name, strerror(errno));
+    return RAMIFY_ERROR_IO;
 }
 
-static void describe_cost(const ramify_model *model) {
-    ramify_residency cost;
-    char peak[PRINTING_ROOM], read[PRINTING_ROOM], hits[PRINTING_ROOM], misses[PRINTING_ROOM];
-    ramify_model_get_residency(model, &cost);
-    fprintf(stderr, "ramify: held at most %s of the model; %s parts found there, %s read (%s)\n",
-            format_size(peak, cost.peak_bytes), format_count(hits, cost.hits),
-            format_count(misses, cost.misses), format_size(read, cost.bytes_read));
+static bool print_text(void *user, const char *bytes, size_t size) {
+    const writer *w = user;
+    return fwrite(bytes, 1, size, w->to.file) == size;
 }
 
-static int print_cost(session *run, const ramify_model *model, size_t rows) {
-    ramify_residency cost;
-    ramify_model_get_residency(model, &cost);
-    json_t *object = json_object();
-    json_object_set_new(object, "rows", json_count(rows));
-    json_object_set_new(object, "peak_resident_bytes", json_count(cost.peak_bytes));
-    json_object_set_new(object, "hits", json_count(cost.hits));
-    json_object_set_new(object, "misses", json_count(cost.misses));
-    json_object_set_new(object, "bytes_read", json_count(cost.bytes_read));
-    return print_json(object) ? EXIT_OK : session_unprinted(run);
-}
-
-/* Memory for `columns` numbers per row. */
-static double *numbers(size_t rows, size_t columns) {
-    double *values = NULL;
-    if (rows <= SIZE_MAX / sizeof *values / columns)
-        values = malloc((rows ? rows : 1) * columns * sizeof *values);
-    return values;
-}
-
-static bool take_predictions(const predict_request *request, const ramify_model_info *info,
-                             size_t rows, predictions *all) {
-    *all = (predictions){.y = numbers(rows, info->outputs)};
-    if (request->interval > 0) {
-        all->low = numbers(rows, info->targets);
-        all->high = numbers(rows, info->targets);
+static ramify_status begin(writer *w) {
+    w->begun = true;
+    if (w->run->rank == 0 && !output_open(&w->to, w->request->output))
+        return refuse(w, w->to.name);
+    if (w->run->ranks == 1) {
+        print_header(w->to.file, w->model, &w->info, w->request);
+        return RAMIFY_OK;
     }
-    if (request->novelty)
-        all->novelty = numbers(rows, 1);
-    return all->y && (request->interval < 0 || (all->low && all->high)) &&
-           (!request->novelty || all->novelty);
+    w->lines = open_memstream(&w->memory, &w->size);
+    if (!w->lines)
+        return refuse(w, "memory for lines");
+    /* A file that is written in place may be a pipe: one process writes that. */
+    return ramify_cluster_text_open(w->run->context, w->to.temporary, print_text, w, &w->text);
+}
+
+static ramify_status write_block(void *user, const ramify_predicted *block) {
+    writer *w = user;
+    if (!w->begun) {
+        ramify_status status = begin(w);
+        if (status != RAMIFY_OK)
+            return status;
+    }
+    FILE *file = w->text ? w->lines : w->to.file;
+    if (w->text) {
+        rewind(file);
+        if (w->run->rank == 0 && block->first == 0)
+            print_header(file, w->model, &w->info, w->request);
+    }
+    for (size_t r = 0; r < block->rows && !ferror(file); r++)
+        print_row(file, w->model, &w->info, block, r, w->request->proba);
+    if (!w->text)
+        return ferror(file) ? refuse(w, w->to.name) : RAMIFY_OK;
+    if (fflush(file) != 0)
+        return refuse(w, "memory for lines");
+    ramify_status status = ramify_cluster_text_write(w->text, w->memory, w->size);
+    return w->to.file && ferror(w->to.file) ? refuse(w, w->to.name) : status;
+}
+
+/* Puts the file in its place, or takes it back. */
+static int end_writing(writer *w, ramify_status status) {
+    if (status == RAMIFY_OK)
+        status = ramify_cluster_text_close(&w->text);
+    const int exit_status = w->exit_status != EXIT_OK ? w->exit_status
+                            : status == RAMIFY_OK     ? EXIT_OK
+                                                      : session_failed(w->run, status);
+    ramify_cluster_text_close(&w->text);
+    if (w->lines)
+        (void)fclose(w->lines);
+    free(w->memory);
+    const char *name = w->to.name;
+    if (exit_status != EXIT_OK) {
+        if (w->to.file)
+            output_abandon(&w->to);
+    } else if (w->to.file && !output_close(&w->to)) {
+        return session_error(w->run, "%s: cannot be written (%s)", name, strerror(errno));
+    }
+    return exit_status;
+}
+
+static void describe_cost(const ramify_file_cost *cost) {
+    char peak[PRINTING_ROOM], read[PRINTING_ROOM], hits[PRINTING_ROOM], misses[PRINTING_ROOM];
+    fprintf(stderr, "ramify: held at most %s of the model; %s parts found there, %s read (%s)\n",
+            format_size(peak, cost->peak_bytes), format_count(hits, cost->hits),
+            format_count(misses, cost->misses), format_size(read, cost->bytes_read));
+}
+
+static int print_cost(session *run, const ramify_file_cost *cost) {
+    json_t *object = json_object();
+    json_object_set_new(object, "rows", json_count(cost->rows));
+    json_object_set_new(object, "peak_resident_bytes", json_count(cost->peak_bytes));
+    if (run->ranks > 1) {
+        json_object_set_new(object, "ranks", json_count(run->ranks));
+        json_object_set_new(object, "ranks_resident_bytes", json_count(cost->peak_bytes_all));
+    }
+    json_object_set_new(object, "hits", json_count(cost->hits));
+    json_object_set_new(object, "misses", json_count(cost->misses));
+    json_object_set_new(object, "bytes_read", json_count(cost->bytes_read));
+    return print_json(object) ? EXIT_OK : session_unprinted(run);
 }
 
 static int predict(session *run, const predict_request *request, const char *data,
                    ramify_model *model) {
-    ramify_model_info info;
-    ramify_model_get_info(model, &info);
-    if (request->proba && info.task != RAMIFY_TASK_CLASSIFICATION)
+    writer w = {.run = run, .request = request, .model = model};
+    ramify_model_get_info(model, &w.info);
+    if (request->proba && w.info.task != RAMIFY_TASK_CLASSIFICATION)
         return arguments_refuse("predict", "--proba needs a classification; this model's target "
                                            "is a number");
-    if (request->interval > 0 && info.task != RAMIFY_TASK_REGRESSION)
+    if (request->interval > 0 && w.info.task != RAMIFY_TASK_REGRESSION)
         return arguments_refuse("predict", "--interval needs a regression; this model predicts "
                                            "classes (--proba says how sure it is)");
-    ramify_table *table = NULL;
-    ramify_status status =
-        ramify_table_read_for_model(run->context, model, data, &request->table.options, &table);
-    if (status != RAMIFY_OK)
-        return session_failed(run, status);
-
-    int exit_status;
-    size_t rows = ramify_table_rows(table);
-    predictions all;
-    if (!take_predictions(request, &info, rows, &all)) {
-        exit_status = session_error(run, "out of memory for %zu predictions", rows);
-    } else {
-        status = ramify_predict_table_notes(run->context, model, table, all.y, request->interval,
-                                            all.low, all.high, all.novelty);
-        exit_status = status == RAMIFY_OK ? write_predictions(run, request, model, &all, rows)
-                                          : session_failed(run, status);
-    }
+    ramify_file_cost cost;
+    ramify_status status = ramify_predict_file(run->context, model, data, &request->table.options,
+                                               request->interval > 0 ? request->interval : 0,
+                                               request->novelty, write_block, &w, &cost);
+    int exit_status = end_writing(&w, status);
     if (exit_status == EXIT_OK && run->verbose)
-        describe_cost(model);
+        describe_cost(&cost);
     if (exit_status == EXIT_OK && request->json)
-        exit_status = print_cost(run, model, rows);
-    free(all.y);
-    free(all.low);
-    free(all.high);
-    free(all.novelty);
-    ramify_table_destroy(&table);
+        exit_status = print_cost(run, &cost);
     return exit_status;
 }
 

@@ -1413,6 +1413,72 @@ RAMIFY_API bool ramify_cluster_get_traffic(const ramify_context *context, uint32
  * this rank's. */
 RAMIFY_API ramify_status ramify_cluster_add_traffic(ramify_context *context);
 
+/* What predicting a file has cost all ranks together. */
+typedef struct ramify_file_cost {
+    uint64_t rows;
+    uint64_t peak_bytes;     /* most of the model that one rank has held (ramify_residency) */
+    uint64_t peak_bytes_all; /* the ranks' peaks added up */
+    uint64_t hits, misses, bytes_read; /* added up */
+} ramify_file_cost;
+
+/* Rows of a file that have been predicted. */
+typedef struct ramify_predicted {
+    uint64_t first;           /* the file's row that these begin with, from 0 */
+    size_t rows;              /* may be 0 */
+    const double *y;          /* rows x outputs */
+    const double *low, *high; /* rows x targets; NULL: not wanted */
+    const double *novelty;    /* rows; NULL: not wanted */
+} ramify_predicted;
+
+/* Takes a block of predicted rows, which is gone when it returns. What is not RAMIFY_OK ends the call
+ * that it came from, which returns it. */
+typedef ramify_status (*ramify_predicted_take)(void *user, const ramify_predicted *block);
+
+/* Predicts the rows of a file as ramify_predict_table_notes does a table's. Between ranks they are
+ * divided, and so are the experts of a tree that has at least as many as there are ranks: a rank loads
+ * its own alone, and ranks send one another rows. Every rank gets the same number of blocks, at least
+ * one, its own rows in them; the ranks' blocks of one turn follow one another in the order of ranks, and
+ * turns too. A process alone gets one block with all rows.
+ *   options  as in ramify_table_read; NULL: the defaults
+ *   level    of intervals; 0: none
+ *   cost     the same on all ranks; may be NULL
+ * Fails as reading and predicting a table do, and where ranks have different files under the model's or
+ * the table's name; "-" is refused where there are several ranks.
+ *
+ * ramify_predict_table, ramify_evaluate and their kin are for tables that every rank has whole: in a
+ * context that has joined, ranks share the work, and each gets the results of all rows. */
+RAMIFY_API ramify_status ramify_predict_file(ramify_context *context, ramify_model *model,
+                                             const char *path, const ramify_table_options *options,
+                                             double level, bool novelty, ramify_predicted_take take,
+                                             void *user, ramify_file_cost *cost);
+
+/* The same for ramify_evaluate and, with a level above 0, ramify_evaluate_interval: every rank gets the
+ * scores of all rows. Beyond 2^20 rows sums are taken over blocks of rows, which ranks share. */
+RAMIFY_API ramify_status ramify_evaluate_file(ramify_context *context, ramify_model *model,
+                                              const char *path, const ramify_table_options *options,
+                                              double level, ramify_score *score,
+                                              ramify_score *targets,
+                                              ramify_interval_score *intervals,
+                                              ramify_file_cost *cost);
+
+/* Text that ranks write together, each what follows on the text of the ranks before it. */
+typedef struct ramify_cluster_text ramify_cluster_text;
+
+/* Prints text; false: it cannot be. */
+typedef bool (*ramify_cluster_print)(void *user, const char *bytes, size_t size);
+
+/* path, of rank 0 alone: an empty file that is there, into which every rank writes its own; NULL: text goes
+ * to rank 0, which prints it. Each of these is called by all ranks. */
+RAMIFY_API ramify_status ramify_cluster_text_open(ramify_context *context, const char *path,
+                                                  ramify_cluster_print print, void *user,
+                                                  ramify_cluster_text **text);
+/* bytes may differ from rank to rank, and be none. */
+RAMIFY_API ramify_status ramify_cluster_text_write(ramify_cluster_text *text, const char *bytes,
+                                                   size_t size);
+/* When this returns RAMIFY_OK, the text of all ranks is in the file. After a failure it only frees,
+ * without waiting for others. NULL is harmless. */
+RAMIFY_API ramify_status ramify_cluster_text_close(ramify_cluster_text **text);
+
 #ifdef __cplusplus
 }
 #endif

@@ -382,13 +382,16 @@ ramify_status ramify_cluster_first_failure(ramify_context *context, ramify_statu
 
 /* ---- a file ---- */
 
+/* Each rank opens it for itself, by the system's own calls: nobody waits for anybody. MPI's file layer
+ * (Open MPI 4.1) prints lines of its own where a disk is full, and ends the process when such a write is
+ * asked after. */
+
 static ramify_status fail_file(const ramify_cluster_file *file, const char *why) {
     return ramify_fail(file->context, RAMIFY_ERROR_IO, "%s: %s", file->path, why);
 }
 
 ramify_status ramify_cluster_file_open(ramify_context *context, const char *path,
                                        ramify_cluster_file **file) {
-    const struct ramify_cluster *c = of(context);
     char why[RAMIFY_ENGINE_WHY_BYTES] = "";
     ramify_cluster_file *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (!made)
@@ -396,7 +399,7 @@ ramify_status ramify_cluster_file_open(ramify_context *context, const char *path
     made->context = context;
     made->path = ramify_copy_text(context, path);
     ramify_status status = made->path ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    if (status == RAMIFY_OK && c->engine->file_open(c->state, path, &made->file, why) != 0)
+    if (status == RAMIFY_OK && ramify_engine_local.file_open(NULL, path, &made->file, why) != 0)
         status = fail_file(made, why);
     if (status == RAMIFY_OK) {
         *file = made;
@@ -407,32 +410,15 @@ ramify_status ramify_cluster_file_open(ramify_context *context, const char *path
     return status;
 }
 
-/* The rank's own: nobody else need come for a write to end. */
-static ramify_status wait_for_write(const ramify_cluster_file *file, void *request) {
-    const struct ramify_cluster *c = of(file->context);
-    char why[RAMIFY_ENGINE_WHY_BYTES] = "";
-    double deadline = ramify_seconds() + RAMIFY_CLUSTER_STALL;
-    uint64_t asked = 0;
-    for (bool done = false; !done; nap(&asked)) {
-        if (c->engine->test(c->state, request, &done, why) != 0)
-            return fail_file(file, why);
-        if (!done && ramify_late(deadline))
-            return fail_file(file, "writing has not come to its end in two minutes");
-    }
-    return RAMIFY_OK;
-}
-
 ramify_status ramify_cluster_file_write(ramify_cluster_file *file, uint64_t offset,
                                         const void *bytes, size_t size) {
-    const struct ramify_cluster *c = of(file->context);
     char why[RAMIFY_ENGINE_WHY_BYTES] = "";
     for (size_t at = 0; at < size; at += PIECE_BYTES) {
         size_t part = ramify_smaller(size - at, PIECE_BYTES);
         void *request;
-        if (c->engine->file_write(c->state, file->file, offset + at, (const char *)bytes + at, part,
-                                  &request, why) != 0)
+        if (ramify_engine_local.file_write(NULL, file->file, offset + at, (const char *)bytes + at,
+                                           part, &request, why) != 0)
             return fail_file(file, why);
-        RAMIFY_TRY(wait_for_write(file, request));
     }
     return RAMIFY_OK;
 }
@@ -442,10 +428,9 @@ ramify_status ramify_cluster_file_close(ramify_cluster_file **file) {
         return RAMIFY_OK;
     ramify_cluster_file *old = *file;
     *file = NULL;
-    const struct ramify_cluster *c = of(old->context);
     char why[RAMIFY_ENGINE_WHY_BYTES] = "";
     ramify_status status = RAMIFY_OK;
-    if (c->engine->file_close(c->state, old->file, why) != 0)
+    if (ramify_engine_local.file_close(NULL, old->file, why) != 0)
         status = fail_file(old, why);
     ramify_release(old->context, old->path);
     ramify_release(old->context, old);

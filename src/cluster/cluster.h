@@ -30,7 +30,8 @@ ramify_status ramify_cluster_gather_uneven(ramify_context *context, const void *
                                            void **all, size_t *offset);
 
 /* out_size[r] bytes at out + out_offset[r] go to rank r; in_size[r] bytes of rank r arrive at in +
- * in_offset[r], where both ranks know the size. `out` and `in` are different memory. */
+ * in_offset[r], where both ranks know the size. out and in are different memory, even where nothing is
+ * sent (MPI libraries take one address for both as a wish to exchange in place). */
 ramify_status ramify_cluster_exchange(ramify_context *context, const void *out,
                                       const size_t *out_size, const size_t *out_offset, void *in,
                                       const size_t *in_size, const size_t *in_offset);

@@ -45,7 +45,8 @@ typedef struct ramify_engine {
     /* Frees the request when *done. */
     int (*test)(void *state, void *request, bool *done, char *why);
 
-    /* Opens an existing file to be written at offsets by any number of ranks. */
+    /* Opens an existing file to be written at offsets by any number of ranks. Of ramify_engine_local
+     * alone, which serves all. */
     int (*file_open)(void *state, const char *path, void **file, char *why);
     int (*file_write)(void *state, void *file, uint64_t offset, const void *bytes, size_t size,
                       void **request, char *why);

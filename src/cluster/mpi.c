@@ -1,6 +1,6 @@
 /* The processes that an MPI launcher started. Every call that could wait for another process is one
  * of MPI's that only begins a transfer; MPI_Init_thread and MPI_Finalize alone have no such form, and
- * cluster.c watches over them by the clock. Files are opened by each rank for itself. */
+ * cluster.c watches over them by the clock. */
 
 #include "engine.h"
 
@@ -160,50 +160,6 @@ static int test(void *argument, void *request, bool *done, char *why) {
     return code == MPI_SUCCESS ? 0 : fail(why, code);
 }
 
-static int file_open(void *argument, const char *path, void **file, char *why) {
-    (void)argument;
-    MPI_File *made = malloc(sizeof *made);
-    if (!made)
-        return fail_memory(why);
-    int code = MPI_File_open(MPI_COMM_SELF, path, MPI_MODE_WRONLY, MPI_INFO_NULL, made);
-    if (code != MPI_SUCCESS) {
-        free(made);
-        return fail(why, code);
-    }
-    *file = made;
-    return 0;
-}
-
-/* Done when it returns, since no other process is waited for: Open MPI 4 crashes where a write that was
- * only begun fails and MPI_Test says so. */
-static int file_write(void *argument, void *file, uint64_t offset, const void *bytes, size_t size,
-                      void **request, char *why) {
-    (void)argument;
-    MPI_Status status;
-    int count = 0;
-    *request = NULL;
-    int code = MPI_File_write_at(*(MPI_File *)file, (MPI_Offset)offset, bytes, (int)size, MPI_BYTE,
-                                 &status);
-    if (code == MPI_SUCCESS)
-        code = MPI_Get_count(&status, MPI_BYTE, &count);
-    if (code != MPI_SUCCESS)
-        return fail(why, code);
-    if ((size_t)count == size)
-        return 0;
-    snprintf(why, RAMIFY_ENGINE_WHY_BYTES, "cannot be written: no space left on device");
-    return -1;
-}
-
-static int file_close(void *argument, void *file, char *why) {
-    (void)argument;
-    MPI_File *old = file;
-    int synced = MPI_File_sync(*old), closed = MPI_File_close(old);
-    free(old);
-    if (synced == MPI_SUCCESS && closed == MPI_SUCCESS)
-        return 0;
-    return fail(why, synced != MPI_SUCCESS ? synced : closed);
-}
-
 static const ramify_engine engine = {
     .abi = RAMIFY_ENGINE_ABI,
     .start = start,
@@ -213,9 +169,6 @@ static const ramify_engine engine = {
     .exchange = exchange,
     .sum = sum,
     .test = test,
-    .file_open = file_open,
-    .file_write = file_write,
-    .file_close = file_close,
 };
 
 __attribute__((visibility("default"))) const ramify_engine *ramify_engine_mpi(void);

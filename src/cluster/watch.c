@@ -66,7 +66,7 @@ struct ramify_watch {
     char failed[RAMIFY_WATCH_TEXT_BYTES]; /* how */
     pthread_mutex_t lock; /* of writing to sockets, and of `why` */
     char why[RAMIFY_WATCH_TEXT_BYTES];
-    atomic_bool is_broken;
+    atomic_bool is_broken, is_told; /* told: by rank 0 itself, and the callback is due */
     ramify_watch_broken broken;
     void *argument;
 };
@@ -324,7 +324,8 @@ static ramify_status await_ranks(ramify_watch *watch) {
 /* ---- watching ---- */
 
 /* The first reason counts. */
-static void break_off(ramify_watch *watch, const char *why, bool speaks, bool gone) {
+/* Returns whether this is what breaks the cluster. */
+static bool mark_broken(ramify_watch *watch, const char *why) {
     pthread_mutex_lock(&watch->lock);
     bool first = !atomic_load(&watch->is_broken);
     if (first) {
@@ -332,12 +333,14 @@ static void break_off(ramify_watch *watch, const char *why, bool speaks, bool go
         atomic_store(&watch->is_broken, true);
     }
     pthread_mutex_unlock(&watch->lock);
-    if (!first)
-        return;
-    for (uint32_t r = 1; watch->rank == 0 && r < watch->ranks; r++)
+    for (uint32_t r = 1; first && watch->rank == 0 && r < watch->ranks; r++)
         send_message(watch, watch->peers[r].socket, FAILED, 0, why,
                      strnlen(why, RAMIFY_WATCH_TEXT_BYTES - 1));
-    if (watch->broken)
+    return first;
+}
+
+static void break_off(ramify_watch *watch, const char *why, bool speaks, bool gone) {
+    if (mark_broken(watch, why) && watch->broken)
         watch->broken(watch->argument, why, speaks, gone);
 }
 
@@ -440,6 +443,8 @@ static void *run(void *argument) {
         for (uint32_t i = 0; i < count; i++)
             if (wait[i].revents != 0 && wait[i].fd >= 0)
                 listen_to(watch, first + i);
+        if (atomic_exchange(&watch->is_told, false) && watch->broken)
+            watch->broken(watch->argument, watch->why, true, false);
         if (watch->failed_at > 0 && now - watch->failed_at >= PATIENCE)
             break_off(watch, watch->failed, true, false);
         find_silent(watch, now);
@@ -486,7 +491,9 @@ void ramify_watch_tell(ramify_watch *watch, const char *why) {
     if (watch->ranks == 1 || !watch->started || ramify_watch_why(watch))
         return;
     if (watch->rank == 0) {
-        break_off(watch, why, true, false);
+        /* The callback may end the process, and the caller has things to put in order. */
+        if (mark_broken(watch, why))
+            atomic_store(&watch->is_told, true);
         return;
     }
     send_message(watch, watch->peers[0].socket, FAILED, 0, why,

@@ -102,7 +102,7 @@ static void warn_about_extra_columns(ramify_context *context, const finder *f,
 }
 
 static ramify_status find_columns(ramify_context *context, const finder *f, ramify_match *match,
-                                  bool training) {
+                                  bool warns) {
     uint32_t missing = find_by_name(f, match);
     if (missing < f->schema->column_count) {
         if (f->schema->named && f->table->named) {
@@ -118,7 +118,7 @@ static ramify_status find_columns(ramify_context *context, const finder *f, rami
                                " (without names in both, columns are taken in their order)",
                                f->table->source, f->table->column_count, f->schema->column_count);
     }
-    if (training) /* what the schema left out, it left out on purpose */
+    if (!warns)
         return RAMIFY_OK;
     bool *used = ramify_allocate_zeroed(context, f->table->column_count, sizeof *used);
     if (!used)
@@ -174,8 +174,23 @@ static uint32_t find_number(const double *numbers, uint32_t count, double value)
     return i;
 }
 
-/* Maps the categories of one column and says how many cells hold unseen ones. */
-static ramify_status match_categories(ramify_context *context, ramify_match *match, uint32_t c) {
+/* A column with more categories than fit has "others" in training too. */
+static void warn_of_unseen(ramify_context *context, const ramify_schema *schema, const char *source,
+                           uint32_t c, uint64_t unseen, uint64_t rows) {
+    const ramify_schema_column *wanted = &schema->columns[c];
+    char excerpt[RAMIFY_EXCERPT_BYTES];
+    if (unseen > 0 && wanted->category_count < RAMIFY_CATEGORIES)
+        ramify_log(context, RAMIFY_LOG_WARNING,
+                   "%s: column \"%s\": %" PRIu64 " of %" PRIu64
+                   " rows hold a category that the model has not "
+                   "seen; they are treated as \"other\"",
+                   source, ramify_text_excerpt(wanted->name, strlen(wanted->name), excerpt), unseen,
+                   rows);
+}
+
+/* Maps the categories of one column and counts cells that hold unseen ones. */
+static ramify_status match_categories(ramify_context *context, ramify_match *match, uint32_t c,
+                                      uint64_t *cells) {
     const ramify_schema_column *wanted = &match->schema->columns[c];
     const ramify_table *table = match->table;
     const ramify_column *column = &table->columns[match->columns[c]];
@@ -198,15 +213,7 @@ static ramify_status match_categories(ramify_context *context, ramify_match *mat
                                                    value) == wanted->category_count;
         }
     }
-    /* A column with more categories than fit has "others" in training too. */
-    if (unseen > 0 && wanted->category_count < RAMIFY_CATEGORIES) {
-        char excerpt[RAMIFY_EXCERPT_BYTES];
-        ramify_log(context, RAMIFY_LOG_WARNING,
-                   "%s: column \"%s\": %zu of %zu rows hold a category that the model has not "
-                   "seen; they are treated as \"other\"",
-                   table->source, ramify_text_excerpt(wanted->name, strlen(wanted->name), excerpt),
-                   unseen, table->rows);
-    }
+    *cells = unseen;
     return RAMIFY_OK;
 }
 
@@ -290,8 +297,13 @@ static ramify_status match_targets(ramify_context *context, ramify_match *match,
 
 /* ---- the calls ---- */
 
-static ramify_status fill_match(ramify_context *context, ramify_match *match, bool need_targets,
-                                bool training) {
+/* What a match is for. */
+typedef struct purpose {
+    bool need_targets, training;
+    uint64_t *unseen; /* columns: of a part; else NULL */
+} purpose;
+
+static ramify_status fill_match(ramify_context *context, ramify_match *match, const purpose *of) {
     const ramify_schema *schema = match->schema;
     const ramify_table *table = match->table;
     size_t slots = (size_t)schema->column_count + 1;
@@ -308,28 +320,34 @@ static ramify_status fill_match(ramify_context *context, ramify_match *match, bo
     for (size_t c = 0; c < table->column_count; c++)
         f.names[c] = (ramify_name){.text = table->columns[c].name, .index = c};
     ramify_names_sort(f.names, table->column_count);
-    ramify_status status = find_columns(context, &f, match, training);
+    /* What the schema of a training left out, it left out on purpose. Of parts, the first warns. */
+    ramify_status status =
+        find_columns(context, &f, match, !of->training && (!of->unseen || table->first_row == 0));
     ramify_release(context, f.names);
     RAMIFY_TRY(status);
     for (uint32_t c = 0; c < schema->column_count; c++) {
         const ramify_column *column = &table->columns[match->columns[c]];
+        uint64_t unseen = 0;
         if (schema->columns[c].categorical)
-            RAMIFY_TRY(match_categories(context, match, c));
+            RAMIFY_TRY(match_categories(context, match, c, &unseen));
         else if (column->text)
             RAMIFY_TRY(refuse_texts(context, table, column, schema->columns[c].name));
+        if (of->unseen)
+            of->unseen[c] += unseen;
+        else
+            warn_of_unseen(context, schema, table->source, c, unseen, table->rows);
     }
-    return match_targets(context, match, need_targets);
+    return match_targets(context, match, of->need_targets);
 }
 
 static ramify_status create(ramify_context *context, const ramify_schema *schema,
-                            const ramify_table *table, bool need_targets, bool training,
-                            ramify_match **match) {
+                            const ramify_table *table, const purpose *of, ramify_match **match) {
     ramify_match *made = ramify_allocate_zeroed(context, 1, sizeof *made);
     if (!made)
         return RAMIFY_ERROR_MEMORY;
     made->schema = schema;
     made->table = table;
-    ramify_status status = fill_match(context, made, need_targets, training);
+    ramify_status status = fill_match(context, made, of);
     if (status == RAMIFY_OK)
         *match = made;
     else
@@ -340,12 +358,26 @@ static ramify_status create(ramify_context *context, const ramify_schema *schema
 ramify_status ramify_match_create(ramify_context *context, const ramify_schema *schema,
                                   const ramify_table *table, bool need_targets,
                                   ramify_match **match) {
-    return create(context, schema, table, need_targets, false, match);
+    return create(context, schema, table, &(purpose){.need_targets = need_targets}, match);
 }
 
 ramify_status ramify_match_create_training(ramify_context *context, const ramify_schema *schema,
                                            const ramify_table *table, ramify_match **match) {
-    return create(context, schema, table, true, true, match);
+    return create(context, schema, table, &(purpose){.need_targets = true, .training = true},
+                  match);
+}
+
+ramify_status ramify_match_create_part(ramify_context *context, const ramify_schema *schema,
+                                       const ramify_table *table, bool need_targets,
+                                       uint64_t *unseen, ramify_match **match) {
+    return create(context, schema, table,
+                  &(purpose){.need_targets = need_targets, .unseen = unseen}, match);
+}
+
+void ramify_match_warn_unseen(ramify_context *context, const ramify_schema *schema,
+                              const char *source, const uint64_t *unseen, uint64_t rows) {
+    for (uint32_t c = 0; c < schema->column_count; c++)
+        warn_of_unseen(context, schema, source, c, unseen[c], rows);
 }
 
 static ramify_status number_codes(ramify_context *context, uint32_t count, double **numbers) {

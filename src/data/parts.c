@@ -148,6 +148,10 @@ uint64_t ramify_parts_size(const ramify_parts *parts) {
     return parts->size;
 }
 
+uint64_t ramify_parts_row_bytes(const ramify_parts *parts) {
+    return parts->is_array ? parts->row_bytes : 0;
+}
+
 ramify_place ramify_parts_first(const ramify_parts *parts) {
     return parts->first;
 }

@@ -59,6 +59,9 @@ bool ramify_parts_divisible(const ramify_parts *parts, const char **reason);
 /* Bytes of the file. */
 uint64_t ramify_parts_size(const ramify_parts *parts);
 
+/* Bytes of a row where the file is an array, whose rows are known without counting; 0 of text. */
+uint64_t ramify_parts_row_bytes(const ramify_parts *parts);
+
 /* The place of the first row. */
 ramify_place ramify_parts_first(const ramify_parts *parts);
 

@@ -123,10 +123,21 @@ ramify_status ramify_match_create(ramify_context *context, const ramify_schema *
 ramify_status ramify_match_create_training(ramify_context *context, const ramify_schema *schema,
                                            const ramify_table *table, ramify_match **match);
 
+/* The same for a part of a table (parts.h): cells with unseen categories are counted in unseen[column_count]
+ * rather than warned of; of extra columns the first part warns. */
+ramify_status ramify_match_create_part(ramify_context *context, const ramify_schema *schema,
+                                       const ramify_table *table, bool need_targets,
+                                       uint64_t *unseen, ramify_match **match);
+
+/* Warns of what all parts together, of `rows` rows, have counted. */
+void ramify_match_warn_unseen(ramify_context *context, const ramify_schema *schema,
+                              const char *source, const uint64_t *unseen, uint64_t rows);
+
 /* The same for a table of raw rows: the schema's input columns, then its targets, in their order, with
  * categories and classes as their codes. */
 ramify_status ramify_match_create_coded(ramify_context *context, const ramify_schema *schema,
                                         const ramify_table *table, ramify_match **match);
+
 void ramify_match_destroy(ramify_context *context, ramify_match **match);
 
 /* Raw rows rows[0 .. count) (NULL: first, first+1, ...) of the table: out[count x column_count]. */

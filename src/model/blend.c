@@ -146,15 +146,27 @@ static ramify_status run_module(ramify_predictor *p, const double *x, size_t x_s
     return RAMIFY_OK;
 }
 
+/* Of a piece of encoded rows. */
+static ramify_status find_all_shares(ramify_predictor *p, size_t rows) {
+    p->share_count = 0;
+    for (size_t row = 0; row < rows; row++)
+        RAMIFY_TRY(find_shares(p, row));
+    sort_shares(p->shares, p->share_count);
+    return RAMIFY_OK;
+}
+
+ramify_status ramify_predictor_find_shares(ramify_predictor *predictor, size_t rows,
+                                           const double *x, size_t x_stride) {
+    ramify_predictor_encode(predictor, rows, x, x_stride, false);
+    return find_all_shares(predictor, rows);
+}
+
 ramify_status ramify_predictor_blend(ramify_predictor *predictor, size_t rows, const double *x,
                                      size_t x_stride) {
     ramify_predictor *p = predictor;
     ramify_predictor_encode(p, rows, x, x_stride, true);
     memset(p->blended, 0, rows * p->model->outputs * sizeof *p->blended);
-    p->share_count = 0;
-    for (size_t row = 0; row < rows; row++)
-        RAMIFY_TRY(find_shares(p, row));
-    sort_shares(p->shares, p->share_count);
+    RAMIFY_TRY(find_all_shares(p, rows));
     for (size_t first = 0, end; first < p->share_count; first = end) {
         end = first + 1;
         while (end < p->share_count &&

@@ -36,6 +36,11 @@ typedef struct ramify_way {
     double weight;
 } ramify_way;
 
+/* shares[share_count] of a piece of raw rows, ordered by module in the order of the file, then by row. Sets
+ * plain features and routing points. */
+ramify_status ramify_predictor_find_shares(ramify_predictor *predictor, size_t rows,
+                                           const double *x, size_t x_stride);
+
 /* blended[rows x outputs]: a piece of raw rows, predicted in the units of ramify_predict_double. */
 ramify_status ramify_predictor_blend(ramify_predictor *predictor, size_t rows, const double *x,
                                      size_t x_stride);

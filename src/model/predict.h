@@ -172,6 +172,10 @@ ramify_status ramify_wanted_check(ramify_context *context, const ramify_model *m
 ramify_status ramify_predictor_run_wanted(ramify_predictor *predictor, size_t rows, const double *x,
                                           size_t x_stride, const ramify_wanted *wanted);
 
+/* The notes alone, of rows whose predictions stand in wanted->y. */
+ramify_status ramify_predictor_note(ramify_predictor *predictor, size_t rows, const double *x,
+                                    size_t x_stride, const ramify_wanted *wanted);
+
 /* ramify_predict_table for a table that is matched already (match NULL: matches it). */
 ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model *model,
                                           const ramify_table *table, const ramify_match *match,

@@ -115,11 +115,13 @@ static ramify_status place_piece(ramify_predictor *p, size_t rows, const double 
     return !y || p->blended ? ramify_predictor_route(p, rows) : RAMIFY_OK;
 }
 
+/* predicted: y is there already. */
 static ramify_status note_piece(ramify_predictor *p, size_t first, size_t rows, const double *x,
-                                size_t x_stride, const ramify_wanted *wanted) {
+                                size_t x_stride, bool predicted, const ramify_wanted *wanted) {
     double *y = wanted->y ? wanted->y : wanted->low;
     size_t y_stride = wanted->y ? wanted->y_stride : wanted->stride;
-    RAMIFY_TRY(place_piece(p, rows, x, x_stride, y ? y + first * y_stride : NULL, y_stride));
+    RAMIFY_TRY(
+        place_piece(p, rows, x, x_stride, y && !predicted ? y + first * y_stride : NULL, y_stride));
     if (p->notes->center)
         p->kernels->distances(rows, 1, p->model->stem.plain, p->plain, p->ldp, p->notes->center,
                               p->ldp, p->nearness, 1);
@@ -128,21 +130,30 @@ static ramify_status note_piece(ramify_predictor *p, size_t first, size_t rows, 
     return RAMIFY_OK;
 }
 
-ramify_status ramify_predictor_run_wanted(ramify_predictor *predictor, size_t rows, const double *x,
-                                          size_t x_stride, const ramify_wanted *wanted) {
-    ramify_predictor *p = predictor;
-    if (!wanted->low && !wanted->novelty)
-        return ramify_predictor_run(p, rows, x, x_stride, wanted->y, wanted->y_stride);
+static ramify_status note_rows(ramify_predictor *p, size_t rows, const double *x, size_t x_stride,
+                               bool predicted, const ramify_wanted *wanted) {
     RAMIFY_TRY(ramify_notes_take(p));
     if (wanted->low)
         RAMIFY_TRY(find_quantiles(p, wanted->level));
     ramify_status status = RAMIFY_OK;
     for (size_t first = 0; first < rows && status == RAMIFY_OK; first += p->rows) {
         size_t count = rows - first < p->rows ? rows - first : p->rows;
-        status = note_piece(p, first, count, x + first * x_stride, x_stride, wanted);
+        status = note_piece(p, first, count, x + first * x_stride, x_stride, predicted, wanted);
     }
     ramify_predictor_report(p);
     return status;
+}
+
+ramify_status ramify_predictor_run_wanted(ramify_predictor *predictor, size_t rows, const double *x,
+                                          size_t x_stride, const ramify_wanted *wanted) {
+    if (!wanted->low && !wanted->novelty)
+        return ramify_predictor_run(predictor, rows, x, x_stride, wanted->y, wanted->y_stride);
+    return note_rows(predictor, rows, x, x_stride, false, wanted);
+}
+
+ramify_status ramify_predictor_note(ramify_predictor *predictor, size_t rows, const double *x,
+                                    size_t x_stride, const ramify_wanted *wanted) {
+    return note_rows(predictor, rows, x, x_stride, true, wanted);
 }
 
 ramify_status ramify_predictor_place(ramify_predictor *predictor, size_t rows, const double *x,

@@ -3,8 +3,9 @@
  * Where the experts do not all fit the memory bound, the rows are first taken to their leaves and
  * ordered by expert: each expert is then read once for the whole table, in the order of the file. */
 
+#include "predict_table.h"
+#include "cluster.h"
 #include "memory.h"
-#include "predict.h"
 #include "progress.h"
 #include "schema.h"
 #include "status.h"
@@ -30,6 +31,7 @@ typedef struct table_job {
     ramify_context *context;
     ramify_model *model;
     const ramify_match *match;
+    size_t first; /* of the table's rows, where they are not ordered by expert */
     size_t rows, block;
     ramify_wanted wanted; /* dense */
     worker *workers;
@@ -39,8 +41,7 @@ typedef struct table_job {
     uint32_t *order;  /* rows, ordered by it; NULL: as they are */
 } table_job;
 
-/* A column that repeats itself has no outside. */
-static void count_outside(const ramify_model *model, const double *raw, size_t rows,
+void ramify_count_outside(const ramify_model *model, const double *raw, size_t rows,
                           uint64_t *outside) {
     const ramify_schema *schema = model->schema;
     for (size_t row = 0; row < rows; row++)
@@ -61,8 +62,8 @@ typedef struct row_block {
 static row_block take_block(const table_job *job, size_t task, uint32_t number) {
     row_block block = {.first = task * job->block};
     block.count = job->rows - block.first < job->block ? job->rows - block.first : job->block;
-    ramify_match_rows(job->match, job->order ? job->order + block.first : NULL, block.first,
-                      block.count, job->workers[number].raw);
+    ramify_match_rows(job->match, job->order ? job->order + block.first : NULL,
+                      job->first + block.first, block.count, job->workers[number].raw);
     return block;
 }
 
@@ -77,23 +78,29 @@ static ramify_status find_experts(void *argument, size_t task, uint32_t number) 
                                          job->expert + block.first);
 }
 
+ramify_wanted ramify_wanted_from(const ramify_wanted *wanted, const ramify_model *model,
+                                 size_t first) {
+    uint32_t targets = model->targets;
+    ramify_wanted part = *wanted;
+    part.y_stride = model->outputs;
+    part.stride = targets;
+    part.y = wanted->y + first * model->outputs;
+    part.low = wanted->low ? wanted->low + first * targets : NULL;
+    part.high = wanted->high ? wanted->high + first * targets : NULL;
+    part.novelty = wanted->novelty ? wanted->novelty + first : NULL;
+    return part;
+}
+
 /* Where a block's results go: to their place, or, where rows are ordered by expert, to the worker. */
 static ramify_wanted take_part(const table_job *job, const worker *w, size_t first) {
     const ramify_wanted *all = &job->wanted;
-    uint32_t outputs = job->model->outputs, targets = job->model->targets;
-    ramify_wanted part = *all;
-    part.y_stride = outputs;
-    part.stride = targets;
+    uint32_t targets = job->model->targets;
+    ramify_wanted part = ramify_wanted_from(all, job->model, first);
     if (job->order) {
         part.y = w->predicted;
         part.low = all->low ? w->noted : NULL;
         part.high = all->high ? w->noted + job->block * targets : NULL;
         part.novelty = all->novelty ? w->noted + 2 * job->block * targets : NULL;
-    } else {
-        part.y = all->y + first * outputs;
-        part.low = all->low ? all->low + first * targets : NULL;
-        part.high = all->high ? all->high + first * targets : NULL;
-        part.novelty = all->novelty ? all->novelty + first : NULL;
     }
     return part;
 }
@@ -114,7 +121,7 @@ static ramify_status predict_block(void *argument, size_t task, uint32_t number)
     if (ramify_cancelled(job->context))
         return ramify_fail(job->context, RAMIFY_STOPPED, "stopped");
     row_block block = take_block(job, task, number);
-    count_outside(job->model, w->raw, block.count, w->outside);
+    ramify_count_outside(job->model, w->raw, block.count, w->outside);
     ramify_wanted part = take_part(job, w, block.first);
     RAMIFY_TRY(ramify_predictor_run_wanted(w->predictor, block.count, w->raw, schema->column_count,
                                            &part));
@@ -193,32 +200,35 @@ static ramify_status order_rows(table_job *job) {
     return status;
 }
 
-/* Says how many values lie outside, and where most of them do. */
-static void warn_outside(const table_job *job, const char *source) {
-    const ramify_schema *schema = job->model->schema;
-    uint64_t outside = 0, most = 0;
+void ramify_warn_outside(ramify_context *context, const ramify_schema *schema,
+                         const uint64_t *outside, const char *source) {
+    uint64_t all = 0, most = 0;
     uint32_t worst = 0;
     for (uint32_t c = 0; c < schema->column_count; c++) {
-        uint64_t here = 0;
-        for (uint32_t i = 0; i < job->worker_count; i++)
-            here += job->workers[i].outside[c];
-        outside += here;
-        if (here > most) {
-            most = here;
+        all += outside[c];
+        if (outside[c] > most) {
+            most = outside[c];
             worst = c;
         }
     }
     char name[RAMIFY_EXCERPT_BYTES];
-    if (outside > 0)
-        ramify_log(job->context, RAMIFY_LOG_WARNING,
+    if (all > 0)
+        ramify_log(context, RAMIFY_LOG_WARNING,
                    "%s: %llu values lie outside the range of the training rows, %llu of them in "
                    "column \"%s\"; predictions there are extrapolations",
-                   source, (unsigned long long)outside, (unsigned long long)most,
+                   source, (unsigned long long)all, (unsigned long long)most,
                    ramify_text_excerpt(schema->columns[worst].name,
                                        strlen(schema->columns[worst].name), name));
 }
 
-static ramify_status predict_matched(table_job *job, const char *source) {
+/* outside[columns] += what workers have counted. */
+static void add_outside(const table_job *job, uint64_t *outside) {
+    for (uint32_t i = 0; i < job->worker_count; i++)
+        for (uint32_t c = 0; c < job->model->schema->column_count; c++)
+            outside[c] += job->workers[i].outside[c];
+}
+
+static ramify_status predict_matched(table_job *job, uint64_t *outside) {
     ramify_context *context = job->context;
     ramify_status status = start_workers(job);
     if (status == RAMIFY_OK && job->by_expert && job->rows > job->block)
@@ -226,7 +236,7 @@ static ramify_status predict_matched(table_job *job, const char *source) {
     if (status == RAMIFY_OK)
         status = run_blocks(job, predict_block);
     if (status == RAMIFY_OK)
-        warn_outside(job, source);
+        add_outside(job, outside);
     for (uint32_t i = 0; job->workers && i < job->worker_count; i++) {
         ramify_release(context, job->workers[i].outside);
         ramify_release(context, job->workers[i].predicted);
@@ -265,7 +275,8 @@ ramify_status ramify_predict_table(ramify_context *context, ramify_model *model,
     if (!model || !table || !y)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_predict_table: model, table or y is NULL");
-    return ramify_predict_table_inside(context, model, table, NULL, &(ramify_wanted){.y = y});
+    return ramify_cluster_tell(context, ramify_predict_table_together(context, model, table, NULL,
+                                                                      &(ramify_wanted){.y = y}));
 }
 
 ramify_status ramify_predict_table_notes(ramify_context *context, ramify_model *model,
@@ -277,27 +288,23 @@ ramify_status ramify_predict_table_notes(ramify_context *context, ramify_model *
                            "ramify_predict_table_notes: model, table, y, or one of low and high is "
                            "NULL");
     ramify_wanted wanted = {.y = y, .level = level, .low = low, .high = high, .novelty = novelty};
-    return ramify_predict_table_inside(context, model, table, NULL, &wanted);
+    return ramify_cluster_tell(context,
+                               ramify_predict_table_together(context, model, table, NULL, &wanted));
 }
 
-ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model *model,
-                                          const ramify_table *table, const ramify_match *match,
-                                          const ramify_wanted *wanted) {
-    RAMIFY_TRY(ramify_wanted_check(context, model, wanted));
-    const ramify_embedding_shape *image = &model->paraformer.embedding;
-    if (image->patch > 0)
-        RAMIFY_TRY(ramify_table_check_image(
-            context, table, (const uint32_t[]){image->height, image->breadth, image->channels}));
-    ramify_match *made = NULL;
-    if (!match)
-        RAMIFY_TRY(ramify_match_create(context, model->schema, table, false, &made));
+ramify_status ramify_predict_rows(ramify_context *context, ramify_model *model,
+                                  const ramify_match *match, size_t first, size_t rows,
+                                  const ramify_wanted *wanted, uint64_t *outside) {
     uint32_t slots = model->experts.cache.slot_count;
+    /* Rows are ordered by expert where all of the table's are predicted. */
+    const bool all = first == 0 && rows == ramify_table_rows(match->table);
     table_job job = {.context = context,
                      .model = model,
-                     .match = match ? match : made,
-                     .rows = ramify_table_rows(table),
+                     .match = match,
+                     .first = first,
+                     .rows = rows,
                      .wanted = *wanted,
-                     .by_expert = slots > 0 && slots < model->limits.modules};
+                     .by_expert = all && slots > 0 && slots < model->limits.modules};
     job.block = job.rows < BLOCK_ROWS ? (job.rows > 0 ? job.rows : 1) : BLOCK_ROWS;
     if (ramify_model_paraformer(model)) {
         job.block = ramify_paraformer_rows(&model->paraformer, job.block);
@@ -305,7 +312,35 @@ ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model 
     }
     job.worker_count =
         ramify_predict_workers(context, model, (job.rows + job.block - 1) / job.block);
-    ramify_status status = predict_matched(&job, table->source);
+    return predict_matched(&job, outside);
+}
+
+ramify_status ramify_predict_check_image(ramify_context *context, const ramify_model *model,
+                                         const ramify_table *table) {
+    const ramify_embedding_shape *image = &model->paraformer.embedding;
+    if (image->patch == 0)
+        return RAMIFY_OK;
+    return ramify_table_check_image(
+        context, table, (const uint32_t[]){image->height, image->breadth, image->channels});
+}
+
+ramify_status ramify_predict_table_inside(ramify_context *context, ramify_model *model,
+                                          const ramify_table *table, const ramify_match *match,
+                                          const ramify_wanted *wanted) {
+    RAMIFY_TRY(ramify_wanted_check(context, model, wanted));
+    RAMIFY_TRY(ramify_predict_check_image(context, model, table));
+    ramify_match *made = NULL;
+    if (!match)
+        RAMIFY_TRY(ramify_match_create(context, model->schema, table, false, &made));
+    uint64_t *outside =
+        ramify_allocate_zeroed(context, model->schema->column_count, sizeof *outside);
+    ramify_status status = outside ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    if (status == RAMIFY_OK)
+        status = ramify_predict_rows(context, model, match ? match : made, 0,
+                                     ramify_table_rows(table), wanted, outside);
+    if (status == RAMIFY_OK)
+        ramify_warn_outside(context, model->schema, outside, table->source);
+    ramify_release(context, outside);
     ramify_match_destroy(context, &made);
     return status;
 }

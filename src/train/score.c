@@ -1,9 +1,12 @@
 #include "score.h"
+#include "cluster.h"
 #include "memory.h"
 #include "model.h"
 #include "order.h"
 #include "predict.h"
+#include "predict_table.h"
 #include "random.h"
+#include "score_sums.h"
 #include "status.h"
 
 #include <math.h>
@@ -20,9 +23,6 @@
 #define NORMAL_ROWS 20000
 #define NORMAL_90   1.6448536269514722
 
-/* Bins of the calibration error; the number that is usually reported. */
-#define SURENESS_BINS 15
-
 #define BLOCK_ROWS 1024
 
 ramify_score ramify_score_none(void) {
@@ -38,6 +38,14 @@ ramify_score ramify_score_none(void) {
                           .error_high = none};
 }
 
+void ramify_score_normal_interval(double mean, double squares, double count, double *low,
+                                  double *high) {
+    double error = sqrt(squares / count / count);
+    *low = mean - NORMAL_90 * error;
+    *high = mean + NORMAL_90 * error;
+    *low = *low > 0 ? *low : 0;
+}
+
 /* Interval of the mean of `loss` over resampled rows. */
 static ramify_status mean_interval(ramify_context *context, const double *loss, size_t count,
                                    double *low, double *high) {
@@ -48,10 +56,7 @@ static ramify_status mean_interval(ramify_context *context, const double *loss, 
         double mean = sum / (double)count;
         for (size_t i = 0; i < count; i++)
             squares += (loss[i] - mean) * (loss[i] - mean);
-        double error = sqrt(squares / (double)count / (double)count);
-        *low = mean - NORMAL_90 * error;
-        *high = mean + NORMAL_90 * error;
-        *low = *low > 0 ? *low : 0;
+        ramify_score_normal_interval(mean, squares, (double)count, low, high);
         return RAMIFY_OK;
     }
     double *means = ramify_allocate(context, REPLICATES, sizeof *means);
@@ -72,16 +77,19 @@ static ramify_status mean_interval(ramify_context *context, const double *loss, 
     return RAMIFY_OK;
 }
 
-/* Answers by how sure they were. */
-typedef struct sureness {
-    double probability[SURENESS_BINS], right[SURENESS_BINS]; /* sums */
-} sureness;
+void ramify_sureness_add(ramify_sureness *sure, double probability, bool right) {
+    double most = probability > 0 ? probability : 0; /* NaN where the network overflowed */
+    int bin = (int)(most * RAMIFY_SURENESS_BINS);
+    bin = bin < RAMIFY_SURENESS_BINS ? bin : RAMIFY_SURENESS_BINS - 1;
+    sure->probability[bin] += most;
+    sure->right[bin] += right;
+}
 
-static double calibration_error(const sureness *s, size_t rows) {
+double ramify_calibration_error(const ramify_sureness *sure, double rows) {
     double error = 0;
-    for (int b = 0; b < SURENESS_BINS; b++)
-        error += fabs(s->probability[b] - s->right[b]);
-    return error / (double)rows;
+    for (int b = 0; b < RAMIFY_SURENESS_BINS; b++)
+        error += fabs(sure->probability[b] - sure->right[b]);
+    return error / rows;
 }
 
 double ramify_score_class(const double *p, uint32_t classes, uint32_t label, uint32_t *likeliest) {
@@ -94,42 +102,39 @@ double ramify_score_class(const double *p, uint32_t classes, uint32_t label, uin
     return -log(p[label] > 1e-300 ? p[label] : 1e-300);
 }
 
-static void score_classes(const ramify_match *match, const uint32_t *rows, size_t count,
-                          const double *y, double *loss, ramify_score *score) {
-    uint32_t classes = match->schema->class_count;
+static void score_classes(const ramify_scored *of, double *loss, ramify_score *score) {
+    uint32_t classes = of->schema->class_count;
+    const size_t count = of->count;
     double nats = 0, wrong = 0, squares = 0;
-    sureness sure = {{0}, {0}};
+    ramify_sureness sure = {{0}, {0}};
     for (size_t i = 0; i < count; i++) {
-        uint32_t label = (uint32_t)ramify_match_target(match, 0, rows[i]);
-        const double *p = y + i * classes;
+        uint32_t label = (uint32_t)of->truth[i * of->truth_stride];
+        const double *p = of->y + i * of->y_stride;
         uint32_t likeliest;
         nats += ramify_score_class(p, classes, label, &likeliest);
         loss[i] = likeliest != label;
         wrong += loss[i];
         for (uint32_t c = 0; c < classes; c++)
             squares += (p[c] - (c == label)) * (p[c] - (c == label));
-        double most = p[likeliest] > 0 ? p[likeliest] : 0; /* NaN where the network overflowed */
-        int bin = (int)(most * SURENESS_BINS);
-        bin = bin < SURENESS_BINS ? bin : SURENESS_BINS - 1;
-        sure.probability[bin] += most;
-        sure.right[bin] += likeliest == label;
+        ramify_sureness_add(&sure, p[likeliest], likeliest == label);
     }
     score->accuracy = 1 - wrong / (double)count;
     score->log_loss = nats / (double)count;
     score->brier = squares / (double)count;
-    score->calibration_error = calibration_error(&sure, count);
+    score->calibration_error = ramify_calibration_error(&sure, (double)count);
 }
 
 /* One target; loss[i] += squared error over the number of targets. */
-static void score_target(const ramify_match *match, uint32_t target, const uint32_t *rows,
-                         size_t count, const double *y, double *loss, ramify_score *score) {
-    uint32_t targets = match->schema->target_count;
+static void score_target(const ramify_scored *of, uint32_t target, double *loss,
+                         ramify_score *score) {
+    uint32_t targets = of->schema->target_count;
+    const size_t count = of->count;
     double mean = 0, squares = 0, absolute = 0, spread = 0;
     for (size_t i = 0; i < count; i++)
-        mean += (ramify_match_target(match, target, rows[i]) - mean) / (double)(i + 1);
+        mean += (of->truth[i * of->truth_stride + target] - mean) / (double)(i + 1);
     for (size_t i = 0; i < count; i++) {
-        double truth = ramify_match_target(match, target, rows[i]);
-        double error = y[i * targets + target] - truth;
+        double truth = of->truth[i * of->truth_stride + target];
+        double error = of->y[i * of->y_stride + target] - truth;
         squares += error * error;
         absolute += fabs(error);
         spread += (truth - mean) * (truth - mean);
@@ -142,9 +147,9 @@ static void score_target(const ramify_match *match, uint32_t target, const uint3
     score->r2 = spread > 0 ? 1 - squares / spread : NAN;
 }
 
-ramify_status ramify_score_rows(ramify_context *context, const ramify_match *match,
-                                const uint32_t *rows, size_t count, const double *y, bool interval,
-                                ramify_score *score, ramify_score *targets) {
+ramify_status ramify_score_values(ramify_context *context, const ramify_scored *of, bool interval,
+                                  ramify_score *score, ramify_score *targets) {
+    const size_t count = of->count;
     *score = ramify_score_none();
     score->rows = count;
     if (count == 0)
@@ -152,18 +157,18 @@ ramify_status ramify_score_rows(ramify_context *context, const ramify_match *mat
     double *loss = ramify_allocate_zeroed(context, count, sizeof *loss);
     if (!loss)
         return RAMIFY_ERROR_MEMORY;
-    bool classes = match->schema->task == RAMIFY_TASK_CLASSIFICATION;
+    bool classes = of->schema->task == RAMIFY_TASK_CLASSIFICATION;
     if (classes) {
-        score_classes(match, rows, count, y, loss, score);
+        score_classes(of, loss, score);
         if (targets)
             targets[0] = *score;
     } else {
-        uint32_t target_count = match->schema->target_count;
+        uint32_t target_count = of->schema->target_count;
         double squares = 0;
         score->mae = score->r2 = 0;
         for (uint32_t t = 0; t < target_count; t++) {
             ramify_score one;
-            score_target(match, t, rows, count, y, loss, &one);
+            score_target(of, t, loss, &one);
             squares += one.rmse * one.rmse / target_count;
             score->mae += one.mae / target_count;
             score->r2 += one.r2 / target_count;
@@ -181,6 +186,29 @@ ramify_status ramify_score_rows(ramify_context *context, const ramify_match *mat
         }
     }
     ramify_release(context, loss);
+    return status;
+}
+
+ramify_status ramify_score_rows(ramify_context *context, const ramify_match *match,
+                                const uint32_t *rows, size_t count, const double *y, bool interval,
+                                ramify_score *score, ramify_score *targets) {
+    const ramify_schema *schema = match->schema;
+    const size_t target_count = schema->target_count;
+    double *truth = ramify_allocate(context, count * target_count, sizeof *truth);
+    if (!truth)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t t = 0; t < target_count; t++)
+            truth[i * target_count + t] = ramify_match_target(match, t, rows[i]);
+    const ramify_scored of = {.schema = schema,
+                              .count = count,
+                              .truth = truth,
+                              .truth_stride = target_count,
+                              .y = y,
+                              .y_stride =
+                                  schema->class_count > 0 ? schema->class_count : target_count};
+    ramify_status status = ramify_score_values(context, &of, interval, score, targets);
+    ramify_release(context, truth);
     return status;
 }
 
@@ -224,6 +252,23 @@ ramify_status ramify_score_model(ramify_context *context, ramify_model *model,
     return status;
 }
 
+ramify_status ramify_score_refuse_empty(ramify_context *context, const char *source) {
+    return ramify_fail(context, RAMIFY_ERROR_DATA,
+                       "%s: there are no rows, only a header: nothing to compare with", source);
+}
+
+ramify_status ramify_score_refuse_targets(ramify_context *context, const char *source) {
+    return ramify_fail(context, RAMIFY_ERROR_DATA,
+                       "%s: no row has a target to compare with: fill in the target column",
+                       source);
+}
+
+void ramify_score_warn_left_out(ramify_context *context, const char *source, uint64_t rows) {
+    if (rows > 0)
+        ramify_log(context, RAMIFY_LOG_WARNING, "%s: %llu rows without a target are left out",
+                   source, (unsigned long long)rows);
+}
+
 ramify_status ramify_score_find_rows(ramify_context *context, const ramify_match *match,
                                      uint32_t *rows, size_t *count) {
     const ramify_table *table = match->table;
@@ -238,39 +283,48 @@ ramify_status ramify_score_find_rows(ramify_context *context, const ramify_match
         rows[kept++] = (uint32_t)r;
     }
     if (table->rows == 0)
-        return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: there are no rows, only a header: nothing to compare with",
-                           table->source);
+        return ramify_score_refuse_empty(context, table->source);
     if (kept == 0)
-        return ramify_fail(context, RAMIFY_ERROR_DATA,
-                           "%s: no row has a target to compare with: fill in the target column",
-                           table->source);
-    if (kept < table->rows)
-        ramify_log(context, RAMIFY_LOG_WARNING, "%s: %zu rows without a target are left out",
-                   table->source, table->rows - kept);
+        return ramify_score_refuse_targets(context, table->source);
+    ramify_score_warn_left_out(context, table->source, table->rows - kept);
     *count = kept;
     return RAMIFY_OK;
 }
 
-/* Moves row `from` of dense results to row `to`. */
-static void move_row(double *values, size_t columns, size_t from, size_t to) {
-    if (values)
-        memmove(values + to * columns, values + from * columns, columns * sizeof *values);
+/* Rows that are gathered at a time. */
+#define SLICE_ROWS ((size_t)65536)
+
+static ramify_status score_slices(ramify_context *context, const ramify_match *match,
+                                  const uint32_t *rows, size_t count,
+                                  const ramify_predicted *results, ramify_score_sums *sums) {
+    size_t stride = ramify_score_sums_stride(sums);
+    double *records =
+        ramify_allocate(context, ramify_smaller(count, SLICE_ROWS) * stride, sizeof *records);
+    ramify_status status = records ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    for (size_t first = 0; status == RAMIFY_OK && first < count; first += SLICE_ROWS) {
+        size_t slice = ramify_smaller(count - first, SLICE_ROWS);
+        for (size_t i = 0; i < slice; i++)
+            ramify_score_record(sums, match, rows[first + i], rows[first + i], results,
+                                records + i * stride);
+        status = ramify_score_sums_add(sums, records, slice);
+    }
+    ramify_release(context, records);
+    return status;
 }
 
-static void score_intervals(const ramify_match *match, const uint32_t *rows, size_t count,
-                            const double *low, const double *high,
-                            ramify_interval_score *intervals) {
-    uint32_t targets = match->schema->target_count;
-    for (uint32_t t = 0; t < targets; t++) {
-        double inside = 0, width = 0;
-        for (size_t i = 0; i < count; i++) {
-            double truth = ramify_match_target(match, t, rows[i]);
-            inside += truth >= low[i * targets + t] && truth <= high[i * targets + t];
-            width += (high[i * targets + t] - low[i * targets + t]) / (double)count;
-        }
-        intervals[t] = (ramify_interval_score){.coverage = inside / (double)count, .width = width};
-    }
+/* Results of all rows of a table, of which `rows` have targets. */
+static ramify_status score_table(ramify_context *context, const ramify_match *match,
+                                 const uint32_t *rows, size_t count, const ramify_wanted *wanted,
+                                 ramify_score *score, ramify_score *targets,
+                                 ramify_interval_score *intervals) {
+    const ramify_predicted results = {.y = wanted->y, .low = wanted->low, .high = wanted->high};
+    ramify_score_sums *sums = NULL;
+    RAMIFY_TRY(ramify_score_sums_create(context, match->schema, intervals != NULL, &sums));
+    ramify_status status = score_slices(context, match, rows, count, &results, sums);
+    if (status == RAMIFY_OK)
+        status = ramify_score_sums_finish(sums, score, targets, intervals);
+    ramify_score_sums_destroy(&sums);
+    return status;
 }
 
 /* intervals: NULL, or to be scored at `level`. */
@@ -295,16 +349,9 @@ static ramify_status evaluate(ramify_context *context, ramify_model *model,
     if (status == RAMIFY_OK)
         status = ramify_score_find_rows(context, match, row, &kept);
     if (status == RAMIFY_OK)
-        status = ramify_predict_table_inside(context, model, table, match, &wanted);
-    for (size_t i = 0; status == RAMIFY_OK && i < kept; i++) {
-        move_row(wanted.y, info.outputs, row[i], i);
-        move_row(wanted.low, info.targets, row[i], i);
-        move_row(wanted.high, info.targets, row[i], i);
-    }
+        status = ramify_predict_table_together(context, model, table, match, &wanted);
     if (status == RAMIFY_OK)
-        status = ramify_score_rows(context, match, row, kept, wanted.y, true, score, targets);
-    if (status == RAMIFY_OK && intervals)
-        score_intervals(match, row, kept, wanted.low, wanted.high, intervals);
+        status = score_table(context, match, row, kept, &wanted, score, targets, intervals);
     ramify_release(context, wanted.y);
     ramify_release(context, wanted.low);
     ramify_release(context, wanted.high);
@@ -317,7 +364,7 @@ ramify_status ramify_evaluate(ramify_context *context, ramify_model *model,
                               const ramify_table *table, ramify_score *score,
                               ramify_score *targets) {
     ramify_clear(context);
-    return evaluate(context, model, table, 0, score, targets, NULL);
+    return ramify_cluster_tell(context, evaluate(context, model, table, 0, score, targets, NULL));
 }
 
 ramify_status ramify_evaluate_interval(ramify_context *context, ramify_model *model,
@@ -327,5 +374,6 @@ ramify_status ramify_evaluate_interval(ramify_context *context, ramify_model *mo
     if (!model || !table || !score || !intervals)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "ramify_evaluate_interval: model, table, score or intervals is NULL");
-    return evaluate(context, model, table, level, score, targets, intervals);
+    return ramify_cluster_tell(context,
+                               evaluate(context, model, table, level, score, targets, intervals));
 }
