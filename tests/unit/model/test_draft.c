@@ -1,5 +1,7 @@
 /* Drafts become files: layout, order, what is refused, and what the opened model then says. */
 
+#include "crc32c.h"
+#include "draft.h"
 #include "memory.h"
 #include "random_model.h"
 
@@ -45,6 +47,96 @@ static void test_same_draft_same_bytes(void **state) {
     ramify_release(context, bytes_b);
     random_model_destroy(a);
     random_model_destroy(b);
+    ramify_context_destroy(&context);
+}
+
+/* ---- a file by several writers ---- */
+
+typedef struct paper {
+    unsigned char *bytes; /* room */
+    uint8_t *written;     /* room: how often */
+    size_t room;
+} paper;
+
+static ramify_status put(void *argument, uint64_t offset, const void *bytes, size_t size) {
+    paper *p = argument;
+    assert_true(offset <= p->room && size <= p->room - offset);
+    memcpy(p->bytes + offset, bytes, size);
+    for (size_t i = 0; i < size; i++)
+        p->written[offset + i]++;
+    return RAMIFY_OK;
+}
+
+static ramify_status put_nothing(void *argument, uint64_t offset, const void *bytes, size_t size) {
+    (void)offset;
+    (void)bytes;
+    (void)size;
+    return ramify_fail(argument, RAMIFY_ERROR_IO, "no room");
+}
+
+/* Each of several writers has some of the networks, and puts its share where one writer would. */
+static void test_shares(void **state) {
+    (void)state;
+    ramify_context *context = new_context();
+    size_t tried = 0;
+    for (uint64_t seed = 0; seed < 80; seed++) {
+        random_model_options options = random_model_any(seed);
+        random_model *twin = random_model_create(context, &options);
+        const ramify_draft *draft = &twin->draft;
+        if (draft->series_count > 0 || strcmp(draft->kind, "paraformer") == 0 ||
+            strcmp(draft->shape.type->name, "mlp") != 0) {
+            random_model_destroy(twin);
+            continue;
+        }
+        tried++;
+        size_t size;
+        unsigned char *whole = random_model_bytes(twin, &size);
+        const uint32_t writers = 1 + (uint32_t)(seed % 4);
+        const size_t floats = ramify_mlp_record_bytes(&draft->shape.mlp) / sizeof(float);
+        paper p = {calloc(size, 1), calloc(size, 1), size};
+        float *record = calloc(floats + 16, sizeof *record);
+        uint32_t *crc = calloc(draft->module_count + 1, sizeof *crc);
+        bool *writes = calloc(draft->module_count + 1, sizeof *writes);
+        const void **modules = calloc(draft->module_count + 1, sizeof *modules);
+        for (uint32_t m = 0; m < draft->module_count; m++) {
+            ramify_draft_module(record, draft->modules[m], floats);
+            crc[m] = ramify_crc32c(0, record, floats * sizeof *record);
+        }
+        for (uint32_t writer = 0; writer < writers; writer++) {
+            ramify_draft own = *draft;
+            own.modules = modules;
+            for (uint32_t m = 0; m < draft->module_count; m++) {
+                writes[m] = m * 7 % writers == writer;
+                modules[m] = writes[m] ? draft->modules[m] : NULL;
+            }
+            const ramify_draft_share share = {crc, writes, writer + 1 == writers, put, &p};
+            uint64_t told = 0;
+            if (ramify_draft_write_share(context, &own, &share, &told) != RAMIFY_OK)
+                fail_msg("seed %d: %s", (int)seed, ramify_message(context));
+            assert_int_equal(told, size);
+        }
+        assert_memory_equal(p.bytes, whole, size);
+        for (size_t i = 0; i < size; i++)
+            if (p.written[i] > 1 || (p.written[i] == 0 && whole[i] != 0))
+                fail_msg("seed %d: byte %zu is written %d times", (int)seed, i, p.written[i]);
+
+        const ramify_draft_share failing = {crc, writes, true, put_nothing, context};
+        uint64_t told = 0;
+        ramify_draft own = *draft;
+        own.modules = modules;
+        assert_int_equal(ramify_draft_write_share(context, &own, &failing, &told), RAMIFY_ERROR_IO);
+        assert_string_equal(ramify_message(context), "no room");
+        ramify_clear(context);
+        ramify_release(context, whole);
+        free(p.bytes);
+        free(p.written);
+        free(record);
+        free(crc);
+        free(writes);
+        free(modules);
+        random_model_destroy(twin);
+    }
+    assert_true(tried > 20);
     ramify_context_destroy(&context);
 }
 
@@ -413,6 +505,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_model_is_sound),
         cmocka_unit_test(test_same_draft_same_bytes),
+        cmocka_unit_test(test_shares),
         cmocka_unit_test(test_denormal_weights),
         cmocka_unit_test(test_unused_indices),
         cmocka_unit_test(test_refused_drafts),

@@ -81,6 +81,14 @@ static ramify_status call_train(ramify_context *context, const ramify_table *tab
     return status;
 }
 
+/* In parts, the upper levels by samples. */
+static ramify_status call_divided(ramify_context *context, const ramify_table *table,
+                                  ramify_train_options options) {
+    options.node_rows = 50;
+    options.smallest_node = 32;
+    return call_train(context, table, options);
+}
+
 static ramify_status call_controls(ramify_context *context, const ramify_table *table,
                                    ramify_train_options options) {
     options.controls = true;
@@ -143,7 +151,8 @@ static void sweep(tiny_call *call, bool for_good) {
 
 static void test_every_allocation(void **state) {
     (void)state;
-    static tiny_call *const calls[] = {call_train, call_classes, call_controls, call_folds};
+    static tiny_call *const calls[] = {call_train, call_classes, call_divided, call_controls,
+                                       call_folds};
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         for (int for_good = 0; for_good < 2; for_good++)
             sweep(calls[i], for_good);
