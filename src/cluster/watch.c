@@ -64,7 +64,7 @@ struct ramify_watch {
     atomic_ullong entered, all_entered;
     double failed_at;                     /* of rank 0: a rank has told of a failure; 0: none has */
     char failed[RAMIFY_WATCH_TEXT_BYTES]; /* how */
-    pthread_mutex_t lock; /* of writing to sockets, and of `why` */
+    pthread_mutex_t lock;                 /* of writing to sockets, and of `why` */
     char why[RAMIFY_WATCH_TEXT_BYTES];
     atomic_bool is_broken, is_told; /* told: by rank 0 itself, and the callback is due */
     ramify_watch_broken broken;
