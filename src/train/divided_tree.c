@@ -60,12 +60,23 @@ static ramify_expert_plan plan_of(const ramify_divided_growth *g, uint32_t index
     return plan;
 }
 
+/* What decides on a node's rows: at every node above, to which of its children a row is nearest. */
+static uint64_t add_path(const ramify_divided_growth *g, uint32_t index, uint64_t key) {
+    for (uint32_t at = index; at > 0; at = g->top->nodes[at].parent) {
+        const ramify_grown_node *parent = &g->top->nodes[g->top->nodes[at].parent];
+        key = ramify_fit_key_count(key, at - parent->first_child);
+        for (uint32_t k = 0; k < parent->children; k++)
+            key = ramify_fit_key_bytes(key, g->top->nodes[parent->first_child + k].prototype,
+                                       g->routes_stride * sizeof(float));
+    }
+    return key;
+}
+
 uint64_t ramify_divided_key(const ramify_divided_growth *g, uint32_t index) {
     const ramify_grown_node *node = &g->top->nodes[index];
     const size_t rows = (size_t)fmin((double)node->train_count, (double)g->plan->node_rows);
     const ramify_expert_plan plan = plan_of(g, index, rows);
-    uint64_t key = ramify_fit_key_plan(g->key, &plan);
-    key = ramify_fit_key_bytes(key, node->prototype, g->routes_stride * sizeof(float));
+    uint64_t key = add_path(g, index, ramify_fit_key_plan(g->key, &plan));
     return ramify_fit_key_bytes(key, g->top->modules[node->judge], g->floats * sizeof(float));
 }
 
@@ -500,6 +511,8 @@ static uint64_t common_key(const ramify_divided_growth *g) {
     key = ramify_fit_key_bytes(key, stem->table, (size_t)stem->entry_count * 4 * sizeof(float));
     key = ramify_fit_key_bytes(key, stem->frequency,
                                (size_t)stem->columns * stem->frequencies * sizeof(float));
+    key = ramify_fit_key_bytes(key, stem->route,
+                               (size_t)stem->routes * ramify_pad(stem->plain) * sizeof(float));
     key = ramify_fit_key_number(key, plan->split_threshold);
     return ramify_fit_key_count(key, plan->untested_levels);
 }
