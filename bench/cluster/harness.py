@@ -91,29 +91,27 @@ def digest(path: pathlib.Path) -> str:
 class Host(NamedTuple):
     name: str
     space: str  # its network namespace
-    port: str  # the bridge's end of its cable
     address: str
 
 
 class Hosts:
-    """Hosts on one machine: a network namespace and a host name each, with cables to one bridge.
+    """Hosts on one machine: a network namespace and a host name each, with cables to one switch (wire.py).
 
-    The bridge lies in a namespace of its own, so nothing of the machine's network is touched. Needs root.
+    Nothing of the machine's own network is touched. Needs root, iproute2 and /dev/net/tun.
     """
 
     def __init__(self, count: int, folder: pathlib.Path):
-        self.mark = f"rmf{os.getpid()}"
-        self.bridge = f"{self.mark}-net"
+        mark = f"rmf{os.getpid()}"
         self.hosts = [
-            Host(f"host{i}", f"{self.mark}-{i}", f"p{i}", f"10.77.0.{i + 1}")
-            for i in range(count)
+            Host(f"host{i}", f"{mark}-{i}", f"10.77.0.{i + 1}") for i in range(count)
         ]
-        self.agent = folder / f"{self.mark}-agent.sh"
+        self.agent = folder / f"{mark}-agent.sh"
+        self.wire: subprocess.Popen | None = None
 
     def __enter__(self) -> Hosts:
         try:
             self._make()
-        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        except (subprocess.CalledProcessError, OSError) as error:
             self.__exit__()
             sys.exit(
                 f"network namespaces cannot be made ({error}): be root, and have iproute2"
@@ -121,23 +119,26 @@ class Hosts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for space in [host.space for host in self.hosts] + [self.bridge]:
-            subprocess.run(["ip", "netns", "del", space], stderr=subprocess.DEVNULL)
+        if self.wire:
+            self.wire.stdin.close()
+            self.wire.wait()
+        for host in self.hosts:
+            subprocess.run(
+                ["ip", "netns", "del", host.space], stderr=subprocess.DEVNULL
+            )
         self.agent.unlink(missing_ok=True)
 
     def _make(self) -> None:
-        ip("netns", "add", self.bridge)
-        ip("link", "add", "br0", "type", "bridge", space=self.bridge)
-        ip("link", "set", "br0", "up", space=self.bridge)
         for host in self.hosts:
             ip("netns", "add", host.space)
-            # Segments of a cable's size, so that netem loses packets and not bursts of forty of them.
-            ip(
-                *f"link add eth0 gso_max_segs 1 type veth peer name {host.port}".split(),
-                space=host.space,
-            )
-            ip("link", "set", host.port, "netns", self.bridge, space=host.space)
-            ip("link", "set", host.port, "master", "br0", "up", space=self.bridge)
+        self.wire = subprocess.Popen(
+            [sys.executable, HERE / "wire.py", *(host.space for host in self.hosts)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._await()
+        for host in self.hosts:
             ip("link", "set", "lo", "up", space=host.space)
             ip("address", "add", f"{host.address}/24", "dev", "eth0", space=host.space)
             ip("link", "set", "eth0", "up", space=host.space)
@@ -147,9 +148,18 @@ class Hosts:
         self.agent.write_text(
             f'#!/bin/sh\n# What mpirun calls in the place of ssh: agent ADDRESS COMMAND.\ncase "$1" in\n{cases}'
             '*) echo "agent: $1 is no host" >&2; exit 255;;\nesac\nshift\n'
-            'exec ip netns exec "$space" unshare --uts sh -c "hostname $name; exec sh -c \'$*\'"\n'
+            'exec ip netns exec "$space" unshare --uts sh -c "hostname $name; $*"\n'
         )
         self.agent.chmod(0o755)
+
+    def _await(self) -> None:
+        if self.wire.stdout.readline() != "done\n":
+            raise OSError("wire.py has ended")
+
+    def _order(self, **order: object) -> None:
+        self.wire.stdin.write(json.dumps(order) + "\n")
+        self.wire.stdin.flush()
+        self._await()
 
     def command(self, ranks: int, words: Sequence[object]) -> list[str]:
         """mpirun on the first host, ranks dealt to hosts in turn from it."""
@@ -203,36 +213,14 @@ class Hosts:
         inside = ["ip", "netns", "exec", first.space, "unshare", "--uts", "sh", "-c"]
         return [*inside, f'hostname {first.name}; exec "$@"', "sh", *map(str, launch)]
 
-    def shape(self, delay_ms: float, loss: float) -> None:
-        """What leaves every host is delayed and lost; both ways, so a round trip takes twice the delay."""
-        for host in self.hosts:
-            words = f"qdisc replace dev eth0 root netem limit 100000 delay {delay_ms}ms loss {loss}%"
-            subprocess.run(
-                ["ip", "netns", "exec", host.space, "tc", *words.split()], check=True
-            )
+    def shape(self, delay: float = 0, loss: float = 0, rate: float = 0) -> None:
+        """What leaves a host is so many seconds late (a round trip takes twice that), a share of it is lost, and it is
+        sent at a rate in bytes per second (0: at once)."""
+        self._order(delay=delay, loss=loss, rate=rate)
 
     def cut(self, index: int, how: str) -> None:
-        """Pulls the cable of a host ("unplugged"), or lets it swallow all packets ("silent")."""
-        port = self.hosts[index].port
-        if how == "unplugged":
-            ip("link", "set", port, "down", space=self.bridge)
-            return
-        self._swallow(index, True)
-
-    def mend(self, index: int, how: str) -> None:
-        if how == "unplugged":
-            ip("link", "set", self.hosts[index].port, "up", space=self.bridge)
-            return
-        self._swallow(index, False)
-
-    def _swallow(self, index: int, does: bool) -> None:
-        host = self.hosts[index]
-        for space, device in ((self.bridge, host.port), (host.space, "eth0")):
-            words = ["replace", "dev", device, "root", "netem", "loss", "100%"]
-            words = words if does else ["del", "dev", device, "root"]
-            subprocess.run(
-                ["ip", "netns", "exec", space, "tc", "qdisc", *words], check=True
-            )
+        """The cable of a host: "unplugged", "silent", "deaf", or "" as new."""
+        self._order(cut=index, how=how)
 
     def sent(self) -> int:
         """Bytes that have left all hosts so far."""
