@@ -208,9 +208,22 @@ void arguments_add_context(arguments *list, context_arguments *context) {
                                           .help = "say on stderr what is being done"});
 }
 
-void arguments_add_ranks(arguments *list, context_arguments *context) {
+/* FNV-1a over the words, each with its end. */
+static uint64_t hash_words(int argc, char **argv) {
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    for (int i = 0; i < argc; i++)
+        for (const char *p = argv[i];; p++) {
+            hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001B3);
+            if (!*p)
+                break;
+        }
+    return hash;
+}
+
+void arguments_add_ranks(arguments *list, context_arguments *context, int argc, char **argv) {
     arguments_add_context(list, context);
     context->may_join = true;
+    context->words = hash_words(argc, argv);
     arguments_add(list, (argument_option){.name = "mpi",
                                           .kind = ARGUMENT_NONE,
                                           .value = &context->mpi,

@@ -73,6 +73,7 @@ typedef struct context_arguments {
     bool verbose;
     bool mpi;      /* join the processes of an MPI job, whatever the launcher's name */
     bool may_join; /* not an option: the verb is divided among them */
+    uint64_t words; /* not an option: a hash of all arguments, which must be the same for all of them */
 } context_arguments;
 
 /* What the verbs that predict have in common. */
@@ -89,8 +90,8 @@ void arguments_add_all(arguments *list, const argument_option *options, size_t c
 void arguments_add_model(arguments *list, model_arguments *model);
 void arguments_add_table(arguments *list, table_arguments *table);
 void arguments_add_context(arguments *list, context_arguments *context);
-/* The same for verbs that the processes of an MPI job share. */
-void arguments_add_ranks(arguments *list, context_arguments *context);
+/* The same for verbs that the processes of an MPI job share: argv[0 .. argc) as given to arguments_read. */
+void arguments_add_ranks(arguments *list, context_arguments *context, int argc, char **argv);
 
 /* Which rows of a model's training learn and which are held out, for verbs that go on from a model. A
  * seed of UINT64_MAX, which the verb sets before, stands for the training's. */

@@ -54,12 +54,18 @@ static bool is_first(session *run) {
 /* From the thread that watches. The launcher ends this process soon, so the sentence comes first. */
 static void on_broken(void *user, const char *why, bool speaks) {
     session *run = user;
+    char stopped[32];
+    const size_t length = strlen(why), word = strlen("stopped");
+    if (session_signal() && length >= word && strcmp(why + length - word, "stopped") == 0) {
+        snprintf(stopped, sizeof stopped, "stopped by %s", session_signal_name());
+        why = stopped;
+    }
     if (speaks && is_first(run))
         fprintf(stderr, "%sramify: %s%s%s\n", run->line_shown ? "\r\033[K" : "", why,
                 run->advice ? "; " : "", run->advice ? run->advice : "");
     atomic_store(&run->told, true);
     pause_for(ORDER);
-    _exit(EXIT_FAILED);
+    _exit(session_signal() ? EXIT_SIGNAL + session_signal() : EXIT_FAILED);
 }
 
 /* The plug-in beside the tool, as in a build folder, or where it is installed. NULL: nowhere. */
@@ -82,16 +88,17 @@ static const char *find_plugin(char *path, size_t room) {
     return NULL;
 }
 
-int ranks_join(session *run, bool wanted) {
+int ranks_join(session *run, const context_arguments *wanted) {
     uint32_t launched = ranks_launched();
-    if (launched == 0 && !wanted)
+    if (launched == 0 && !wanted->mpi)
         return EXIT_OK;
     char path[4096 + 64];
     ramify_cluster_options options;
     ramify_cluster_options_init(&options);
     options.plugin = find_plugin(path, sizeof path);
     options.broken = on_broken;
-    if (!options.plugin && launched == 1 && !wanted)
+    options.fingerprint = wanted->words;
+    if (!options.plugin && launched == 1 && !wanted->mpi)
         return EXIT_OK;
     if (!options.plugin)
         return ranks_place() > 0

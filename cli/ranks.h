@@ -12,7 +12,7 @@ uint32_t ranks_place(void);
 
 /* Joins the others, where there is a launcher or --mpi was given. Returns EXIT_OK, or the exit status after
  * one sentence. */
-int ranks_join(session *run, bool wanted);
+int ranks_join(session *run, const context_arguments *wanted);
 
 /* Whether the ranks turn out to be lost within the next moment: the launcher, which stops those that are
  * left, may be faster than the news. */

@@ -129,7 +129,7 @@ int session_open(session *run, const char *verb, const context_arguments *wanted
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    return wanted->may_join ? ranks_join(run, wanted->mpi) : EXIT_OK;
+    return wanted->may_join ? ranks_join(run, wanted) : EXIT_OK;
 }
 
 void session_close(session *run) {
@@ -167,7 +167,8 @@ int session_failed(session *run, ramify_status status) {
     if (status == RAMIFY_STOPPED && caught_signal) {
         if (ranks_are_lost(run))
             return EXIT_FAILED;
-        session_error(run, "stopped by %s", session_signal_name());
+        session_error(run, "stopped by %s%s%s", session_signal_name(), run->advice ? "; " : "",
+                      run->advice ? run->advice : "");
         return EXIT_SIGNAL + caught_signal;
     }
     const char *message = ramify_message(run->context);

@@ -145,7 +145,7 @@ int verb_evaluate(int argc, char **argv) {
                                            .help = "also score intervals, of 90% say"});
     arguments_add_model(&list, &request.model);
     arguments_add_table(&list, &request.table);
-    arguments_add_ranks(&list, &request.context);
+    arguments_add_ranks(&list, &request.context, argc, argv);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
         arguments_finish_table(&request.table);

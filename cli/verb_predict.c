@@ -21,7 +21,7 @@ typedef struct predict_request {
     context_arguments context;
 } predict_request;
 
-static void list_options(arguments *list, predict_request *request) {
+static void list_options(arguments *list, predict_request *request, int argc, char **argv) {
     arguments_add(list, (argument_option){.name = "output",
                                           .letter = 'o',
                                           .kind = ARGUMENT_TEXT,
@@ -49,7 +49,7 @@ static void list_options(arguments *list, predict_request *request) {
                                           .help = "print what it cost as JSON; needs -o"});
     arguments_add_model(list, &request->model);
     arguments_add_table(list, &request->table);
-    arguments_add_ranks(list, &request->context);
+    arguments_add_ranks(list, &request->context, argc, argv);
 }
 
 /* One line of results, as arrays of all rows. */
@@ -219,7 +219,7 @@ int verb_predict(int argc, char **argv) {
                           "Writes one header line and one line per row of DATA: the predicted\n"
                           "targets, or the likeliest class. Columns are matched by name; the\n"
                           "target may be there or not."};
-    list_options(&list, &request);
+    list_options(&list, &request, argc, argv);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
         arguments_finish_table(&request.table);

@@ -258,7 +258,7 @@ static void list_training(arguments *list, train_request *request) {
                "how far on that is, of every network's training");
 }
 
-static void list_options(arguments *list, train_request *request) {
+static void list_options(arguments *list, train_request *request, int argc, char **argv) {
     ramify_train_options *options = &request->options;
     ramify_train_options_init(options);
     request->rewind_at = 0.1;
@@ -281,7 +281,7 @@ static void list_options(arguments *list, train_request *request) {
     list_training(list, request);
     train_plan_add_options(list, &request->plan);
     arguments_add_table(list, &request->table);
-    arguments_add_ranks(list, &request->context);
+    arguments_add_ranks(list, &request->context, argc, argv);
 }
 
 static void finish_options(train_request *request) {
@@ -566,7 +566,8 @@ static int train_model(session *run, train_request *request, const ramify_table 
     if (status == RAMIFY_OK)
         status = train_plan_prune(run, &request->plan, table, model, *training);
     run->finishing = true;
-    if (status == RAMIFY_STOPPED && session_signal())
+    /* What one of several ranks has of a model is no model. */
+    if (status == RAMIFY_STOPPED && session_signal() && run->ranks == 1)
         return save_stopped(run, request, *model, *training);
     if (status == RAMIFY_OK)
         train_plan_warn(run, &request->plan, *model);
@@ -622,8 +623,10 @@ static int read_and_train(session *run, train_request *request, const char *data
     if (run->ranks > 1 && request->plan.path)
         return session_error(run, "--plan: a plan is carried out by one process: start it without "
                                   "the launcher");
-    run->advice = request->options.resume ? "the same command goes on from what is finished"
-                                          : "with --resume DIR the next run keeps what it finishes";
+    if (run->ranks > 1)
+        run->advice = request->options.resume
+                          ? "the same command goes on from what is finished"
+                          : "nothing is kept: --resume DIR would keep what is finished";
     const int planned = train_plan_open(run, &request->plan, &request->options);
     if (planned != EXIT_OK)
         return planned;
@@ -659,7 +662,7 @@ int verb_train(int argc, char **argv) {
                           "Learns to predict columns of DATA from the others: first one small\n"
                           "network on all rows, then, down a tree, one for every part of the rows\n"
                           "that gains by it. Ctrl-C writes the best model so far."};
-    list_options(&list, &request);
+    list_options(&list, &request, argc, argv);
     int exit_status;
     if (arguments_read(&list, argc, argv, &exit_status)) {
         finish_options(&request);

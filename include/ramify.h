@@ -516,7 +516,8 @@ typedef struct ramify_train_options {
     bool freeze;         /* in that pass, the step for a prefix changes its last branch only */
     const char *augment; /* how images are changed at random in training: names of "crop", "flip",
                             "randaugment" and "erase", separated by commas; NULL or "off": not */
-    uint64_t training_bytes;  /* bound on what the fit allocates; 0: none */
+    uint64_t
+        training_bytes; /* bound on what the fit allocates, of several ranks on each; 0: none */
     const char *weights_from; /* path of a Para-Former to start from, whose layers are dealt to the
                                  branches in their order; NULL: a fresh start. Sizes that are not
                                  given are that model's */
@@ -582,7 +583,9 @@ typedef struct ramify_training {
     ramify_score score;    /* on report rows */
     double seconds;
     bool time_limit_struck;
-    uint64_t training_bytes; /* that the fit of a Para-Former allocated at most; else 0 */
+    uint64_t
+        training_bytes; /* that the fit of a Para-Former allocated at most, of several ranks the one that
+                                needed most; else 0 */
     ramify_model
         *rewind; /* with options.rewind_at, the networks as they were then; owned, in memory,
                                 to be saved. NULL: without, and where series took every leaf */
@@ -1360,6 +1363,9 @@ typedef struct ramify_cluster_options {
      * return RAMIFY_ERROR_CLUSTER. `speaks` is true on one rank alone: the one to tell the user, before
      * the launcher ends its process. NULL: nobody is told. user: the context's. */
     void (*broken)(void *user, const char *why, bool speaks);
+
+    /* A number that must be the same on all ranks, say of what they were asked to do; 0: of nothing. */
+    uint64_t fingerprint;
 } ramify_cluster_options;
 
 RAMIFY_API void ramify_cluster_options_init(ramify_cluster_options *options);
@@ -1367,8 +1373,8 @@ RAMIFY_API void ramify_cluster_options_init(ramify_cluster_options *options);
 /* Joins the ranks: from here on every rank makes the same calls with this context, with the same
  * arguments, and what they return is the same on every rank, as if there were one process. Ranks share
  * a file system. Fails with RAMIFY_ERROR_UNSUPPORTED (the plug-in cannot be loaded) or
- * RAMIFY_ERROR_CLUSTER (MPI does not start; ranks of different versions or instruction sets; hosts
- * that cannot connect to one another by TCP). ramify_context_destroy leaves the ranks, and waits for
+ * RAMIFY_ERROR_CLUSTER (MPI does not start; ranks of different versions, instruction sets or
+ * fingerprints; hosts that cannot connect to one another by TCP). ramify_context_destroy leaves the ranks, and waits for
  * the others to do the same unless something failed. MPI can be joined once in a process's life. */
 RAMIFY_API ramify_status ramify_cluster_join(ramify_context *context,
                                              const ramify_cluster_options *options);

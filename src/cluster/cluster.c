@@ -455,6 +455,7 @@ void ramify_cluster_options_init(ramify_cluster_options *options) {
 /* What ranks must have in common, and where they are. */
 typedef struct introduction {
     char version[32], isa[16];
+    uint64_t fingerprint;
     ramify_watch_place place;
 } introduction;
 
@@ -536,6 +537,11 @@ static ramify_status compare(ramify_context *context, const introduction *all, u
                                "rank %u (%s) computes with %s, rank 0 (%s) with %s: give all of "
                                "them the same --isa",
                                r, all[r].place.host, all[r].isa, all[0].place.host, all[0].isa);
+        if (all[r].fingerprint != all[0].fingerprint)
+            return ramify_fail(context, RAMIFY_ERROR_CLUSTER,
+                               "rank %u (%s) was started with other arguments than rank 0 (%s): "
+                               "give all ranks the same",
+                               r, all[r].place.host, all[0].place.host);
     }
     return RAMIFY_OK;
 }
@@ -552,7 +558,7 @@ static void on_broken(void *argument, const char *why, bool speaks) {
 static ramify_status meet_others(struct ramify_cluster *c) {
     ramify_context *context = c->context;
     ramify_watch *watch = NULL;
-    introduction own = {.version = RAMIFY_VERSION};
+    introduction own = {.version = RAMIFY_VERSION, .fingerprint = c->options.fingerprint};
     snprintf(own.isa, sizeof own.isa, "%s", ramify_isa(context));
     introduction *all = ramify_allocate(context, c->ranks, sizeof *all);
     ramify_watch_place *places = ramify_allocate(context, c->ranks, sizeof *places);

@@ -30,7 +30,7 @@ ramify_status ramify_cluster_gather_uneven(ramify_context *context, const void *
                                            void **all, size_t *offset);
 
 /* out_size[r] bytes at out + out_offset[r] go to rank r; in_size[r] bytes of rank r arrive at in +
- * in_offset[r], where both ranks know the size. */
+ * in_offset[r], where both ranks know the size. `out` and `in` are different memory. */
 ramify_status ramify_cluster_exchange(ramify_context *context, const void *out,
                                       const size_t *out_size, const size_t *out_offset, void *in,
                                       const size_t *in_size, const size_t *in_offset);

@@ -47,20 +47,22 @@ typedef struct pass {
     uint32_t inside;         /* threads that share a branch */
 } pass;
 
-/* Task: one branch. */
+/* Task: one of the branches that are run here. */
 static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
     const pass *q = argument;
     ramify_predictor *p = q->predictor;
     ramify_model *model = p->model;
     const ramify_paraformer_work *work = &p->paraformer;
     size_t width = model->paraformer.branch.width;
+    uint32_t branch = ramify_deal_thing(&p->deal, (uint32_t)task);
+    size_t index = ramify_deal_index(&p->deal, branch, model->branches);
     const void *record;
     uint32_t slot;
-    RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &model->branch[task], false,
-                                    &q->traffic[worker], &record, &slot));
+    RAMIFY_TRY(ramify_store_acquire(p->context, model, &model->experts, &model->branch[branch],
+                                    false, &q->traffic[worker], &record, &slot));
     ramify_status status =
         ramify_branch_run_on(p->context, q->inside, p->kernels, &model->paraformer.branch, record,
-                             &q->input, false, work->made + task * q->input.images * width, width,
+                             &q->input, false, work->made + index * q->input.images * width, width,
                              work->scratch + worker * work->scratch_floats);
     ramify_store_release(model, &model->experts, slot);
     return status;
@@ -69,7 +71,8 @@ static ramify_status run_branch(void *argument, size_t task, uint32_t worker) {
 /* Branches side by side; where there are too few for the threads, one after the other, on all of them. */
 static ramify_status run_branches(pass *q) {
     const ramify_predictor *p = q->predictor;
-    uint32_t branches = p->model->branches, workers = p->paraformer.workers;
+    uint32_t branches = ramify_deal_own(&p->deal, p->model->branches);
+    uint32_t workers = p->paraformer.workers;
     q->inside = ramify_paraformer_shares_branches(branches, workers) ? workers : 1;
     if (q->inside == 1)
         return ramify_parallel_on(p->context, workers, branches, run_branch, q);
@@ -95,9 +98,14 @@ ramify_status ramify_paraformer_run(ramify_predictor *p, size_t rows) {
         p->traffic.bytes_read += traffic[i].bytes_read;
     }
     RAMIFY_TRY(status);
-    for (uint32_t b = 1; b < model->branches; b++)
+    if (p->join)
+        RAMIFY_TRY(p->join(p, rows, work->made));
+    for (uint32_t b = 1; b < model->branches; b++) {
+        const float *made =
+            work->made + ramify_deal_index(&p->deal, b, model->branches) * rows * width;
         for (size_t i = 0; i < rows * width; i++)
-            work->made[i] += work->made[b * rows * width + i];
+            work->made[i] += made[i];
+    }
     ramify_head_forward(p->kernels, &shape->head, model->head, rows, work->made, p->output, p->ldo,
                         NULL, NULL, work->embedding);
     return RAMIFY_OK;

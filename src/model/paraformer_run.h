@@ -10,13 +10,18 @@
 /* Tokens of a piece, but for a single row: beyond, longer products gain nothing. */
 #define RAMIFY_PIECE_TOKENS_MAX 512
 
+/* Of a predictor that is one of several which share the branches (paraformer_share.h): made holds what the
+ * predictor's own branches made of `rows` rows, and receives what the others' made. */
+typedef ramify_status (*ramify_paraformer_join)(ramify_predictor *predictor, size_t rows,
+                                                float *made);
+
 /* Working memory, carved from a predictor's. */
 typedef struct ramify_paraformer_work {
     float *x;         /* width x ld: tokens */
     float *normal;    /* width x ld */
     float *inverse;   /* ld */
     float *embedding; /* scratch of embedding and head, one after the other */
-    float *made;      /* branches x rows x width: class tokens */
+    float *made;      /* branches x rows x width: class tokens, branches in dealt order */
     float *scratch;   /* workers x scratch_floats, of branches */
     size_t scratch_floats;
     uint32_t workers;

@@ -51,6 +51,8 @@ struct ramify_predictor {
     double *values; /* rows x outputs of series; NULL: the model has none */
 
     ramify_paraformer_work paraformer; /* in the place of what routing and modules need */
+    ramify_deal deal;                  /* of the branches; zeros: all are run here */
+    ramify_paraformer_join join;       /* NULL with them */
 
     /* With several experts per row (blend.h); else NULL */
     struct ramify_share *shares; /* rows x top_k */

@@ -19,6 +19,19 @@ ramify_paraformer_weights ramify_paraformer_weights_in(const ramify_paraformer_s
                                        .branch = vector + parts.embedding + parts.head};
 }
 
+ramify_paraformer_weights ramify_paraformer_weights_held(const ramify_paraformer_shape *shape,
+                                                         const ramify_deal *deal, float *vector) {
+    ramify_paraformer_weights weights = ramify_paraformer_weights_in(shape, vector);
+    weights.deal = *deal;
+    return weights;
+}
+
+size_t ramify_paraformer_floats_held(const ramify_paraformer_shape *shape,
+                                     const ramify_deal *deal) {
+    const ramify_paraformer_parts parts = ramify_paraformer_parts_of(shape);
+    return parts.embedding + parts.head + ramify_deal_own(deal, shape->branches) * parts.branch;
+}
+
 size_t ramify_paraformer_part(const ramify_paraformer_parts *parts, uint32_t part, size_t *floats) {
     size_t shared = parts->embedding + parts->head;
     *floats = part == 0 ? shared : parts->branch;

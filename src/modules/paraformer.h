@@ -6,6 +6,7 @@
  * transformer. */
 
 #include "branch.h"
+#include "deal.h"
 #include "embedding.h"
 #include "head.h"
 
@@ -19,11 +20,13 @@ typedef struct ramify_paraformer_shape {
     ramify_head_shape head;
 } ramify_paraformer_shape;
 
-/* The weights: records of embedding and head, and one for every branch, one after the other. */
+/* The weights: records of embedding and head, and one for every branch, one after the other. Where ranks
+ * share a model each has embedding and head, and those branches that are dealt to it. */
 typedef struct ramify_paraformer_weights {
     float *embedding; /* ramify_embedding_lay_out().floats */
     float *head;      /* ramify_head_lay_out().floats */
-    float *branch;    /* branches x ramify_branch_record_bytes() / 4 */
+    float *branch;    /* branches x ramify_branch_record_bytes() / 4; of this rank's */
+    ramify_deal deal; /* of the branches; zeros: all are here */
 } ramify_paraformer_weights;
 
 /* Floats of the parts of all weights as one vector: embedding, head, branch after branch. Part 0 is
@@ -39,6 +42,12 @@ ramify_paraformer_parts ramify_paraformer_parts_of(const ramify_paraformer_shape
 /* Where the weights of a vector lie. */
 ramify_paraformer_weights ramify_paraformer_weights_in(const ramify_paraformer_shape *shape,
                                                        float *vector);
+
+/* The same of a vector with embedding, head and the branches that are dealt to one rank, and its
+ * floats. Its part 1 + i is that rank's branch in place i. */
+ramify_paraformer_weights ramify_paraformer_weights_held(const ramify_paraformer_shape *shape,
+                                                         const ramify_deal *deal, float *vector);
+size_t ramify_paraformer_floats_held(const ramify_paraformer_shape *shape, const ramify_deal *deal);
 
 /* Where a part begins, and how long it is. */
 size_t ramify_paraformer_part(const ramify_paraformer_parts *parts, uint32_t part, size_t *floats);

@@ -6,6 +6,7 @@
 #include "progress.h"
 #include "random.h"
 #include "status.h"
+#include "threads.h"
 
 #include <math.h>
 #include <string.h>
@@ -59,24 +60,56 @@ static uint32_t tag_of(const ramify_divided *d, const ramify_column *group, size
     return (uint32_t)(ramify_random_bits(&random) >> 34) << 2 | role;
 }
 
-/* tag[count] of the rows here; UINT32_MAX of those that cannot be used. */
-static ramify_status tag_rows(ramify_divided *d, uint32_t *tag) {
-    const ramify_column *group = NULL;
-    ramify_split_request request;
-    RAMIFY_TRY(ramify_train_rows_request(d->from, NULL, NULL, 0, &request));
-    group = request.group;
-    uint64_t counts[RAMIFY_ROLES + 1] = {0};
-    for (size_t i = 0; i < d->count; i++) {
+/* Passes over the table's rows are tasks of so many rows: whole blocks. */
+#define TASK_ROWS ((size_t)65536)
+
+typedef struct pass {
+    ramify_divided *divided;
+    const ramify_column *group; /* NULL: single rows */
+    uint32_t *tag;    /* count: of the rows here; UINT32_MAX of those that cannot be used */
+    uint64_t *counts; /* tasks x (RAMIFY_ROLES + 1): rows by role, then those not used */
+    struct block_sums *sums;
+    size_t *first;   /* tasks: usable rows before */
+    uint64_t *print; /* tasks */
+} pass;
+
+static size_t task_count(const ramify_divided *d) {
+    return (d->count + TASK_ROWS - 1) / TASK_ROWS;
+}
+
+static ramify_status tag_task(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    const pass *p = argument;
+    const ramify_divided *d = p->divided;
+    uint64_t *counts = p->counts + task * (RAMIFY_ROLES + 1);
+    const size_t end = ramify_smaller((task + 1) * TASK_ROWS, d->count);
+    for (size_t i = task * TASK_ROWS; i < end; i++) {
         bool usable;
         RAMIFY_TRY(ramify_train_rows_check(d->from, d->begin + i, &usable));
-        if (usable && group && ramify_column_missing(group, d->begin + i))
+        if (usable && p->group && ramify_column_missing(p->group, d->begin + i))
             return ramify_fail(d->context, RAMIFY_ERROR_DATA,
                                "%s: column \"%s\", row %llu: no value, but every row needs a group",
-                               d->from->table->source, group->name,
+                               d->from->table->source, p->group->name,
                                (unsigned long long)(d->first + i + 1));
-        tag[i] = usable ? tag_of(d, group, d->begin + i) : UINT32_MAX;
-        counts[usable ? tag[i] & 3 : RAMIFY_ROLES]++;
-        d->rows += usable;
+        p->tag[i] = usable ? tag_of(d, p->group, d->begin + i) : UINT32_MAX;
+        counts[usable ? p->tag[i] & 3 : RAMIFY_ROLES]++;
+    }
+    return ramify_cancelled(d->context) ? ramify_fail(d->context, RAMIFY_STOPPED, "stopped")
+                                        : RAMIFY_OK;
+}
+
+static ramify_status tag_rows(const pass *p) {
+    ramify_divided *d = p->divided;
+    const size_t tasks = task_count(d);
+    uint64_t counts[RAMIFY_ROLES + 1] = {0};
+    RAMIFY_TRY(ramify_parallel(d->context, tasks, tag_task, (void *)p));
+    for (size_t task = 0; task < tasks; task++) {
+        p->first[task] = d->rows;
+        for (int role = 0; role <= RAMIFY_ROLES; role++) {
+            const uint64_t rows = p->counts[task * (RAMIFY_ROLES + 1) + (size_t)role];
+            counts[role] += rows;
+            d->rows += role < RAMIFY_ROLES ? (size_t)rows : 0;
+        }
     }
     RAMIFY_TRY(ramify_cluster_sum(d->context, counts, RAMIFY_ROLES + 1));
     memcpy(d->in_role, counts, sizeof d->in_role);
@@ -102,23 +135,24 @@ static ramify_status tag_rows(ramify_divided *d, uint32_t *tag) {
 typedef struct block_sums {
     size_t things; /* columns, then targets */
     ramify_moments *moments;
-    uint64_t *missing; /* columns: rows of all blocks here */
+    uint64_t *missing; /* tasks x columns: rows; then of all tasks in the first */
     double *weight;    /* blocks */
 } block_sums;
 
 static void add_rows(const ramify_divided *d, const double *raw, size_t first, size_t count,
-                     const uint32_t *tag, block_sums *sums) {
+                     const uint32_t *tag, const block_sums *sums) {
     const ramify_schema *schema = d->from->schema;
     const uint32_t columns = schema->column_count;
     const size_t block = first / RAMIFY_DIVIDED_BLOCK;
     ramify_moments *moments = sums->moments + block * sums->things;
+    uint64_t *missing = sums->missing + first / TASK_ROWS * columns;
     for (size_t i = 0; i < count; i++) {
         if (tag[first + i] == UINT32_MAX || (tag[first + i] & 3) != RAMIFY_ROLE_TRAIN)
             continue;
         for (uint32_t c = 0; c < columns; c++) {
             const double x = raw[i * columns + c];
             if (isnan(x))
-                sums->missing[c]++;
+                missing[c]++;
             else if (!schema->columns[c].categorical)
                 ramify_moments_add(&moments[c], x);
         }
@@ -203,25 +237,45 @@ static ramify_status gather_sums(ramify_divided *d, const block_sums *sums, size
     return status;
 }
 
-static ramify_status measure(ramify_divided *d, const uint32_t *tag, double *raw) {
+static ramify_status measure_task(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    const pass *p = argument;
+    const ramify_divided *d = p->divided;
+    double *raw =
+        ramify_allocate(d->context, d->from->schema->column_count, BLOCK_ROWS * sizeof *raw);
+    if (!raw)
+        return RAMIFY_ERROR_MEMORY;
+    const size_t end = ramify_smaller((task + 1) * TASK_ROWS, d->count);
+    for (size_t first = task * TASK_ROWS; first < end; first += BLOCK_ROWS) {
+        const size_t count = ramify_smaller(BLOCK_ROWS, end - first);
+        ramify_match_rows(d->from->match, NULL, d->begin + first, count, raw);
+        add_rows(d, raw, first, count, p->tag, p->sums);
+    }
+    ramify_release(d->context, raw);
+    return ramify_cancelled(d->context) ? ramify_fail(d->context, RAMIFY_STOPPED, "stopped")
+                                        : RAMIFY_OK;
+}
+
+static ramify_status measure(pass *p) {
+    ramify_divided *d = p->divided;
     ramify_context *context = d->context;
     const uint32_t columns = d->from->schema->column_count;
     const size_t blocks = (d->count + RAMIFY_DIVIDED_BLOCK - 1) / RAMIFY_DIVIDED_BLOCK;
+    const size_t tasks = task_count(d);
     block_sums sums = {.things = (size_t)columns + d->targets};
     sums.moments = ramify_allocate_zeroed(context, blocks * sums.things, sizeof *sums.moments);
-    sums.missing = ramify_allocate_zeroed(context, columns, sizeof *sums.missing);
+    sums.missing = ramify_allocate_zeroed(context, tasks + 1, columns * sizeof *sums.missing);
     sums.weight = ramify_allocate_zeroed(context, blocks, sizeof *sums.weight);
-    ramify_status status =
-        sums.moments && sums.missing && sums.weight ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    for (size_t first = 0; status == RAMIFY_OK && first < d->count; first += BLOCK_ROWS) {
-        const size_t count = ramify_smaller(BLOCK_ROWS, d->count - first);
-        ramify_match_rows(d->from->match, NULL, d->begin + first, count, raw);
-        add_rows(d, raw, first, count, tag, &sums);
-        if (ramify_cancelled(context))
-            status = ramify_fail(context, RAMIFY_STOPPED, "stopped");
-    }
+    p->sums = &sums;
+    ramify_status status = sums.moments && sums.missing && sums.weight
+                               ? ramify_parallel(context, tasks, measure_task, p)
+                               : RAMIFY_ERROR_MEMORY;
+    for (size_t task = 1; status == RAMIFY_OK && task < tasks; task++)
+        for (uint32_t c = 0; c < columns; c++)
+            sums.missing[c] += sums.missing[task * columns + c];
     if (status == RAMIFY_OK)
         status = gather_sums(d, &sums, blocks);
+    p->sums = NULL;
     ramify_release(context, sums.moments);
     ramify_release(context, sums.missing);
     ramify_release(context, sums.weight);
@@ -267,50 +321,59 @@ static void pack_row(const ramify_divided *d, size_t row, const float *plain, ui
     memcpy(to, &tag, sizeof tag);
 }
 
-static ramify_status pack(ramify_divided *d, const uint32_t *tag, double *raw) {
-    ramify_context *context = d->context;
-    const size_t stride = ramify_pad(d->stem.plain);
-    d->width = d->stem.columns + (d->targets ? d->targets : 1) + (d->from->weight != NULL) + 1;
-    d->pieces = (d->rows + RAMIFY_DIVIDED_PIECE - 1) / RAMIFY_DIVIDED_PIECE;
-    d->packed = ramify_allocate_zeroed(context, d->pieces, sizeof *d->packed);
-    float *plain = ramify_allocate(context, BLOCK_ROWS * stride, sizeof *plain);
-    ramify_status status = d->packed && plain ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    size_t next = 0;
-    uint64_t print[2] = {0};
-    for (size_t first = 0; status == RAMIFY_OK && first < d->count; first += BLOCK_ROWS) {
-        const size_t count = ramify_smaller(BLOCK_ROWS, d->count - first);
+static ramify_status pack_task(void *argument, size_t task, uint32_t worker) {
+    (void)worker;
+    const pass *p = argument;
+    const ramify_divided *d = p->divided;
+    const size_t stride = ramify_pad(d->stem.plain), columns = d->stem.columns;
+    double *raw = ramify_allocate(d->context, BLOCK_ROWS * columns, sizeof *raw);
+    float *plain = ramify_allocate(d->context, BLOCK_ROWS * stride, sizeof *plain);
+    ramify_status status = raw && plain ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    const size_t end = ramify_smaller((task + 1) * TASK_ROWS, d->count);
+    size_t next = p->first[task];
+    for (size_t first = task * TASK_ROWS; status == RAMIFY_OK && first < end; first += BLOCK_ROWS) {
+        const size_t count = ramify_smaller(BLOCK_ROWS, end - first);
         ramify_match_rows(d->from->match, NULL, d->begin + first, count, raw);
-        ramify_stem_plain(d->kernels, &d->stem, count, raw, d->stem.columns, plain, stride);
+        ramify_stem_plain(d->kernels, &d->stem, count, raw, columns, plain, stride);
         uint32_t crc = 0;
-        for (size_t i = 0; status == RAMIFY_OK && i < count; i++) {
-            if (tag[first + i] == UINT32_MAX)
+        for (size_t i = 0; i < count; i++) {
+            if (p->tag[first + i] == UINT32_MAX)
                 continue;
-            const size_t piece = next / RAMIFY_DIVIDED_PIECE;
-            if (!d->packed[piece]) {
-                const size_t left = d->rows - next;
-                d->packed[piece] = ramify_allocate(
-                    context, ramify_smaller(left, RAMIFY_DIVIDED_PIECE), d->width * sizeof(float));
-                if (!d->packed[piece]) {
-                    status = RAMIFY_ERROR_MEMORY;
-                    break;
-                }
-            }
             float *to = ramify_divided_row(d, next++);
-            pack_row(d, d->begin + first + i, plain + i * stride, tag[first + i], to);
+            pack_row(d, d->begin + first + i, plain + i * stride, p->tag[first + i], to);
             crc = ramify_crc32c(crc, to, d->width * sizeof *to);
         }
         /* A sum, so that it does not matter who holds what. */
         ramify_random random =
             ramify_random_stream(crc, RAMIFY_PURPOSE_SAMPLE, 1, d->first + first);
-        print[0] += ramify_random_bits(&random);
-        if (status == RAMIFY_OK && ramify_cancelled(context))
-            status = ramify_fail(context, RAMIFY_STOPPED, "stopped");
+        p->print[task] += ramify_random_bits(&random);
     }
-    ramify_release(context, plain);
-    if (status == RAMIFY_OK)
-        status = ramify_cluster_sum(context, print, 1);
-    d->print = print[0];
+    ramify_release(d->context, raw);
+    ramify_release(d->context, plain);
+    if (status == RAMIFY_OK && ramify_cancelled(d->context))
+        status = ramify_fail(d->context, RAMIFY_STOPPED, "stopped");
     return status;
+}
+
+static ramify_status pack(const pass *p) {
+    ramify_divided *d = p->divided;
+    ramify_context *context = d->context;
+    d->width = d->stem.columns + (d->targets ? d->targets : 1) + (d->from->weight != NULL) + 1;
+    d->pieces = (d->rows + RAMIFY_DIVIDED_PIECE - 1) / RAMIFY_DIVIDED_PIECE;
+    d->packed = ramify_allocate_zeroed(context, d->pieces, sizeof *d->packed);
+    if (!d->packed)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; i < d->pieces; i++) {
+        const size_t left = d->rows - i * RAMIFY_DIVIDED_PIECE;
+        d->packed[i] = ramify_allocate(context, ramify_smaller(left, RAMIFY_DIVIDED_PIECE),
+                                       d->width * sizeof(float));
+        if (!d->packed[i])
+            return RAMIFY_ERROR_MEMORY;
+    }
+    RAMIFY_TRY(ramify_parallel(context, task_count(d), pack_task, (void *)p));
+    for (size_t task = 0; task < task_count(d); task++)
+        d->print += p->print[task];
+    return ramify_cluster_sum(context, &d->print, 1);
 }
 
 static ramify_status prepare(ramify_divided *d) {
@@ -325,20 +388,31 @@ static ramify_status prepare(ramify_divided *d) {
     d->scale = ramify_allocate(context, columns, sizeof *d->scale);
     d->head_center = ramify_allocate_zeroed(context, d->targets + (size_t)1, sizeof(double));
     d->head_scale = ramify_allocate_zeroed(context, d->targets + (size_t)1, sizeof(double));
-    uint32_t *tag = ramify_allocate(context, d->count, sizeof *tag);
-    double *raw = ramify_allocate(context, BLOCK_ROWS * columns, sizeof *raw);
-    ramify_status status =
-        d->column && d->center && d->scale && d->head_center && d->head_scale && tag && raw
-            ? RAMIFY_OK
-            : RAMIFY_ERROR_MEMORY;
+    const size_t tasks = task_count(d);
+    ramify_split_request request;
+    pass p = {.divided = d};
+    p.tag = ramify_allocate(context, d->count, sizeof *p.tag);
+    p.counts = ramify_allocate_zeroed(context, tasks, (RAMIFY_ROLES + 1) * sizeof *p.counts);
+    p.first = ramify_allocate(context, tasks, sizeof *p.first);
+    p.print = ramify_allocate_zeroed(context, tasks, sizeof *p.print);
+    ramify_status status = d->column && d->center && d->scale && d->head_center && d->head_scale &&
+                                   p.tag && p.counts && p.first && p.print
+                               ? RAMIFY_OK
+                               : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
-        status = tag_rows(d, tag);
+        status = ramify_train_rows_request(d->from, NULL, NULL, 0, &request);
+    if (status == RAMIFY_OK) {
+        p.group = request.group;
+        status = tag_rows(&p);
+    }
     if (status == RAMIFY_OK)
-        status = measure(d, tag, raw);
+        status = measure(&p);
     if (status == RAMIFY_OK)
-        status = pack(d, tag, raw);
-    ramify_release(context, tag);
-    ramify_release(context, raw);
+        status = pack(&p);
+    ramify_release(context, p.tag);
+    ramify_release(context, p.counts);
+    ramify_release(context, p.first);
+    ramify_release(context, p.print);
     return status;
 }
 

@@ -1,10 +1,15 @@
 /* Plan of a fit: a step's batch, prefix and learning rate follow from its number, so that a fit that
  * was interrupted goes on where it was. The gradient is paraformer_gradient.c; here it is clipped,
  * AdamW takes the step, and at regular checks the select rows are scored and the best weights
- * kept. */
+ * kept.
+ *
+ * Among ranks each takes the steps of embedding and head, all alike, and of its own branches. What they
+ * have to agree on is the gradient's length, for which every part's is exchanged, and what a clock says:
+ * that of rank 0. */
 
 #include "paraformer_fit.h"
 #include "crc32c.h"
+#include "dealt.h"
 #include "float_mode.h"
 #include "memory.h"
 #include "paraformer_checkpoint.h"
@@ -77,8 +82,10 @@ void ramify_paraformer_start(const ramify_paraformer_shape *shape, uint64_t seed
     size_t record = ramify_branch_record_bytes(&shape->branch) / sizeof(float);
     ramify_embedding_initialise(&shape->embedding, seed, weights->embedding);
     ramify_head_initialise(&shape->head, seed, weights->head);
-    for (uint32_t k = 0; k < shape->branches; k++)
-        ramify_branch_initialise(&shape->branch, seed, k, weights->branch + k * record);
+    const ramify_deal *deal = &weights->deal;
+    for (uint32_t i = 0; i < ramify_deal_own(deal, shape->branches); i++)
+        ramify_branch_initialise(&shape->branch, seed, ramify_deal_thing(deal, i),
+                                 weights->branch + i * record);
 }
 
 static uint32_t rows_of_micro(const ramify_paraformer_shape *shape, size_t batch) {
@@ -88,61 +95,97 @@ static uint32_t rows_of_micro(const ramify_paraformer_shape *shape, size_t batch
 }
 
 static uint64_t bytes_of(const ramify_problem *problem, const ramify_paraformer_shape *shape,
-                         const ramify_paraformer_plan *plan, size_t train, size_t select,
-                         const ramify_gradient_plan *gradient, uint32_t workers) {
-    size_t floats = ramify_paraformer_parts_of(shape).floats;
-    return ramify_paraformer_state_bytes(floats, shape->branches, plan->average > 0) +
-           ramify_gradient_bytes(problem, shape, gradient, workers) +
-           ramify_paraformer_score_bytes(problem, shape, select, workers) +
+                         const ramify_paraformer_plan *plan, const ramify_deal *deal, size_t train,
+                         size_t select, const ramify_gradient_plan *gradient, uint32_t workers) {
+    uint64_t between = plan->checkpoint ? ramify_paraformer_checkpoint_bytes(shape, deal) : 0;
+    if (!ramify_deal_is_whole(deal))
+        between += (deal->ranks + (uint64_t)1) * ramify_deal_held(deal, 0, shape->branches) *
+                   sizeof(double);
+    return between + ramify_paraformer_state_bytes(shape, deal, plan->average > 0) +
+           ramify_gradient_bytes(problem, shape, gradient, deal, workers) +
+           ramify_paraformer_score_bytes(problem, shape, deal, select, workers) +
            (train + ramify_smaller(plan->batch, train)) * sizeof(uint32_t) +
            (shape->branches + (uint64_t)1) * 4 * sizeof(double) + SMALL_BYTES;
 }
 
+/* The largest need of a rank, with so many threads. */
+static uint64_t most_bytes(const ramify_problem *problem, const ramify_paraformer_shape *shape,
+                           const ramify_paraformer_plan *plan, const ramify_deal *deal,
+                           size_t train, size_t select, const ramify_gradient_plan *gradient,
+                           uint32_t threads) {
+    uint64_t most = 0;
+    for (uint32_t r = 0; r < ramify_deal_ranks(deal); r++) {
+        const ramify_deal one = {.rank = r, .ranks = deal->ranks};
+        uint32_t workers = ramify_gradient_workers(shape, gradient, &one);
+        uint64_t bytes = bytes_of(problem, shape, plan, &one, train, select, gradient,
+                                  workers < threads ? workers : threads);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 /* Micro-batches first become as small as they can, as they cost the least; then there are fewer
  * shards. For any number of threads the same: each is taken to have scratch, up to the most there
- * can be. */
-static ramify_status plan_gradient(const ramify_problem *problem,
-                                   const ramify_paraformer_shape *shape,
-                                   const ramify_paraformer_plan *plan, size_t train, size_t select,
-                                   ramify_gradient_plan *gradient) {
+ * can be. Returns what is needed at least, which may be above the bound. */
+static uint64_t plan_within(const ramify_problem *problem, const ramify_paraformer_shape *shape,
+                            const ramify_paraformer_plan *plan, const ramify_deal *deal,
+                            size_t train, size_t select, ramify_gradient_plan *gradient) {
     size_t batch = plan->batch < train ? plan->batch : train;
     *gradient = (ramify_gradient_plan){.tasks = TASKS, .micro = rows_of_micro(shape, batch)};
     if (plan->memory_bytes == 0)
-        return RAMIFY_OK;
+        return 0;
     for (;;) {
-        uint64_t bytes = bytes_of(problem, shape, plan, train, select, gradient,
-                                  ramify_gradient_workers(shape, gradient));
-        if (bytes <= plan->memory_bytes)
-            return RAMIFY_OK;
+        uint64_t bytes =
+            most_bytes(problem, shape, plan, deal, train, select, gradient, UINT32_MAX);
+        if (bytes <= plan->memory_bytes || (gradient->micro == 1 && gradient->tasks == 1))
+            return bytes;
         if (gradient->micro > 1)
             gradient->micro /= 2;
-        else if (gradient->tasks > 1)
-            gradient->tasks /= 2;
         else
-            return ramify_fail(
-                problem->context, RAMIFY_ERROR_LIMIT,
-                "training on as many threads as there can be takes %llu bytes even with one "
-                "row at a time, and %llu are allowed: allow more (--training-memory), or train a "
-                "smaller model",
-                (unsigned long long)bytes, (unsigned long long)plan->memory_bytes);
+            gradient->tasks /= 2;
     }
+}
+
+/* Shards and micro-batches decide the order of sums: where one process could keep within the bound,
+ * ranks work as it would, for the same bits, and need less. Where it could not, there is nothing to be
+ * the same as, and what a rank may take decides. */
+static ramify_status plan_gradient(const ramify_problem *problem,
+                                   const ramify_paraformer_shape *shape,
+                                   const ramify_paraformer_plan *plan, const ramify_deal *deal,
+                                   size_t train, size_t select, ramify_gradient_plan *gradient) {
+    const ramify_deal alone = {0};
+    const ramify_deal *const deals[] = {&alone, deal};
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < 2; i++) {
+        bytes = plan_within(problem, shape, plan, deals[i], train, select, gradient);
+        if (bytes <= plan->memory_bytes &&
+            most_bytes(problem, shape, plan, deal, train, select, gradient, UINT32_MAX) <=
+                (plan->memory_bytes > 0 ? plan->memory_bytes : UINT64_MAX))
+            return RAMIFY_OK;
+    }
+    return ramify_fail(problem->context, RAMIFY_ERROR_LIMIT,
+                       "training on as many threads as there can be takes %llu bytes even with one "
+                       "row at a time, and %llu are allowed: allow more (--training-memory), or "
+                       "train a smaller model",
+                       (unsigned long long)bytes, (unsigned long long)plan->memory_bytes);
 }
 
 /* Threads that have work and scratch. */
 static uint32_t workers_of(const ramify_problem *problem, const ramify_paraformer_shape *shape,
-                           const ramify_gradient_plan *gradient) {
-    uint32_t most = ramify_gradient_workers(shape, gradient);
+                           const ramify_gradient_plan *gradient, const ramify_deal *deal) {
+    uint32_t most = ramify_gradient_workers(shape, gradient, deal);
     uint32_t threads = ramify_threads(problem->context);
     return threads < most ? threads : most;
 }
 
 static ramify_paraformer_need need_of(const ramify_problem *problem,
                                       const ramify_paraformer_shape *shape,
-                                      const ramify_paraformer_plan *plan, size_t train,
-                                      size_t select, const ramify_gradient_plan *gradient) {
+                                      const ramify_paraformer_plan *plan, const ramify_deal *deal,
+                                      size_t train, size_t select,
+                                      const ramify_gradient_plan *gradient) {
     return (ramify_paraformer_need){
-        .bytes = bytes_of(problem, shape, plan, train, select, gradient,
-                          workers_of(problem, shape, gradient)),
+        .bytes = most_bytes(problem, shape, plan, deal, train, select, gradient,
+                            ramify_threads(problem->context)),
         .shards = ramify_gradient_shards(shape->branches, gradient->tasks),
         .micro = gradient->micro,
     };
@@ -152,9 +195,10 @@ ramify_status ramify_paraformer_need_of(const ramify_problem *problem,
                                         const ramify_paraformer_shape *shape,
                                         const ramify_paraformer_plan *plan, size_t train,
                                         size_t select, ramify_paraformer_need *need) {
+    const ramify_deal alone = {0};
     ramify_gradient_plan gradient;
-    RAMIFY_TRY(plan_gradient(problem, shape, plan, train, select, &gradient));
-    *need = need_of(problem, shape, plan, train, select, &gradient);
+    RAMIFY_TRY(plan_gradient(problem, shape, plan, &alone, train, select, &gradient));
+    *need = need_of(problem, shape, plan, &alone, train, select, &gradient);
     return RAMIFY_OK;
 }
 
@@ -163,13 +207,15 @@ typedef struct fit {
     const ramify_paraformer_shape *shape;
     const ramify_paraformer_plan *plan;
     ramify_rows train, select;
+    ramify_deal deal; /* of the branches */
     ramify_paraformer_parts parts;
     ramify_paraformer_state state;
     ramify_gradient *gradient;
-    uint32_t *order;         /* train.count: the pass's order, as places in train */
-    uint32_t *rows;          /* batch */
-    float **part_gradient;   /* branches + 1: the current step's */
-    double *square;          /* branches + 1: of the parts' gradients */
+    uint32_t *order;       /* train.count: the pass's order, as places in train */
+    uint32_t *rows;        /* batch */
+    float **part_gradient; /* branches + 1: the current step's, of the parts that are here */
+    double *square;        /* branches + 1: of the gradients of all parts */
+    double *squares;       /* ranks x most branches of a rank: the same as ranks have them; NULL */
     ramify_fit_score *score; /* branches + 1 */
     size_t batch;
     uint64_t batches;                 /* of a pass */
@@ -217,7 +263,17 @@ static void find_rows(fit *f, const place *at, size_t *count) {
         f->rows[i] = f->train.row[f->order[first + i]];
 }
 
-/* A part's gradient is summed, and its squares. */
+/* The number among all parts of one that is here. */
+static uint32_t part_of(const fit *f, size_t here) {
+    return here > 0 ? ramify_deal_thing(&f->deal, (uint32_t)here - 1) + 1 : 0;
+}
+
+/* Parts that are here, of a prefix. */
+static size_t parts_here(const fit *f, uint32_t branches) {
+    return ramify_deal_own(&f->deal, branches) + (size_t)1;
+}
+
+/* Task: a part that is here. Its gradient is summed, and its squares. */
 static ramify_status measure(void *argument, size_t task, uint32_t worker) {
     (void)worker;
     const fit *f = argument;
@@ -235,8 +291,25 @@ static ramify_status measure(void *argument, size_t task, uint32_t worker) {
                                   &square, 1);
         sum += (double)square;
     }
-    f->square[task] = sum;
+    f->square[part_of(f, task)] = sum;
     f->part_gradient[task] = gradient;
+    return RAMIFY_OK;
+}
+
+/* The squares of other ranks' parts. */
+static ramify_status share_squares(const fit *f) {
+    if (!f->squares)
+        return RAMIFY_OK;
+    const ramify_deal *deal = &f->deal;
+    size_t most = ramify_deal_held(deal, 0, f->shape->branches), here = parts_here(f, f->branches);
+    double *own = f->squares + deal->ranks * most;
+    for (size_t i = 0; i < most; i++)
+        own[i] = i + 1 < here ? f->square[part_of(f, i + 1)] : 0;
+    ramify_cluster_phase(f->problem->context, "lengths of gradients");
+    RAMIFY_TRY(ramify_cluster_gather(f->problem->context, own, most * sizeof *own, f->squares));
+    for (uint32_t b = 0; b < f->branches; b++)
+        f->square[b + 1] =
+            f->squares[ramify_deal_holder(deal, b) * most + ramify_deal_place(deal, b)];
     return RAMIFY_OK;
 }
 
@@ -282,7 +355,7 @@ static size_t list_shared(const ramify_paraformer_shape *shape, stretch *list) {
 static void step_part(const fit *f, uint32_t part, size_t at, float *gradient) {
     const ramify_kernels *kernels = f->problem->kernels;
     const ramify_paraformer_state *s = &f->state;
-    uint64_t step = ++s->part_steps[part];
+    uint64_t step = s->part_steps[part];
     const float correction1 = 1.0f - powf(RAMIFY_ADAM_BETA1, (float)step);
     const float correction2 = 1.0f - powf(RAMIFY_ADAM_BETA2, (float)step);
     const ramify_branch_layer layer = ramify_branch_layout(&f->shape->branch);
@@ -300,14 +373,19 @@ static void step_part(const fit *f, uint32_t part, size_t at, float *gradient) {
         }
 }
 
+static bool is_moved(const fit *f, uint32_t part) {
+    bool frozen = f->prefix && f->plan->freeze && part > 0 && part < f->branches;
+    return part <= f->branches && !frozen;
+}
+
+/* Task: a part that is here. */
 static ramify_status move(void *argument, size_t task, uint32_t worker) {
     (void)worker;
     const fit *f = argument;
-    uint32_t part = (uint32_t)task;
-    size_t floats, at = ramify_paraformer_part(&f->parts, part, &floats);
-    bool frozen = f->prefix && f->plan->freeze && part > 0 && part < f->branches;
-    if (part <= f->branches && !frozen) {
-        float *gradient = f->part_gradient[part];
+    uint32_t part = part_of(f, task);
+    size_t floats, at = ramify_paraformer_part(&f->parts, (uint32_t)task, &floats);
+    if (is_moved(f, part)) {
+        float *gradient = f->part_gradient[task];
         for (size_t i = 0; f->factor < 1 && i < floats; i++)
             gradient[i] *= f->factor;
         step_part(f, part, at, gradient);
@@ -334,10 +412,12 @@ static ramify_status take_step(fit *f, const place *at, double done) {
         .pass = at->pass,
         .smoothing = plan->smoothing,
     };
-    const ramify_paraformer_weights weights = ramify_paraformer_weights_in(f->shape, s->weights);
+    const ramify_paraformer_weights weights =
+        ramify_paraformer_weights_held(f->shape, &f->deal, s->weights);
     double loss, square = 0;
     RAMIFY_TRY(ramify_gradient_run(f->gradient, &weights, &batch, &loss));
-    RAMIFY_TRY(ramify_parallel(context, at->branches + (size_t)1, measure, f));
+    RAMIFY_TRY(ramify_parallel(context, parts_here(f, at->branches), measure, f));
+    RAMIFY_TRY(share_squares(f));
     for (uint32_t part = 0; part <= at->branches; part++)
         square += f->square[part];
     if (!isfinite(square))
@@ -352,7 +432,9 @@ static ramify_status take_step(fit *f, const place *at, double done) {
     /* The first steps are forgotten sooner: the start is no average of anything. */
     double step = (double)s->step;
     f->keep = (float)fmin(plan->average, (1 + step) / (10 + step));
-    RAMIFY_TRY(ramify_parallel(context, f->shape->branches + (size_t)1, move, f));
+    for (uint32_t part = 0; part <= f->shape->branches; part++)
+        s->part_steps[part] += is_moved(f, part);
+    RAMIFY_TRY(ramify_parallel(context, parts_here(f, f->shape->branches), move, f));
     s->step++;
     s->branch_passes += (double)count * at->branches;
     return RAMIFY_OK;
@@ -362,7 +444,8 @@ static ramify_status take_step(fit *f, const place *at, double done) {
 static ramify_status check(fit *f) {
     ramify_paraformer_state *s = &f->state;
     float *vector = s->averaged ? s->average : s->weights;
-    const ramify_paraformer_weights weights = ramify_paraformer_weights_in(f->shape, vector);
+    const ramify_paraformer_weights weights =
+        ramify_paraformer_weights_held(f->shape, &f->deal, vector);
     ramify_fit_score score = {0};
     if (f->select.count > 0) {
         RAMIFY_TRY(ramify_paraformer_score_on(f->problem, f->shape, &weights, f->select, f->workers,
@@ -382,24 +465,46 @@ static ramify_status check(fit *f) {
     return RAMIFY_OK;
 }
 
+/* Whether a checkpoint is due. */
+static bool is_written(const fit *f) {
+    return ramify_seconds() - f->written >= f->plan->checkpoint_every;
+}
+
 /* A checkpoint that cannot be written is no reason to lose the model. */
-static void write_checkpoint(fit *f, bool now) {
+static ramify_status write_checkpoint(fit *f) {
     ramify_context *context = f->problem->context;
-    double seconds = ramify_seconds();
-    if (!f->plan->checkpoint || f->unwritten ||
-        (!now && seconds - f->written < f->plan->checkpoint_every))
-        return;
+    if (!f->plan->checkpoint || f->unwritten)
+        return RAMIFY_OK;
     double before = f->state.seconds;
-    f->state.seconds = before + seconds - f->started;
-    f->unwritten = ramify_paraformer_checkpoint_write(context, f->plan->checkpoint, f->fingerprint,
-                                                      &f->state) != RAMIFY_OK;
-    if (f->unwritten) {
+    f->state.seconds = before + ramify_seconds() - f->started;
+    bool written = false;
+    RAMIFY_TRY(ramify_paraformer_checkpoint_write(context, f->plan->checkpoint, f->fingerprint,
+                                                  &f->state, &written));
+    if (!written && f->deal.rank == 0) {
         ramify_log(context, RAMIFY_LOG_WARNING, "training goes on without checkpoints: %s",
                    ramify_message(context));
         ramify_clear(context);
     }
+    f->unwritten = !written;
     f->state.seconds = before;
     f->written = ramify_seconds();
+    return RAMIFY_OK;
+}
+
+/* What a clock says before a step. */
+typedef struct clock_says {
+    double done;      /* of the fit, 0 to 1 */
+    uint64_t written; /* 1: a checkpoint is due after the step */
+} clock_says;
+
+/* Clocks differ, and what they say decides how a fit goes on: among ranks that of rank 0 counts. */
+static ramify_status ask_clock(const fit *f, double started, double deadline, clock_says *says) {
+    says->done = ramify_schedule_done(f->state.step, f->steps, started, deadline);
+    says->written = is_written(f);
+    if (ramify_deal_is_whole(&f->deal) || (deadline == 0 && !f->plan->checkpoint))
+        return RAMIFY_OK;
+    ramify_cluster_phase(f->problem->context, "the clock of rank 0");
+    return ramify_cluster_broadcast(f->problem->context, says, sizeof *says, 0);
 }
 
 static ramify_status run(fit *f, bool *late) {
@@ -412,7 +517,9 @@ static ramify_status run(fit *f, bool *late) {
     double deadline = plan->deadline > 0 ? fmax(plan->deadline - s->seconds, 1e-9) : 0;
     while (s->step < f->steps && !*late) {
         const place at = place_of(f, s->step);
-        double done = ramify_schedule_done(s->step, f->steps, started, deadline);
+        clock_says says;
+        RAMIFY_TRY(ask_clock(f, started, deadline, &says));
+        double done = says.done;
         /* The products of what weight decay has silenced are denormal, as in expert.c. */
         const ramify_float_mode mode = ramify_flush_denormals();
         ramify_status status = take_step(f, &at, done);
@@ -427,19 +534,43 @@ static ramify_status run(fit *f, bool *late) {
             RAMIFY_TRY(check(f));
         }
         if (ramify_cancelled(context) || ramify_late(plan->stop_at)) {
-            write_checkpoint(f, true);
+            /* Ranks that are asked to stop have done with one another (cluster.h): what there is, is the
+             * last checkpoint. */
+            if (!ramify_deal_is_whole(&f->deal))
+                return ramify_fail(context, RAMIFY_STOPPED, "stopped");
+            RAMIFY_TRY(write_checkpoint(f));
             /* What has been learned so far may be the best there is. */
             if (!due)
                 RAMIFY_TRY(check(f));
             return ramify_fail(context, RAMIFY_STOPPED, "stopped");
         }
-        write_checkpoint(f, s->step == f->steps || *late);
+        if (ramify_deal_is_whole(&f->deal))
+            says.written = is_written(f);
+        if (says.written || s->step == f->steps || *late)
+            RAMIFY_TRY(write_checkpoint(f));
+    }
+    return RAMIFY_OK;
+}
+
+/* The CRC of all weights as one vector goes from rank to rank. */
+static ramify_status sum_weights(const fit *f, uint32_t *crc) {
+    const float *weights = f->state.weights;
+    size_t shared, floats;
+    ramify_paraformer_part(&f->parts, 0, &shared);
+    *crc = ramify_crc32c(*crc, weights, shared * sizeof *weights);
+    for (uint32_t b = 0; b < f->shape->branches; b++) {
+        uint32_t holder = ramify_deal_holder(&f->deal, b);
+        size_t at = ramify_paraformer_part(&f->parts, ramify_deal_place(&f->deal, b) + 1, &floats);
+        if (holder == f->deal.rank)
+            *crc = ramify_crc32c(*crc, weights + at, floats * sizeof *weights);
+        if (!ramify_deal_is_whole(&f->deal))
+            RAMIFY_TRY(ramify_cluster_broadcast(f->problem->context, crc, sizeof *crc, holder));
     }
     return RAMIFY_OK;
 }
 
 /* What decides the bits of a fit, its start included. */
-static uint32_t fingerprint_of(const fit *f, const ramify_gradient_plan *gradient) {
+static ramify_status find_fingerprint(fit *f, const ramify_gradient_plan *gradient) {
     const ramify_problem *problem = f->problem;
     const ramify_paraformer_shape *shape = f->shape;
     const ramify_paraformer_plan *plan = f->plan;
@@ -489,7 +620,7 @@ static uint32_t fingerprint_of(const fit *f, const ramify_gradient_plan *gradien
     crc = ramify_crc32c(crc, problem->kernels->name, strlen(problem->kernels->name));
     crc = ramify_crc32c(crc, f->train.row, f->train.count * sizeof *f->train.row);
     crc = ramify_crc32c(crc, f->select.row, f->select.count * sizeof *f->select.row);
-    crc = ramify_crc32c(crc, f->state.weights, f->parts.floats * sizeof(float));
+    RAMIFY_TRY(sum_weights(f, &crc));
     if (a->height > 0 && a->black)
         crc = ramify_crc32c(crc, a->black, a->channels * sizeof *a->black);
     if (problem->weight)
@@ -502,17 +633,19 @@ static uint32_t fingerprint_of(const fit *f, const ramify_gradient_plan *gradien
     if (problem->target)
         crc = ramify_crc32c(crc, problem->target,
                             problem->rows * problem->targets * sizeof *problem->target);
-    return ramify_crc32c(crc, problem->plain,
-                         problem->rows * problem->plain_stride * sizeof *problem->plain);
+    f->fingerprint = ramify_crc32c(crc, problem->plain,
+                                   problem->rows * problem->plain_stride * sizeof *problem->plain);
+    return RAMIFY_OK;
 }
 
 static void copy_weights(const ramify_paraformer_shape *shape,
                          const ramify_paraformer_weights *from,
                          const ramify_paraformer_weights *to) {
     const ramify_paraformer_parts parts = ramify_paraformer_parts_of(shape);
+    size_t branches = ramify_deal_own(&from->deal, shape->branches);
     memcpy(to->embedding, from->embedding, parts.embedding * sizeof(float));
     memcpy(to->head, from->head, parts.head * sizeof(float));
-    memcpy(to->branch, from->branch, shape->branches * parts.branch * sizeof(float));
+    memcpy(to->branch, from->branch, branches * parts.branch * sizeof(float));
 }
 
 static ramify_status open_fit(fit *f, const ramify_gradient_plan *gradient,
@@ -520,9 +653,15 @@ static ramify_status open_fit(fit *f, const ramify_gradient_plan *gradient,
     ramify_context *context = f->problem->context;
     const ramify_paraformer_plan *plan = f->plan;
     size_t parts = f->shape->branches + (size_t)1;
-    RAMIFY_TRY(ramify_paraformer_state_create(context, f->parts.floats, f->shape->branches,
-                                              plan->average > 0, &f->state));
-    RAMIFY_TRY(ramify_gradient_create(f->problem, f->shape, gradient, &f->gradient));
+    RAMIFY_TRY(
+        ramify_paraformer_state_create(context, f->shape, &f->deal, plan->average > 0, &f->state));
+    RAMIFY_TRY(ramify_gradient_create(f->problem, f->shape, gradient, &f->deal, &f->gradient));
+    if (!ramify_deal_is_whole(&f->deal)) {
+        size_t most = ramify_deal_held(&f->deal, 0, f->shape->branches);
+        f->squares = ramify_allocate(context, (f->deal.ranks + (size_t)1) * most, sizeof(double));
+        if (!f->squares)
+            return RAMIFY_ERROR_MEMORY;
+    }
     f->order = ramify_allocate(context, f->train.count, sizeof *f->order);
     f->rows = ramify_allocate(context, f->batch, sizeof *f->rows);
     f->part_gradient = ramify_allocate(context, parts, sizeof *f->part_gradient);
@@ -530,13 +669,15 @@ static ramify_status open_fit(fit *f, const ramify_gradient_plan *gradient,
     f->score = ramify_allocate(context, parts, sizeof *f->score);
     if (!f->order || !f->rows || !f->part_gradient || !f->square || !f->score)
         return RAMIFY_ERROR_MEMORY;
-    const ramify_paraformer_weights own = ramify_paraformer_weights_in(f->shape, f->state.weights);
+    const ramify_paraformer_weights own =
+        ramify_paraformer_weights_held(f->shape, &f->deal, f->state.weights);
     copy_weights(f->shape, weights, &own);
     if (f->state.averaged)
-        memcpy(f->state.average, f->state.weights, f->parts.floats * sizeof(float));
+        memcpy(f->state.average, f->state.weights, f->state.floats * sizeof(float));
     if (!plan->checkpoint)
         return RAMIFY_OK;
-    f->fingerprint = fingerprint_of(f, gradient);
+    ramify_cluster_phase(context, "checkpoints");
+    RAMIFY_TRY(find_fingerprint(f, gradient));
     bool found = false;
     return plan->resume
                ? ramify_paraformer_checkpoint_read(context, plan->checkpoint, f->fingerprint,
@@ -552,6 +693,7 @@ static void close_fit(fit *f) {
     ramify_release(context, f->rows);
     ramify_release(context, f->part_gradient);
     ramify_release(context, f->square);
+    ramify_release(context, f->squares);
     ramify_release(context, f->score);
 }
 
@@ -569,9 +711,10 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
         return ramify_fail(problem->context, RAMIFY_ERROR_ARGUMENT, "training a Para-Former: %s",
                            error);
     ramify_gradient_plan gradient;
-    RAMIFY_TRY(plan_gradient(problem, shape, plan, train.count, select.count, &gradient));
+    const ramify_deal *deal = &weights->deal;
+    RAMIFY_TRY(plan_gradient(problem, shape, plan, deal, train.count, select.count, &gradient));
     const ramify_paraformer_need need =
-        need_of(problem, shape, plan, train.count, select.count, &gradient);
+        need_of(problem, shape, plan, deal, train.count, select.count, &gradient);
     ramify_log(problem->context, RAMIFY_LOG_INFO,
                "training takes %.1f MiB at most: %u shards, %u rows of each at a time",
                (double)need.bytes / 1048576, need.shards, need.micro);
@@ -582,10 +725,11 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
         .plan = plan,
         .train = train,
         .select = select,
+        .deal = *deal,
         .parts = ramify_paraformer_parts_of(shape),
         .batch = plan->batch < train.count ? plan->batch : train.count,
         .pass = UINT64_MAX,
-        .workers = workers_of(problem, shape, &gradient),
+        .workers = workers_of(problem, shape, &gradient, deal),
         .started = now,
         .written = now,
     };
@@ -599,7 +743,8 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
     if (status == RAMIFY_OK)
         status = run(&f, &result->late);
     if (f.state.taken) {
-        const ramify_paraformer_weights best = ramify_paraformer_weights_in(shape, f.state.best);
+        const ramify_paraformer_weights best =
+            ramify_paraformer_weights_held(shape, deal, f.state.best);
         copy_weights(shape, &best, weights);
         result->score = f.state.score;
     }

@@ -46,10 +46,12 @@ typedef struct ramify_paraformer_plan {
                           not learned; NULL: all are */
     uint64_t seed;
     /* ramify_seconds(). With a deadline the schedule follows steps or time, whichever is further
-     * on; what a resumed fit took before counts. deadline 0: none. */
+     * on; what a resumed fit took before counts; of ranks the clock of rank 0. deadline 0: none. */
     double started, deadline;
     double stop_at; /* ramify_seconds() at which it stops as if it were cancelled; 0: never */
-    uint64_t memory_bytes;   /* bound of what the fit allocates; 0: none */
+    uint64_t
+        memory_bytes; /* bound of what the fit allocates on each rank; 0: none. It decides the order
+                                of sums: where one process could keep within it, ranks take the same */
     const char *checkpoint;  /* file that an interrupted fit can be resumed from; NULL: none */
     double checkpoint_every; /* seconds between two writings */
     bool resume;             /* start from the file, if it is there */
@@ -69,7 +71,7 @@ void ramify_paraformer_start(const ramify_paraformer_shape *shape, uint64_t seed
  * problem itself. It depends on the plan's memory bound, and on the context's threads, of which
  * each has scratch. */
 typedef struct ramify_paraformer_need {
-    uint64_t bytes;
+    uint64_t bytes;  /* of the rank that needs most */
     uint32_t shards; /* of a batch for F_N */
     uint32_t micro;  /* rows of a shard at a time */
 } ramify_paraformer_need;
@@ -88,7 +90,11 @@ typedef struct ramify_paraformer_result {
     ramify_paraformer_need need;
 } ramify_paraformer_result;
 
-/* Fits the weights, which are the start, on rows `train`, and sets them to the best on rows `select`
+/* Where weights->deal divides the branches, every rank of the cluster makes the call with what it holds, and has
+ * the same scores and, of its own parts, the weights that one process would have, to the bit. A stop then leaves
+ * no weights, only the last checkpoint.
+ *
+ * Fits the weights, which are the start, on rows `train`, and sets them to the best on rows `select`
  * (or the last, if there are none). prefix[branches]: the scores of all prefixes on select rows;
  * NULL: not wanted. When stopped, the weights are the best so far. A gradient that is no longer
  * finite fails with RAMIFY_ERROR_DATA. */
@@ -97,6 +103,9 @@ ramify_status ramify_paraformer_fit(const ramify_problem *problem,
                                     const ramify_paraformer_plan *plan, ramify_rows train,
                                     ramify_rows select, const ramify_paraformer_weights *weights,
                                     ramify_fit_score *prefix, ramify_paraformer_result *result);
+
+/* In what follows weights may be those that one rank holds (weights->deal): then every rank makes the same
+ * call, each with its own, and what they return is the same on every rank. */
 
 /* outputs[rows.count x pad(outputs)] of the prefix of `branches` branches. A row's outputs do not
  * depend on the other rows. */

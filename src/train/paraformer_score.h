@@ -11,7 +11,7 @@ ramify_status ramify_paraformer_score_on(const ramify_problem *problem,
 
 /* Bytes that it allocates. */
 uint64_t ramify_paraformer_score_bytes(const ramify_problem *problem,
-                                       const ramify_paraformer_shape *shape, size_t rows,
-                                       uint32_t workers);
+                                       const ramify_paraformer_shape *shape,
+                                       const ramify_deal *deal, size_t rows, uint32_t workers);
 
 #endif

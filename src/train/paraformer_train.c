@@ -1,4 +1,10 @@
+/* From options to a plan, weights to start from, the fit, and what is measured of it.
+ *
+ * In a cluster the branches are dealt to the ranks for all of that; only then does every rank gather the
+ * rest of them, as every rank makes and scores the model. */
+
 #include "paraformer_train.h"
+#include "dealt.h"
 #include "draft.h"
 #include "memory.h"
 #include "model.h"
@@ -163,12 +169,44 @@ static ramify_status check_resident(const ramify_problem *problem,
 }
 
 static ramify_status allocate_weights(ramify_context *context, ramify_paraformer_trained *t) {
-    size_t floats = ramify_paraformer_parts_of(&t->shape).floats;
+    const ramify_deal deal = ramify_dealt_here(context);
+    size_t floats = ramify_paraformer_floats_held(&t->shape, &deal);
     t->memory = ramify_allocate_zeroed(context, floats, sizeof *t->memory);
     t->prefix = ramify_allocate_zeroed(context, t->shape.branches, sizeof *t->prefix);
     if (!t->memory || !t->prefix)
         return RAMIFY_ERROR_MEMORY;
-    t->weights = ramify_paraformer_weights_in(&t->shape, t->memory);
+    t->weights = ramify_paraformer_weights_held(&t->shape, &deal, t->memory);
+    return RAMIFY_OK;
+}
+
+/* Weights that are dealt to ranks become those of all branches. */
+static ramify_status gather_weights(ramify_context *context, ramify_paraformer_trained *t) {
+    const ramify_deal deal = t->weights.deal;
+    if (ramify_deal_is_whole(&deal))
+        return RAMIFY_OK;
+    const ramify_paraformer_parts parts = ramify_paraformer_parts_of(&t->shape);
+    float *whole = ramify_allocate(context, parts.floats, sizeof *whole);
+    if (!whole)
+        return RAMIFY_ERROR_MEMORY;
+    size_t branch = parts.branch * sizeof *whole;
+    memcpy(whole, t->memory, (parts.embedding + parts.head) * sizeof *whole);
+    const ramify_paraformer_weights to = ramify_paraformer_weights_in(&t->shape, whole);
+    ramify_cluster_phase(context, "trained branches");
+    ramify_status status = RAMIFY_OK;
+    for (uint32_t b = 0; status == RAMIFY_OK && b < t->shape.branches; b++) {
+        uint32_t holder = ramify_deal_holder(&deal, b);
+        float *at = to.branch + b * parts.branch;
+        if (holder == deal.rank)
+            memcpy(at, t->weights.branch + ramify_deal_place(&deal, b) * parts.branch, branch);
+        status = ramify_cluster_broadcast(context, at, branch, holder);
+    }
+    if (status != RAMIFY_OK) {
+        ramify_release(context, whole);
+        return status;
+    }
+    ramify_release(context, t->memory);
+    t->memory = whole;
+    t->weights = to;
     return RAMIFY_OK;
 }
 
@@ -210,6 +248,24 @@ static ramify_status check_tokens(const ramify_problem *problem, const ramify_mo
     return RAMIFY_OK;
 }
 
+/* Where layer `l` of all branches, one after the other, lies; NULL: it is another rank's. */
+static float *layer_at(const ramify_paraformer_trained *t, size_t l) {
+    const ramify_branch_shape *shape = &t->shape.branch;
+    const ramify_deal *deal = &t->weights.deal;
+    uint32_t branch = (uint32_t)(l / shape->depth);
+    if (ramify_deal_holder(deal, branch) != deal->rank)
+        return NULL;
+    size_t place = ramify_deal_place(deal, branch) * (size_t)shape->depth + l % shape->depth;
+    return t->weights.branch + place * ramify_branch_layout(shape).floats;
+}
+
+/* Whether any of layers first .. end - 1 is here. */
+static bool holds_layers(const ramify_paraformer_trained *t, size_t first, size_t end) {
+    while (first < end && !layer_at(t, first))
+        first++;
+    return first < end;
+}
+
 /* Starts from another model's weights: its embedding, its layers in their order, dealt to branches of
  * the new depth, and, where it predicts as much, its head. What is left keeps its fresh start. */
 static ramify_status take_weights(const ramify_problem *problem, ramify_model *from,
@@ -243,12 +299,19 @@ static ramify_status take_weights(const ramify_problem *problem, ramify_model *f
     for (uint32_t i = 0; i < old->branches && next < all; i++) {
         const void *record;
         uint32_t slot;
+        size_t count = all - next < old->branch.depth ? all - next : old->branch.depth;
+        size_t first = next;
+        next += count;
+        if (!holds_layers(t, first, next))
+            continue;
         RAMIFY_TRY(ramify_store_acquire(context, from, &from->experts, &from->branch[i], false,
                                         &traffic, &record, &slot));
-        size_t count = all - next < old->branch.depth ? all - next : old->branch.depth;
-        memcpy(t->weights.branch + next * layer, record, count * layer * sizeof(float));
+        for (size_t l = first; l < next; l++) {
+            float *to = layer_at(t, l);
+            if (to)
+                memcpy(to, (const float *)record + (l - first) * layer, layer * sizeof *to);
+        }
         ramify_store_release(from, &from->experts, slot);
-        next += count;
     }
     return RAMIFY_OK;
 }
@@ -377,7 +440,9 @@ ramify_status ramify_paraformer_train(const ramify_problem *problem,
         status = ramify_paraformer_fit(problem, &t->shape, &t->plan, problem->train,
                                        problem->select, &t->weights, NULL, &t->result);
     }
-    bool stopped = status == RAMIFY_STOPPED && t->result.steps > 0;
+    /* Ranks that are asked to stop exchange nothing any more. */
+    bool stopped =
+        status == RAMIFY_STOPPED && t->result.steps > 0 && ramify_deal_is_whole(&t->weights.deal);
     if (status == RAMIFY_OK || stopped) {
         t->plan.augmentation.black = NULL; /* was ours */
         t->plan.checkpoint = NULL;
@@ -385,6 +450,8 @@ ramify_status ramify_paraformer_train(const ramify_problem *problem,
         if (rest == RAMIFY_OK)
             rest = ramify_paraformer_score(problem, &t->shape, &t->weights, problem->report,
                                            t->prefix);
+        if (rest == RAMIFY_OK)
+            rest = gather_weights(context, t);
         status = rest == RAMIFY_OK ? status : rest;
     }
     if (status != RAMIFY_OK && !stopped)

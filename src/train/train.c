@@ -113,13 +113,21 @@ static bool is_divided(const session *s) {
 
 static ramify_status open_divided(session *s) {
     const ramify_train_options *options = s->options;
-    if (options->controls || (options->module && strcmp(options->module, "mlp") != 0))
+    const char *unfit = NULL;
+    if (options->controls)
+        unfit = "controls";
+    else if (options->module && strcmp(options->module, "mlp") != 0)
+        unfit = "series";
+    else if (options->distillation == RAMIFY_CHOICE_ON && strcmp(options->kind, "pathways") == 0)
+        unfit = "teachers";
+    if (unfit)
         return ramify_fail(s->context, RAMIFY_ERROR_ARGUMENT,
-                           "%s: a table of %zu rows is learned in parts, without controls or "
-                           "series: leave them out, or let one network learn from all rows "
-                           "(--node-rows)",
+                           "%s: a table of %llu rows is learned in parts, without %s: leave them "
+                           "out, or let one network learn from all rows (--node-rows)",
                            s->table->source,
-                           s->table->all_rows > 0 ? (size_t)s->table->all_rows : s->table->rows);
+                           (unsigned long long)(s->table->all_rows > 0 ? s->table->all_rows
+                                                                       : s->table->rows),
+                           unfit);
     RAMIFY_TRY(ramify_divided_open(&s->rows, &s->divided));
     RAMIFY_TRY(ramify_divided_sample_create(s->divided, &s->sample));
     return ramify_divided_root_problem(
@@ -179,7 +187,7 @@ static ramify_status prepare(session *s) {
     if (!is_paraformer(s))
         RAMIFY_TRY(ramify_fits_open(s->context, options->resume, false, &s->fits));
     s->recipe.fits = s->recipe.grow.fits = s->fits;
-    if (s->divided) /* where rows are few, teachers help */
+    if (s->divided && s->recipe.tree) /* its lower parts have no teachers' rows */
         s->recipe.distillation = RAMIFY_CHOICE_OFF;
     if (s->table->image[0] == 0) /* pixels in corners often do not vary */
         ramify_schema_warn_of_constants(s->context, s->table, s->rows.schema);

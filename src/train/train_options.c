@@ -253,7 +253,7 @@ static ramify_status check_resume(ramify_context *context, const ramify_train_op
     if (series)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "series are not fitted by several processes together: start one");
-    if (o->time_limit > 0)
+    if (o->time_limit > 0 && !branches)
         return ramify_fail(context, RAMIFY_ERROR_ARGUMENT,
                            "a time limit cannot be kept by %u processes together, whose clocks "
                            "differ: leave it out, and stop the job when it is time",

@@ -199,9 +199,11 @@ static void check_gradient(uint32_t targets, uint32_t branches, uint32_t used,
         s.vector[i] *= 1.5F;
     const ramify_gradient_batch batch = {
         .rows = s.row + 3, .count = 13, .branches = used, .smoothing = 0.1};
+    const ramify_deal alone = {0};
     ramify_gradient *gradient;
     double loss;
-    assert_int_equal(ramify_gradient_create(&s.problem, &s.shape, plan, &gradient), RAMIFY_OK);
+    assert_int_equal(ramify_gradient_create(&s.problem, &s.shape, plan, &alone, &gradient),
+                     RAMIFY_OK);
     for (int times = 0; times < 2; times++) /* it does not add to the last batch's */
         assert_int_equal(ramify_gradient_run(gradient, &s.weights, &batch, &loss), RAMIFY_OK);
     double want = loss_of(&s, &batch);
