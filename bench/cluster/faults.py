@@ -11,10 +11,11 @@ rank more. The program ends with status 1 unless all of this holds in every run:
   undisturbed run does not print). A rank may also be killed before the ranks have met; then the launcher alone
   knows, and its own message is what there is;
 - what goes on from there writes the bytes that the undisturbed run wrote;
-- no temporary file is left in the end; those that a killed process could not remove are counted before.
+- of the ranks that were not killed no temporary file is left. The killed one can remove nothing: what it was writing stays
+  (NAME.PROCESS-N.tmp), and is counted.
 
 Columns: when the rank was killed, and after which line of the log; seconds from the kill until the launcher has
-returned; sentences; temporary files that the killed run left; experts kept in the folder at the kill, and how many the run that went on added
+returned; sentences; temporary files; experts kept in the folder at the kill, and how many the run that went on added
 to them, beside what an undisturbed run keeps.
 Needs numpy for generate.py. Open MPI's launcher.
 """
@@ -122,7 +123,8 @@ class Trial:
         _, left = job.left_after(killed + LIMIT)
         said = harness.sentences([text for _, text in job.lines], self.logged)
         stage = stage_of(job.lines, killed)
-        temporary = files(folder, "*.tmp")
+        names = [path.name for path in folder.rglob("*.tmp")]
+        others = [name for name in names if f".{processes[victim]}-" not in name]
         kept = files(keep, "*.fit")
         again = ranks + (number % 3 == 2)
         resumed = harness.must(self.command(again, model, keep))
@@ -130,7 +132,7 @@ class Trial:
         same = harness.digest(model) == self.digest
         # Before the ranks have met there is nobody who could know.
         early = stage == "starting, reading" and not said
-        good = ended and not left and same and (len(said) == 1 or early)
+        good = ended and not left and not others and same and (len(said) == 1 or early)
         if not good:
             print(
                 f"run {number + 1}: ended {ended}, left {left}, said {said}",
@@ -144,7 +146,7 @@ class Trial:
             stage,
             after,
             len(said),
-            temporary,
+            len(names),
             kept,
             added,
         ]

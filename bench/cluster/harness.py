@@ -100,7 +100,10 @@ class Hosts:
     Nothing of the machine's own network is touched. Needs root, iproute2 and /dev/net/tun.
     """
 
-    def __init__(self, count: int, folder: pathlib.Path):
+    def __init__(self, count: int, folder: pathlib.Path, retries: int = 0):
+        """retries: of TCP, until a connection counts as lost (net.ipv4.tcp_retries2); 0: the system's own, which is a
+        quarter of an hour."""
+        self.retries = retries
         mark = f"rmf{os.getpid()}"
         self.hosts = [
             Host(f"host{i}", f"{mark}-{i}", f"10.77.0.{i + 1}") for i in range(count)
@@ -142,6 +145,10 @@ class Hosts:
             ip("link", "set", "lo", "up", space=host.space)
             ip("address", "add", f"{host.address}/24", "dev", "eth0", space=host.space)
             ip("link", "set", "eth0", "up", space=host.space)
+            if self.retries:
+                self._inside(
+                    host, "sysctl", "-qw", f"net.ipv4.tcp_retries2={self.retries}"
+                )
         cases = "".join(
             f"{h.address}) space={h.space}; name={h.name};;\n" for h in self.hosts
         )
@@ -151,6 +158,10 @@ class Hosts:
             'exec ip netns exec "$space" unshare --uts sh -c "hostname $name; $*"\n'
         )
         self.agent.chmod(0o755)
+
+    @staticmethod
+    def _inside(host: Host, *words: str) -> None:
+        subprocess.run(["ip", "netns", "exec", host.space, *words], check=True)
 
     def _await(self) -> None:
         if self.wire.stdout.readline() != "done\n":
@@ -391,9 +402,13 @@ def sent(lines: Sequence[str]) -> dict[str, Sent]:
 
 
 def sentences(lines: Sequence[str], logged: Sequence[str]) -> list[str]:
-    """What the tool says that an undisturbed run does not: training is repeatable, and so are its logs."""
+    """What the tool says that an undisturbed run does not: training is repeatable, and so are its logs, but for the
+    seconds of what ranks sent."""
     known = set(logged)
-    return [line for line in lines if line.startswith("ramify") and line not in known]
+    told = [
+        line for line in lines if line.startswith("ramify") and not SENT.match(line)
+    ]
+    return [line for line in told if line not in known]
 
 
 # ---- printing ----

@@ -11,8 +11,10 @@ slow  every delay (ms, one way; a round trip takes twice that) with every loss (
 cut   the cable of the second host is cut at a random time, and stays so: unplugged (no carrier), silent (packets
       vanish both ways) or deaf (those to it vanish). On the first host, which has the launcher, exactly one sentence
       of the tool must be printed, and the tool's processes on both hosts must be gone within 30 s. Columns: seconds from the cut until
-      the sentence, until no process of the tool is left, and until the launcher has returned. The launcher's daemons
-      are not ours to end: what is left of them after 120 s is listed, and killed.
+      the sentence, until no process of the tool is left, and until the launcher has returned. That is Open MPI's: it waits for
+      its daemon on the other host until TCP gives up, which takes a quarter of an hour by default (net.ipv4.tcp_retries2
+      = 15) and half a minute with the 6 that hosts are given here (--retries). What is left of it after 120 s is
+      listed, and killed.
 back  the same for 3 seconds, after which all is as new: must end with the bytes that one process writes.
 
 Ends with status 1 unless all this holds. Root, iproute2, /dev/net/tun and Open MPI; numpy for generate.py.
@@ -145,7 +147,9 @@ class Network:
             job.kill()
             self.hosts.cut(1, "")
             what = f"cut {number + 1} ({how}, {cut:.1f} s, {stage})"
-            self.check(len(said) == 1, f"{what}: said {said}")
+            # Who hears nothing of a host that still is heard has as much reason to speak as that host.
+            most = 2 if how == "deaf" else 1
+            self.check(1 <= len(said) <= most, f"{what}: said {said}")
             self.check(
                 ranks_gone is not None and ranks_gone < GONE,
                 f"{what}: the tool has not ended",
@@ -205,8 +209,14 @@ def main() -> None:
     parser.add_argument("--node-rows", type=int, default=10_000)
     parser.add_argument("--delays", nargs="+", type=float, default=[0, 1, 10, 50])
     parser.add_argument("--losses", nargs="+", type=float, default=[0, 1, 5])
+    parser.add_argument(
+        "--retries",
+        type=int,
+        default=6,
+        help="of TCP (net.ipv4.tcp_retries2); 0: the system's",
+    )
     options = harness.prepared(parser.parse_args())
-    with harness.Hosts(2, options.folder) as hosts:
+    with harness.Hosts(2, options.folder, options.retries) as hosts:
         network = Network(options, hosts)
         print(
             f"{options.rows:,} rows; undisturbed {network.plain.seconds:.1f} s\n",
