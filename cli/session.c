@@ -54,6 +54,9 @@ static void on_log(void *user, ramify_log_level level, const char *message) {
     session *run = user;
     if ((level == RAMIFY_LOG_INFO && !run->verbose) || run->rank > 0)
         return;
+    /* Of what several ranks have failed in, nothing is told after the sentence. */
+    if (atomic_load(&run->told))
+        return;
     if (strncmp(run->last, message, sizeof run->last - 1) == 0)
         return;
     snprintf(run->last, sizeof run->last, "%s", message);
