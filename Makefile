@@ -21,6 +21,8 @@ SHELL := /bin/sh
 configure = $(if $(wildcard $(2)/CMakeCache.txt),,CMAKE_GENERATOR=Ninja) \
     cmake --preset $(1) -DRAMIFY_WERROR=$(WERROR) --log-level=NOTICE >/dev/null
 ctest = ctest --output-on-failure -j 2
+# The plug-in for several processes, where MPI is there to build it with.
+mpi = -DRAMIFY_MPI=$$(command -v mpicc >/dev/null 2>&1 && echo ON || echo OFF)
 
 .PHONY: build demo test test-all lint lint-deep format bench install cross fuzz clean
 
@@ -38,7 +40,7 @@ test:
 	@$(call configure,sanitize,build-sanitize)
 	@cmake --build build-sanitize
 	@$(ctest) --test-dir build-sanitize -LE 'long|tool|accuracy|plain'
-	@$(call configure,test,build)
+	@$(call configure,test,build) $(mpi)
 	@cmake --build build
 	@$(ctest) --test-dir build -LE long
 
@@ -47,7 +49,7 @@ test-all: cross fuzz lint-deep
 	@$(call configure,sanitize,build-sanitize)
 	@cmake --build build-sanitize
 	@$(ctest) --test-dir build-sanitize
-	@$(call configure,test,build)
+	@$(call configure,test,build) $(mpi)
 	@cmake --build build
 	@$(ctest) --test-dir build
 

@@ -73,7 +73,8 @@ typedef struct context_arguments {
     bool verbose;
     bool mpi;      /* join the processes of an MPI job, whatever the launcher's name */
     bool may_join; /* not an option: the verb is divided among them */
-    uint64_t words; /* not an option: a hash of all arguments, which must be the same for all of them */
+    uint64_t
+        words; /* not an option: a hash of all arguments, which must be the same for all of them */
 } context_arguments;
 
 /* What the verbs that predict have in common. */

@@ -112,6 +112,8 @@ int ranks_join(session *run, const context_arguments *wanted) {
     run->ranks = ramify_cluster_size(run->context);
     run->rank = ramify_cluster_rank(run->context);
     run->reports = run->verbose;
+    if (launched > 0)
+        session_outlast_signals();
     if (run->ranks > 1 && run->rank > 0) {
         run->terminal = false;
         run->verbose = false;

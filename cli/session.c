@@ -54,6 +54,9 @@ static void on_log(void *user, ramify_log_level level, const char *message) {
     session *run = user;
     if ((level == RAMIFY_LOG_INFO && !run->verbose) || run->rank > 0)
         return;
+    /* Of what several ranks have failed in, nothing is told after the sentence. */
+    if (atomic_load(&run->told))
+        return;
     if (strncmp(run->last, message, sizeof run->last - 1) == 0)
         return;
     snprintf(run->last, sizeof run->last, "%s", message);
@@ -103,6 +106,17 @@ static int refuse_isa(session *run, const char *name) {
                             name);
 }
 
+static void catch_signals(int flags) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+void session_outlast_signals(void) {
+    catch_signals(0);
+}
+
 int session_open(session *run, const char *verb, const context_arguments *wanted) {
     *run =
         (session){.verb = verb, .verbose = wanted->verbose, .terminal = isatty(2) == 1, .ranks = 1};
@@ -124,11 +138,7 @@ int session_open(session *run, const char *verb, const context_arguments *wanted
     if (status != RAMIFY_OK)
         return session_error(run, "out of memory");
 
-    /* SA_RESETHAND: whoever asks twice does not want to wait. */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    catch_signals(SA_RESETHAND); /* whoever asks twice does not want to wait */
     return wanted->may_join ? ranks_join(run, wanted) : EXIT_OK;
 }
 

@@ -72,6 +72,10 @@ char *session_stopped_path(const char *output);
 /* Finds out before work begins whether a file can be written after it. Returns as above. */
 int session_check_writable(session *run, const char *output);
 
+/* A second signal no longer ends the program: a launcher sends several, and in the end one that cannot be
+ * caught. */
+void session_outlast_signals(void);
+
 /* The signal that asked to stop, or 0; and its name. */
 int session_signal(void);
 const char *session_signal_name(void);

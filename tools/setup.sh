@@ -16,7 +16,11 @@ for purpose in "$@"; do
     packages="$packages libcminpack-dev"
     case $purpose in
     build) ;;
-    test) packages="$packages libcmocka-dev liblapacke-dev python3-venv gnuplot-nox" python=yes ;;
+    test)
+        packages="$packages libcmocka-dev liblapacke-dev python3-venv gnuplot-nox libopenmpi-dev"
+        packages="$packages openmpi-bin"
+        python=yes
+        ;;
     lint) packages="$packages clang-format clang-tidy cppcheck python3-venv" python=yes ;;
     bench) packages="$packages libxsmm-dev libdnnl-dev" ;;
     cross) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
@@ -48,6 +52,8 @@ check_without_dpkg() {
         liblapacke-dev) probe="pkg-config --exists lapacke" ;;
         # Peers: without them their columns say so.
         libxsmm-dev | libdnnl-dev) probe=true ;;
+        # Without MPI the tests of several processes say that they are skipped.
+        libopenmpi-dev | openmpi-bin) probe=true ;;
         python3-venv) probe="python3 -m venv --help" ;;
         libclang-rt-dev | libc6-dev-arm64-cross) probe=true ;;
         gcc-aarch64-linux-gnu) probe="aarch64-linux-gnu-gcc --version" ;;

@@ -4,6 +4,7 @@
 #include "cluster.h"
 #include "context.h"
 #include "engine.h"
+#include "guard.h"
 #include "memory.h"
 #include "progress.h"
 #include "status.h"
@@ -18,6 +19,8 @@
 
 /* Seconds within which all processes must have been started. */
 #define START 120.0
+/* And ended. */
+#define FINISH 60.0
 /* How a transfer is asked after: again and again at first, then ever less often. Other processes may
  * need the processor for it to come to an end. */
 #define SPINS        200
@@ -40,12 +43,6 @@ struct ramify_cluster {
     ramify_cluster_options options;
     ramify_cluster_traffic phases[PHASES_MAX];
     size_t phase_count, phase;
-};
-
-struct ramify_cluster_file {
-    ramify_context *context;
-    char *path;
-    void *file; /* the engine's */
 };
 
 /* A process alone, for contexts that have joined nothing. */
@@ -380,63 +377,6 @@ ramify_status ramify_cluster_first_failure(ramify_context *context, ramify_statu
     return ramify_fail(context, (ramify_status)found, "%s", sentence);
 }
 
-/* ---- a file ---- */
-
-/* Each rank opens it for itself, by the system's own calls: nobody waits for anybody. MPI's file layer
- * (Open MPI 4.1) prints lines of its own where a disk is full, and ends the process when such a write is
- * asked after. */
-
-static ramify_status fail_file(const ramify_cluster_file *file, const char *why) {
-    return ramify_fail(file->context, RAMIFY_ERROR_IO, "%s: %s", file->path, why);
-}
-
-ramify_status ramify_cluster_file_open(ramify_context *context, const char *path,
-                                       ramify_cluster_file **file) {
-    char why[RAMIFY_ENGINE_WHY_BYTES] = "";
-    ramify_cluster_file *made = ramify_allocate_zeroed(context, 1, sizeof *made);
-    if (!made)
-        return RAMIFY_ERROR_MEMORY;
-    made->context = context;
-    made->path = ramify_copy_text(context, path);
-    ramify_status status = made->path ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    if (status == RAMIFY_OK && ramify_engine_local.file_open(NULL, path, &made->file, why) != 0)
-        status = fail_file(made, why);
-    if (status == RAMIFY_OK) {
-        *file = made;
-        return RAMIFY_OK;
-    }
-    ramify_release(context, made->path);
-    ramify_release(context, made);
-    return status;
-}
-
-ramify_status ramify_cluster_file_write(ramify_cluster_file *file, uint64_t offset,
-                                        const void *bytes, size_t size) {
-    char why[RAMIFY_ENGINE_WHY_BYTES] = "";
-    for (size_t at = 0; at < size; at += PIECE_BYTES) {
-        size_t part = ramify_smaller(size - at, PIECE_BYTES);
-        void *request;
-        if (ramify_engine_local.file_write(NULL, file->file, offset + at, (const char *)bytes + at,
-                                           part, &request, why) != 0)
-            return fail_file(file, why);
-    }
-    return RAMIFY_OK;
-}
-
-ramify_status ramify_cluster_file_close(ramify_cluster_file **file) {
-    if (!file || !*file)
-        return RAMIFY_OK;
-    ramify_cluster_file *old = *file;
-    *file = NULL;
-    char why[RAMIFY_ENGINE_WHY_BYTES] = "";
-    ramify_status status = RAMIFY_OK;
-    if (ramify_engine_local.file_close(NULL, old->file, why) != 0)
-        status = fail_file(old, why);
-    ramify_release(old->context, old->path);
-    ramify_release(old->context, old);
-    return status;
-}
-
 /* ---- tasks ---- */
 
 typedef struct dealt {
@@ -509,48 +449,18 @@ static ramify_status load_engine(ramify_context *context, const char *plugin,
     return RAMIFY_OK;
 }
 
-/* MPI's start has no deadline of its own. */
-typedef struct start_guard {
-    const struct ramify_cluster *cluster;
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    bool is_over;
-} start_guard;
-
-static void *guard_start(void *argument) {
-    start_guard *g = argument;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)START;
-    char why[128];
-    snprintf(why, sizeof why, "not all processes have started within %.0f s", START);
-    pthread_mutex_lock(&g->lock);
-    int code = 0;
-    while (!g->is_over && code == 0)
-        code = pthread_cond_timedwait(&g->ended, &g->lock, &until);
-    bool late = !g->is_over;
-    pthread_mutex_unlock(&g->lock);
-    if (late && g->cluster->options.broken)
-        g->cluster->options.broken(g->cluster->context->options.user, why, true, true);
-    return NULL;
+static void on_late(void *argument, const char *why) {
+    const struct ramify_cluster *c = argument;
+    if (c->options.broken)
+        c->options.broken(c->context->options.user, why, true, true);
 }
 
 static ramify_status start(struct ramify_cluster *c) {
-    start_guard g = {.cluster = c};
-    pthread_t thread;
     char why[RAMIFY_ENGINE_WHY_BYTES] = "";
-    pthread_mutex_init(&g.lock, NULL);
-    pthread_cond_init(&g.ended, NULL);
-    bool guarded = pthread_create(&thread, NULL, guard_start, &g) == 0;
+    ramify_guard guard;
+    ramify_guard_begin(&guard, START, "not all processes have started in two minutes", on_late, c);
     int code = c->engine->start(&c->state, &c->rank, &c->ranks, why);
-    pthread_mutex_lock(&g.lock);
-    g.is_over = true;
-    pthread_cond_signal(&g.ended);
-    pthread_mutex_unlock(&g.lock);
-    if (guarded)
-        pthread_join(thread, NULL);
-    pthread_cond_destroy(&g.ended);
-    pthread_mutex_destroy(&g.lock);
+    ramify_guard_end(&guard);
     return code == 0 ? RAMIFY_OK
                      : ramify_fail(c->context, RAMIFY_ERROR_CLUSTER, "MPI does not start: %s", why);
 }
@@ -616,9 +526,16 @@ static void leave(ramify_context *context) {
     char why[RAMIFY_ENGINE_WHY_BYTES] = "";
     bool whole =
         c->watch && !ramify_watch_why(c->watch) && ramify_recorded_status(context) == RAMIFY_OK;
-    if (whole && ramify_cluster_meet(context) == RAMIFY_OK)
-        c->engine->finish(c->state, why);
+    whole = whole && ramify_cluster_meet(context) == RAMIFY_OK;
+    /* All work is done: who is gone from here on is not missed. */
     ramify_watch_close(&c->watch);
+    if (whole) {
+        ramify_guard guard;
+        ramify_guard_begin(&guard, FINISH, "all work is done, but MPI has not ended in a minute",
+                           on_late, c);
+        c->engine->finish(c->state, why);
+        ramify_guard_end(&guard);
+    }
     context->cluster = NULL;
     context->leave = NULL;
     ramify_release(context, c);

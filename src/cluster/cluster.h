@@ -42,9 +42,9 @@ ramify_status ramify_cluster_sum(ramify_context *context, uint64_t *values, size
 /* Returns when all ranks have come here. */
 ramify_status ramify_cluster_meet(ramify_context *context);
 
-/* A file that ranks write together, each what it has. `path` exists. */
+/* A file that ranks write together, each what it has. `path` exists; name: what messages call it. */
 typedef struct ramify_cluster_file ramify_cluster_file;
-ramify_status ramify_cluster_file_open(ramify_context *context, const char *path,
+ramify_status ramify_cluster_file_open(ramify_context *context, const char *path, const char *name,
                                        ramify_cluster_file **file);
 ramify_status ramify_cluster_file_write(ramify_cluster_file *file, uint64_t offset,
                                         const void *bytes, size_t size);

@@ -31,7 +31,7 @@ static ramify_status open_file(ramify_cluster_text *text, const char *path) {
         memcpy(name, path, (size_t)length);
     ramify_status status = ramify_cluster_broadcast(context, name, (size_t)length, 0);
     if (status == RAMIFY_OK)
-        status = ramify_cluster_file_open(context, name, &text->file);
+        status = ramify_cluster_file_open(context, name, name, &text->file);
     ramify_release(context, name);
     return status;
 }

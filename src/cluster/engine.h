@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 /* Changes with the table. */
-#define RAMIFY_ENGINE_ABI 1
+#define RAMIFY_ENGINE_ABI 2
 
 /* MPI counts in int. */
 #define RAMIFY_ENGINE_BYTES_MAX ((size_t)1 << 30)
@@ -44,14 +44,6 @@ typedef struct ramify_engine {
 
     /* Frees the request when *done. */
     int (*test)(void *state, void *request, bool *done, char *why);
-
-    /* Opens an existing file to be written at offsets by any number of ranks. Of ramify_engine_local
-     * alone, which serves all. */
-    int (*file_open)(void *state, const char *path, void **file, char *why);
-    int (*file_write)(void *state, void *file, uint64_t offset, const void *bytes, size_t size,
-                      void **request, char *why);
-    /* Frees the file; what was written is on disk unless -1 is returned. */
-    int (*file_close)(void *state, void *file, char *why);
 } ramify_engine;
 
 /* The engine of one process. */

@@ -33,6 +33,8 @@
 /* Seconds in which rank 0 may find the same failure that another rank has told of, and tell it itself:
  * nobody need know then which rank was first. */
 #define PATIENCE 0.3
+/* Seconds that a rank whose work is done waits for the others' good-bye. */
+#define LINGER 5.0
 
 typedef enum kind { HELLO = 1, BEAT_OF, ENTERED, FAILED, GOODBYE } kind;
 
@@ -60,11 +62,13 @@ struct ramify_watch {
     peer *peers;                /* ranks; of rank 0 all others, of the others rank 0 alone */
     pthread_t thread;
     bool started;
+    atomic_bool is_leaving; /* its work is done: others may end as they like */
+    atomic_bool alone;      /* all others have said good-bye, or ended */
     atomic_bool leave;
     atomic_ullong entered, all_entered;
     double failed_at;                     /* of rank 0: a rank has told of a failure; 0: none has */
     char failed[RAMIFY_WATCH_TEXT_BYTES]; /* how */
-    pthread_mutex_t lock; /* of writing to sockets, and of `why` */
+    pthread_mutex_t lock;                 /* of writing to sockets, and of `why` */
     char why[RAMIFY_WATCH_TEXT_BYTES];
     atomic_bool is_broken, is_told; /* told: by rank 0 itself, and the callback is due */
     ramify_watch_broken broken;
@@ -352,6 +356,8 @@ static void lose(ramify_watch *watch, uint32_t of, const char *how) {
         break_off(watch, watch->failed, true, false);
     close(watch->peers[of].socket);
     watch->peers[of].socket = -1;
+    if (atomic_load(&watch->is_leaving))
+        return;
     snprintf(why, sizeof why, "rank %u of %u (process %u on %s) %s", of, watch->ranks,
              place->process, place->host, how);
     break_off(watch, why, watch->rank == (of == 0 ? 1 : 0), true);
@@ -425,6 +431,13 @@ static void find_silent(ramify_watch *watch, double now) {
             lose(watch, r, how);
 }
 
+static bool is_alone(const ramify_watch *watch) {
+    for (uint32_t r = 0; r < watch->ranks; r++)
+        if (watch->peers[r].socket >= 0 && !watch->peers[r].said_goodbye)
+            return false;
+    return true;
+}
+
 static void *run(void *argument) {
     ramify_watch *watch = argument;
     uint32_t first = watch->rank == 0 ? 1 : 0, count = watch->rank == 0 ? watch->ranks - 1 : 1;
@@ -452,6 +465,7 @@ static void *run(void *argument) {
             beat(watch);
             beaten = now;
         }
+        atomic_store(&watch->alone, is_alone(watch));
     }
     ramify_release(watch->context, wait);
     return NULL;
@@ -509,8 +523,14 @@ void ramify_watch_close(ramify_watch **watch) {
     ramify_watch *old = *watch;
     *watch = NULL;
     if (old->started) {
+        atomic_store(&old->is_leaving, true);
         for (uint32_t r = 0; r < old->ranks; r++)
             send_message(old, old->peers[r].socket, GOODBYE, 0, NULL, 0);
+        /* A socket that is closed while there is something to read takes back what it sent last: on a bad
+         * network the good-bye, without which others hold this rank for lost. */
+        for (double deadline = ramify_seconds() + LINGER;
+             !atomic_load(&old->alone) && !ramify_watch_why(old) && !ramify_late(deadline);)
+            pause_for(0.01);
         atomic_store(&old->leave, true);
         pthread_join(old->thread, NULL);
     }

@@ -51,7 +51,7 @@ struct ramify_table {
     size_t rows, column_count;
     uint64_t first_row;           /* rows of the file before these, of a part; else 0 */
     uint64_t all_rows;            /* of the file, of a part that is all that is held here; else 0 */
-    bool for_training;      /* read for one training, which may empty it */
+    bool for_training;            /* read for one training, which may empty it */
     struct ramify_summary *whole; /* of such a part: the whole table's (summary.h); owned */
     ramify_column *columns;       /* column_count */
     bool named;                   /* false when the names c1 c2 ... are ours */

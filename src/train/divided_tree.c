@@ -467,10 +467,12 @@ static ramify_status grow_level(ramify_divided_growth *g, uint32_t first, uint32
         status = send_down(g, end);
     if (status == RAMIFY_OK && g->top->node_count > end) {
         status = fit_large(g, end);
-        ramify_log(g->context, RAMIFY_LOG_INFO,
-                   "level %u of large nodes: %u nodes below %u; %u of %u experts are better so far",
-                   g->top->nodes[end].depth, g->top->node_count - end, slots, g->top->accepted,
-                   g->top->tested);
+        if (status == RAMIFY_OK)
+            ramify_log(g->context, RAMIFY_LOG_INFO,
+                       "level %u of large nodes: %u nodes below %u; %u of %u experts are better so "
+                       "far",
+                       g->top->nodes[end].depth, g->top->node_count - end, slots, g->top->accepted,
+                       g->top->tested);
     }
     return status;
 }

@@ -256,7 +256,7 @@ static ramify_status begin_file(ramify_context *context, const char *wanted,
 }
 
 static ramify_status write_shares(ramify_context *context, const ramify_parts *parts,
-                                  const prepared *p, const char *path) {
+                                  const prepared *p, const char *path, const char *name) {
     ramify_cluster_file *file = NULL;
     bool *writes = ramify_allocate(context, p->draft.module_count, sizeof *writes);
     uint32_t *crc = ramify_allocate(context, p->draft.module_count, sizeof *crc);
@@ -264,7 +264,7 @@ static ramify_status write_shares(ramify_context *context, const ramify_parts *p
     ramify_status status =
         writes && crc ? share_modules(context, parts, p, writes, crc) : RAMIFY_ERROR_MEMORY;
     if (status == RAMIFY_OK)
-        status = ramify_cluster_file_open(context, path, &file);
+        status = ramify_cluster_file_open(context, path, name, &file);
     if (status == RAMIFY_OK) {
         const ramify_draft_share share = {.crc = crc,
                                           .writes = writes,
@@ -293,7 +293,7 @@ ramify_status ramify_finish_shared(ramify_context *context, const ramify_parts *
     if (status == RAMIFY_OK)
         status = begin_file(context, path, &replacement, &temporary);
     if (status == RAMIFY_OK)
-        status = write_shares(context, parts, &p, temporary);
+        status = write_shares(context, parts, &p, temporary, path);
     prepared_clear(context, &p);
     const bool first = ramify_cluster_rank(context) == 0;
     if (status == RAMIFY_OK && keep && first)

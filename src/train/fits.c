@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PHASE     "results of fits" /* of transfers */
 #define FORMAT    1
 #define NAME_ROOM 48 /* of a file in the folder, with the slash before it */
 
@@ -176,6 +177,8 @@ static ramify_status take_kept(work *w) {
         if (status == RAMIFY_OK && found)
             status = list->unpack(list->argument, i, result);
     }
+    if (w->ranks > 1)
+        ramify_cluster_phase(w->context, PHASE);
     if (status == RAMIFY_OK && w->ranks > 1)
         status = ramify_cluster_broadcast(w->context, w->found, list->count, 0);
     for (size_t i = 0; status == RAMIFY_OK && i < list->count; i++) {
@@ -244,6 +247,7 @@ static ramify_status share(work *w) {
     if (!next)
         return RAMIFY_ERROR_MEMORY;
     void *all = NULL;
+    ramify_cluster_phase(w->context, PHASE);
     ramify_status status = ramify_cluster_gather_uneven(w->context, w->packed, bytes, &all, next);
     for (size_t i = 0; status == RAMIFY_OK && i < list->count; i++) {
         if (w->size[i] == 0)

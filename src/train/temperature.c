@@ -99,6 +99,7 @@ static ramify_status share_outputs(ramify_context *context, float *output, size_
         memcpy(&word, &output[i], sizeof word);
         bits[i] = word;
     }
+    ramify_cluster_phase(context, "outputs for the temperature");
     ramify_status status = ramify_cluster_sum(context, bits, floats);
     for (size_t i = 0; status == RAMIFY_OK && i < floats; i++) {
         const uint32_t word = (uint32_t)bits[i];

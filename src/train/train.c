@@ -121,13 +121,13 @@ static ramify_status open_divided(session *s) {
     else if (options->distillation == RAMIFY_CHOICE_ON && strcmp(options->kind, "pathways") == 0)
         unfit = "teachers";
     if (unfit)
-        return ramify_fail(s->context, RAMIFY_ERROR_ARGUMENT,
-                           "%s: a table of %llu rows is learned in parts, without %s: leave them "
-                           "out, or let one network learn from all rows (--node-rows)",
-                           s->table->source,
-                           (unsigned long long)(s->table->all_rows > 0 ? s->table->all_rows
-                                                                       : s->table->rows),
-                           unfit);
+        return ramify_fail(
+            s->context, RAMIFY_ERROR_ARGUMENT,
+            "%s: a table of %llu rows is learned in parts, without %s: leave them "
+            "out, or let one network learn from all rows (--node-rows)",
+            s->table->source,
+            (unsigned long long)(s->table->all_rows > 0 ? s->table->all_rows : s->table->rows),
+            unfit);
     RAMIFY_TRY(ramify_divided_open(&s->rows, &s->divided));
     RAMIFY_TRY(ramify_divided_sample_create(s->divided, &s->sample));
     if (s->table->for_training) /* what is packed need not be held twice */
@@ -179,8 +179,8 @@ static ramify_status prepare(session *s) {
     if (!s->divided) {
         RAMIFY_TRY(make_problem(s));
         s->fingerprint = ramify_problem_fingerprint(s->problem);
-        RAMIFY_TRY(ramify_cluster_agree(s->context, UINT64_C(1) << 32 | s->fingerprint,
-                                        s->table->source));
+        RAMIFY_TRY(
+            ramify_cluster_agree(s->context, UINT64_C(1) << 32 | s->fingerprint, s->table->source));
     } else {
         s->fingerprint = (uint32_t)(s->divided->print >> 32);
         s->problem->far = s->divided->far;

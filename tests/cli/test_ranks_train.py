@@ -700,7 +700,7 @@ def test_a_full_disk(data, out, tmp_path, rank):
         before=[limit],
         launcher=["--mca", "btl", "self,tcp"],
     )
-    check_failure(done, began, out, ": cannot be written: ")
+    check_failure(done, began, out, "m: cannot write the file: ")
 
 
 def test_a_full_disk_of_fits(data, out, tmp_path):

@@ -40,7 +40,8 @@ static void test_status_names(void **state) {
                                         "ERROR_FORMAT", "ERROR_DATA",  "ERROR_UNSUPPORTED"};
     for (int i = 0; i <= RAMIFY_ERROR_UNSUPPORTED; i++)
         assert_string_equal(ramify_status_name((ramify_status)i), names[i]);
-    assert_string_equal(ramify_status_name((ramify_status)9), "UNKNOWN");
+    assert_string_equal(ramify_status_name(RAMIFY_ERROR_CLUSTER), "ERROR_CLUSTER");
+    assert_string_equal(ramify_status_name((ramify_status)10), "UNKNOWN");
     assert_string_equal(ramify_status_name((ramify_status)-1), "UNKNOWN");
 }
 
