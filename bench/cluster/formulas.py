@@ -41,11 +41,11 @@ ROWS = re.compile(r"ramify: (\d+) rows train, (\d+) choose, (\d+) report")
 
 
 class Level(NamedTuple):
-    """Large nodes of one depth, which are split."""
+    """Large nodes of one depth."""
 
-    parents: int
+    nodes: int
     rows: float  # training rows of all of them
-    children: int
+    children: int  # 0: the tree may not be deeper, or have more leaves
 
 
 class Facts(NamedTuple):
@@ -123,22 +123,24 @@ def phases(f: Facts, ranks: int) -> dict[str, list[Transfer]]:
     columns = f.inputs + f.targets
     row = f.packed
     blocks = math.ceil(f.rows / BLOCK)
+    split = [level for level in f.levels if level.children]
     large = f.levels[1:]  # those below the root have experts of their own
     judging = (
         min(JUDGING[0], f.train) + min(JUDGING[1], f.select) + min(JUDGING[1], f.report)
     )
     root = min(f.node_rows, f.train) + min(CHECKS, f.select) + min(CHECKS, f.report)
     routing_report = min(CHECKS, f.report)
-    placing = sum(min(PLACING * level.parents, level.rows) for level in f.levels)
+    placing = sum(min(PLACING * level.nodes, level.rows) for level in split)
     fitted, samples = 0, 0.0
     for level in large:
         share = level.rows / f.train
-        fitted += level.parents
-        samples += min(f.node_rows * level.parents, level.rows)
-        samples += min(CHECKS * level.parents, share * f.select)
-        samples += min(CHECKS * level.parents, share * f.report)
-    batches = sum(math.ceil(level.parents / ranks) for level in large)
+        fitted += level.nodes
+        samples += min(f.node_rows * level.nodes, level.rows)
+        samples += min(CHECKS * level.nodes, share * f.select)
+        samples += min(CHECKS * level.nodes, share * f.report)
+    batches = sum(math.ceil(level.nodes / ranks) for level in large)
     parts = max(PARTS, math.ceil(f.rows * row / ranks / PART_BYTES))
+    moved = f.rows * row * sum(f.subtrees) / f.train  # large leaves stay where they are
     count = len(f.subtrees)
     told = SUBTREE_HEAD * count + SUBTREE_NODE * f.subtree_nodes
     told += 4 * pad(f.routes) * (f.subtree_nodes - count)
@@ -160,15 +162,13 @@ def phases(f: Facts, ranks: int) -> dict[str, list[Transfer]]:
         "samples for prototypes": [
             Transfer(
                 "gather",
-                len(f.levels),
-                COUNT * ranks * sum(x.parents for x in f.levels),
+                len(split),
+                COUNT * ranks * sum(x.nodes for x in split),
             ),
-            *uneven(len(f.levels), placing * row, ranks),
+            *uneven(len(split), placing * row, ranks),
         ],
         "sizes of nodes": [
-            Transfer(
-                "sum", len(f.levels), 3 * COUNT * sum(x.children for x in f.levels)
-            )
+            Transfer("sum", len(split), 3 * COUNT * sum(x.children for x in split))
         ],
         "samples of large nodes": [
             Transfer("gather", batches, COUNT * ranks * fitted),
@@ -177,7 +177,7 @@ def phases(f: Facts, ranks: int) -> dict[str, list[Transfer]]:
         "rows to their subtrees": [
             Transfer("gather", 1, COUNT * ranks),
             Transfer("exchange", parts + 1, (parts + 1) * COUNT * ranks * count),
-            Transfer("exchange", parts, f.rows * row),
+            Transfer("exchange", parts, moved),
         ],
         "nodes and experts of subtrees": uneven(1, told, ranks),
         "writing the model": [
@@ -185,6 +185,8 @@ def phases(f: Facts, ranks: int) -> dict[str, list[Transfer]]:
             Transfer("sum", 6, 2 * COUNT * (f.experts + 2)),
         ],
     }
+    if count == 0:
+        del named["rows to their subtrees"], named["nodes and experts of subtrees"]
     return named
 
 
@@ -218,13 +220,16 @@ def read(log: Sequence[str], info: str, node_rows: int) -> Facts:
         elif EPOCHS.match(line):
             fits += 1
     # Nodes are numbered level by level, and so are subtrees: those that are not large come next in the list.
-    rows, next_ = float(counts[0]), 0
+    rows, next_, large = float(counts[0]), 0, 1
     for i, (children, parents) in enumerate(pairs):
         levels.append(Level(parents, rows, children))
-        below = pairs[i + 1][1] if i + 1 < len(pairs) else 0
-        ended = children - below
+        more = i + 1 < len(pairs)
+        ended = children - pairs[i + 1][1] if more else len(subtrees) - next_
         rows -= sum(subtrees[next_ : next_ + ended])
         next_ += ended
+        large = children - ended
+    if large > 0:
+        levels.append(Level(large, rows, 0))
     arity = max((children // parents for children, parents in pairs), default=0)
     return Facts(
         train=counts[0],

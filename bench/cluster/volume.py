@@ -43,7 +43,7 @@ def main() -> None:
     facts = facts._replace(path=len(f"{model}.12345-0.tmp") + 1)
     print(
         f"{options.rows:,} rows of {facts.packed} bytes packed, --node-rows {options.node_rows:,}: "
-        f"{sum(level.parents for level in facts.levels)} large nodes in {len(facts.levels)} levels, "
+        f"{sum(level.nodes for level in facts.levels)} large nodes in {len(facts.levels)} levels, "
         f"{len(facts.subtrees)} subtrees, {facts.experts} experts of {facts.expert:,} bytes\n"
     )
     rows, good = [], True
