@@ -165,7 +165,12 @@ def phases(f: Facts, ranks: int) -> dict[str, list[Transfer]]:
                 len(split),
                 COUNT * ranks * sum(x.nodes for x in split),
             ),
-            *uneven(len(split), placing * row, ranks),
+            Transfer("exchange", len(split), placing * row),
+            Transfer(
+                "sum",
+                len(split),
+                COUNT * (1 + f.arity * pad(f.routes)) * sum(x.nodes for x in split),
+            ),
         ],
         "sizes of nodes": [
             Transfer("sum", len(split), 3 * COUNT * sum(x.children for x in split))
