@@ -28,9 +28,6 @@
 #define NAP_LEAST_NS 20000
 #define NAP_MOST_NS  500000
 
-/* Bytes that are gathered at a time where all together are beyond what an engine counts. */
-#define PIECE_BYTES ((size_t)1 << 26)
-
 #define PHASES_MAX 32
 
 struct ramify_cluster {
@@ -211,7 +208,7 @@ static ramify_status gather_in_pieces(ramify_context *context, const char *mine,
                                       const size_t *sizes, const size_t *offset, size_t *piece,
                                       char *room) {
     const struct ramify_cluster *c = of(context);
-    size_t each = PIECE_BYTES / c->ranks, *place = piece + c->ranks, most = 0;
+    size_t each = RAMIFY_ENGINE_PIECE / c->ranks, *place = piece + c->ranks, most = 0;
     for (uint32_t r = 0; r < c->ranks; r++)
         most = ramify_larger(most, sizes[r]);
     for (size_t at = 0; at < most; at += each) {
@@ -236,7 +233,7 @@ static ramify_status gather_known(ramify_context *context, const void *mine, voi
     if (offset[c->ranks] <= RAMIFY_ENGINE_BYTES_MAX)
         return gather_once(context, mine, all, sizes, offset);
     size_t *piece = ramify_allocate(context, 2 * (size_t)c->ranks, sizeof *piece);
-    char *room = ramify_allocate(context, PIECE_BYTES, 1);
+    char *room = ramify_allocate(context, RAMIFY_ENGINE_PIECE, 1);
     ramify_status status = piece && room
                                ? gather_in_pieces(context, mine, all, sizes, offset, piece, room)
                                : RAMIFY_ERROR_MEMORY;

@@ -17,8 +17,12 @@
 /* Changes with the table. */
 #define RAMIFY_ENGINE_ABI 2
 
-/* MPI counts in int. */
+/* MPI counts in int. What is more than that is sent in pieces of RAMIFY_ENGINE_PIECE bytes or fewer. Tests set
+ * both lower. */
+#ifndef RAMIFY_ENGINE_BYTES_MAX
 #define RAMIFY_ENGINE_BYTES_MAX ((size_t)1 << 30)
+#define RAMIFY_ENGINE_PIECE     ((size_t)1 << 26)
+#endif
 
 #define RAMIFY_ENGINE_WHY_BYTES 256
 
