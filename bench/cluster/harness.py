@@ -273,7 +273,8 @@ def environment(process: int) -> dict[str, str]:
 class Job:
     """A command that runs, with the lines that it prints and when it printed them."""
 
-    def __init__(self, command: Sequence[str]):
+    def __init__(self, command: Sequence[str], output: pathlib.Path | None = None):
+        """output: the file that standard output goes to; None: nowhere."""
         self.mark = uuid.uuid4().hex
         self.lines: list[tuple[float, str]] = []  # seconds from the start
         variables = os.environ | {
@@ -281,17 +282,20 @@ class Job:
             "OMPI_ALLOW_RUN_AS_ROOT": "1",
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         }
+        standard = open(output, "wb") if output else subprocess.DEVNULL
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             command,
             env=variables,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=standard,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,
         )
+        if output:
+            standard.close()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -362,22 +366,23 @@ class Result(NamedTuple):
         return [text for _, text in self.lines]
 
 
-def run(command: Sequence[str], limit: float = 3600) -> Result:
+def run(
+    command: Sequence[str], limit: float = 3600, output: pathlib.Path | None = None
+) -> Result:
     """A whole job, which must end by itself; its exit status is the caller's business."""
-    job = Job(command)
+    job = Job(command, output)
     if not job.wait(limit):
         sys.exit(f"{' '.join(command)}: has not ended within {limit:.0f} s")
     return Result(job.seconds(), job.process.returncode, job.lines)
 
 
-def must(command: Sequence[str], limit: float = 3600) -> Result:
-    result = run(command, limit)
+def must(
+    command: Sequence[str], limit: float = 3600, output: pathlib.Path | None = None
+) -> Result:
+    result = run(command, limit, output)
     if result.code != 0:
-        sys.exit(
-            "\n".join(
-                [f"{' '.join(command)}: ended with {result.code}", *result.texts()]
-            )
-        )
+        ended = f"{' '.join(command)}: ended with {result.code}"
+        sys.exit("\n".join([ended, *result.texts()]))
     return result
 
 

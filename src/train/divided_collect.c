@@ -25,7 +25,7 @@ typedef struct collecting {
 static uint32_t slot_of(const collecting *c, size_t row, const float *packed) {
     const ramify_divided *d = c->growth->divided;
     const uint32_t slot = c->slot[c->growth->node[row]];
-    if (slot == RAMIFY_NOWHERE || (c->owner && c->owner[slot] == RAMIFY_NOWHERE))
+    if (slot == RAMIFY_NOWHERE || c->owner[slot] == RAMIFY_NOWHERE)
         return RAMIFY_NOWHERE;
     const double share = c->share[slot * RAMIFY_ROLES + ramify_packed_role(d, packed)];
     return ramify_packed_in_share(d, packed, share) ? slot : RAMIFY_NOWHERE;
@@ -54,10 +54,10 @@ static void order_slots(collecting *c) {
     uint32_t next = 0;
     for (uint32_t rank = 0; rank < c->ranks; rank++)
         for (uint32_t s = 0; s < c->slots; s++)
-            if (!c->owner ? rank == 0 : c->owner[s] == rank)
+            if (c->owner[s] == rank)
                 c->order[next++] = s;
     for (uint32_t s = 0; s < c->slots; s++)
-        if (c->owner && c->owner[s] == RAMIFY_NOWHERE)
+        if (c->owner[s] == RAMIFY_NOWHERE)
             c->order[next++] = s;
 }
 
@@ -82,7 +82,7 @@ static ramify_status lay_out(collecting *c) {
 }
 
 static bool comes_here(const collecting *c, uint32_t slot) {
-    return !c->owner || c->owner[slot] == c->rank;
+    return c->owner[slot] == c->rank;
 }
 
 /* What has come, rank after rank, to its slots. */
@@ -138,18 +138,6 @@ static void measure_parcels(const collecting *c) {
 
 static ramify_status send(collecting *c, ramify_collected *collected) {
     ramify_context *context = c->growth->context;
-    if (!c->owner) {
-        void *all = NULL;
-        const uint64_t *own = c->count + (size_t)c->rank * c->slots;
-        size_t rows = 0;
-        for (uint32_t s = 0; s < c->slots; s++)
-            rows += own[s];
-        RAMIFY_TRY(ramify_cluster_gather_uneven(
-            context, c->out, rows * c->growth->divided->width * sizeof(float), &all, c->in_at));
-        ramify_status status = sort_in(c, all, c->in_at, collected);
-        ramify_release(context, all);
-        return status;
-    }
     measure_parcels(c);
     char *in = ramify_allocate(context, c->in_at[c->ranks - 1] + c->in_size[c->ranks - 1], 1);
     if (!in)

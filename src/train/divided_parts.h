@@ -28,8 +28,7 @@ typedef struct ramify_collected {
 } ramify_collected;
 
 /* slot[node]: of the nodes that are wanted; else RAMIFY_NOWHERE. share[slots x RAMIFY_ROLES]: how much of their
- * rows, by role. owner[slots]: the rank that receives a slot's rows; RAMIFY_NOWHERE: nobody; NULL: all ranks
- * receive all of them. Free with ramify_collected_clear. */
+ * rows, by role. owner[slots]: the rank that receives a slot's rows; RAMIFY_NOWHERE: nobody. Free with ramify_collected_clear. */
 ramify_status ramify_divided_collect(const ramify_divided_growth *growth, const uint32_t *slot,
                                      uint32_t slots, const double *share, const uint32_t *owner,
                                      ramify_collected *collected);

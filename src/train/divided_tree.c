@@ -291,6 +291,8 @@ static ramify_status place(void *argument, size_t task, uint32_t worker) {
     const size_t first = p->rows->first[task], count = p->rows->first[task + 1] - first;
     ramify_problem *problem = NULL;
     float *points = NULL;
+    if (count == 0) /* another rank's */
+        return RAMIFY_OK;
     RAMIFY_TRY(ramify_packed_problem(g->divided, p->rows->rows + first * g->divided->width, count,
                                      &problem));
     ramify_status status = ramify_routing_points(problem, g->plan->route, g->plan->routes, &points);
@@ -304,7 +306,33 @@ static ramify_status place(void *argument, size_t task, uint32_t worker) {
     return status;
 }
 
-/* Places the children of all parents; nodes whose rows are all alike stay leaves. */
+/* What one rank has placed of a node, to all: of every number all but one rank have a zero. */
+static ramify_status share_prototypes(const placing *p, uint32_t slots) {
+    ramify_context *context = p->growth->context;
+    const size_t floats = p->arity * p->growth->routes_stride, numbers = 1 + floats;
+    uint64_t *bits = ramify_allocate_zeroed(context, slots * numbers, sizeof *bits);
+    if (!bits)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; i < slots * numbers; i++) {
+        uint32_t word = p->found[i / numbers];
+        if (i % numbers > 0)
+            memcpy(&word, &p->prototypes[i / numbers * floats + i % numbers - 1], sizeof word);
+        bits[i] = word;
+    }
+    ramify_status status = ramify_cluster_sum(context, bits, slots * numbers);
+    for (size_t i = 0; status == RAMIFY_OK && i < slots * numbers; i++) {
+        const uint32_t word = (uint32_t)bits[i];
+        if (i % numbers > 0)
+            memcpy(&p->prototypes[i / numbers * floats + i % numbers - 1], &word, sizeof word);
+        else
+            p->found[i / numbers] = word;
+    }
+    ramify_release(context, bits);
+    return status;
+}
+
+/* Places the children of all parents, each by the rank that it is dealt to; nodes whose rows are all alike
+ * stay leaves. */
 static ramify_status place_children(ramify_divided_growth *g, const uint32_t *slot,
                                     const uint32_t *parent, uint32_t slots) {
     ramify_context *context = g->context;
@@ -315,18 +343,24 @@ static ramify_status place_children(ramify_divided_growth *g, const uint32_t *sl
                  .parent = parent,
                  .arity = plan->partition == RAMIFY_PARTITION_DYADIC ? 2 : plan->arity};
     double *share = ramify_allocate_zeroed(context, slots, RAMIFY_ROLES * sizeof *share);
-    p.prototypes =
-        ramify_allocate(context, (size_t)slots * p.arity, g->routes_stride * sizeof *p.prototypes);
+    uint32_t *owner = ramify_allocate(context, slots, sizeof *owner);
+    p.prototypes = ramify_allocate_zeroed(context, (size_t)slots * p.arity,
+                                          g->routes_stride * sizeof *p.prototypes);
     p.found = ramify_allocate_zeroed(context, slots, sizeof *p.found);
-    ramify_status status = share && p.prototypes && p.found ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
-    for (uint32_t s = 0; status == RAMIFY_OK && s < slots; s++)
+    ramify_status status =
+        share && owner && p.prototypes && p.found ? RAMIFY_OK : RAMIFY_ERROR_MEMORY;
+    for (uint32_t s = 0; status == RAMIFY_OK && s < slots; s++) {
         share[(size_t)s * RAMIFY_ROLES + RAMIFY_ROLE_TRAIN] =
             PLACING_ROWS / (double)g->top->nodes[parent[s]].train_count;
+        owner[s] = s % ramify_cluster_size(context);
+    }
     ramify_cluster_phase(context, "samples for prototypes");
     if (status == RAMIFY_OK)
-        status = ramify_divided_collect(g, slot, slots, share, NULL, &rows);
+        status = ramify_divided_collect(g, slot, slots, share, owner, &rows);
     if (status == RAMIFY_OK)
         status = ramify_parallel(context, slots, place, &p);
+    if (status == RAMIFY_OK)
+        status = share_prototypes(&p, slots);
     for (uint32_t s = 0; status == RAMIFY_OK && s < slots; s++) {
         ramify_grown_node *node = &g->top->nodes[parent[s]];
         if (p.found[s] < 2)
@@ -356,6 +390,7 @@ static ramify_status place_children(ramify_divided_growth *g, const uint32_t *sl
     }
     ramify_collected_clear(context, &rows);
     ramify_release(context, share);
+    ramify_release(context, owner);
     ramify_release(context, p.prototypes);
     ramify_release(context, p.found);
     return status;

@@ -229,7 +229,6 @@ static ramify_status share_modules(ramify_context *context, const ramify_parts *
         ramify_draft_module(record, p->records[m], floats);
         sums[m] = ramify_crc32c(0, record, floats * sizeof *record);
     }
-    ramify_cluster_phase(context, "writing the model");
     ramify_status status = ramify_cluster_sum(context, sums, used);
     for (uint32_t m = 0; m < used; m++)
         crc[m] = (uint32_t)sums[m];
@@ -243,6 +242,7 @@ static ramify_status begin_file(ramify_context *context, const char *wanted,
                                 ramify_replacement *replacement, char **path) {
     const bool first = ramify_cluster_rank(context) == 0;
     *path = NULL;
+    ramify_cluster_phase(context, "writing the model");
     if (first)
         RAMIFY_TRY(ramify_replacement_begin(context, wanted, replacement));
     uint64_t length = first ? strlen(replacement->temporary) + 1 : 0;
