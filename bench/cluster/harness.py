@@ -386,6 +386,21 @@ def must(
     return result
 
 
+def measured(file: pathlib.Path, words: Sequence[object]) -> list[object]:
+    """The command that also writes what each rank takes (rank_peak.py)."""
+    return [sys.executable, HERE / "rank_peak.py", file, *words]
+
+
+def taken(file: pathlib.Path, ranks: int) -> list[dict[str, float]]:
+    """What it wrote, of every rank; the files are removed."""
+    found = []
+    for rank in range(max(1, ranks)):
+        path = pathlib.Path(f"{file}.{rank}")
+        found.append(json.loads(path.read_text()))
+        path.unlink()
+    return found
+
+
 # ---- what is said ----
 
 

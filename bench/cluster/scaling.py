@@ -16,7 +16,6 @@ by the recipe but for --node-rows and what follows `--`. Open MPI; numpy for gen
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import statistics
@@ -26,7 +25,6 @@ from typing import NamedTuple
 import harness
 
 VERBS = ("train", "predict", "evaluate")
-PEAK = harness.HERE / "rank_peak.py"
 MIB = 1 << 20
 
 
@@ -72,15 +70,11 @@ class Scaling:
 
     def once(self, verb: str, ranks: int) -> Run:
         peak = self.path("peak", ranks)
-        words = [sys.executable, PEAK, peak, *self.words(verb, ranks)]
+        words = harness.measured(peak, self.words(verb, ranks))
         # Printed scores are to be compared, too.
         output = self.result(verb, ranks) if verb == "evaluate" else None
         result = harness.must(harness.here(ranks, words), 86400, output)
-        taken = []
-        for rank in range(max(1, ranks)):
-            file = pathlib.Path(f"{peak}.{rank}")
-            taken.append(json.loads(file.read_text()))
-            file.unlink()
+        taken = harness.taken(peak, ranks)
         peaks = [rank["peak"] for rank in taken]
         processor = sum(rank["processor"] for rank in taken)
         return Run(result.seconds, max(peaks), sum(peaks), processor)
