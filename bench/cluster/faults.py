@@ -9,7 +9,8 @@ rank more. The program ends with status 1 unless all of this holds in every run:
 - the job has ended by itself within 60 s of the kill, and all of its processes are gone;
 - exactly one line of what it printed is a sentence of the tool about it (lines that begin with "ramify" and that an
   undisturbed run does not print). A rank may also be killed before the ranks have met; then the launcher alone
-  knows, and its own message is what there is;
+  knows, and its own message is what there is; or once the model is there and ranks are about to leave, which none of
+  them takes for a failure any more;
 - what goes on from there writes the bytes that the undisturbed run wrote;
 - of the ranks that were not killed no temporary file is left. The killed one can remove nothing: what it was writing stays
   (NAME.PROCESS-N.tmp), and is counted.
@@ -126,13 +127,14 @@ class Trial:
         names = [path.name for path in folder.rglob("*.tmp")]
         others = [name for name in names if f".{processes[victim]}-" not in name]
         kept = files(keep, "*.fit")
+        whole = harness.digest(model) == self.digest
         again = ranks + (number % 3 == 2)
         resumed = harness.must(self.command(again, model, keep))
         added = files(keep, "*.fit") - kept
         same = harness.digest(model) == self.digest
-        # Before the ranks have met there is nobody who could know.
-        early = stage == "starting, reading" and not said
-        good = ended and not left and not others and same and (len(said) == 1 or early)
+        # Before the ranks have met nobody knows; and after their last meeting nothing is amiss.
+        silent = not said and (stage == "starting, reading" or whole)
+        good = ended and not left and not others and same and (len(said) == 1 or silent)
         if not good:
             print(
                 f"run {number + 1}: ended {ended}, left {left}, said {said}",

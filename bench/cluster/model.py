@@ -7,7 +7,7 @@ One process trains, and the times of its log lines (and of the files of --resume
 
 reading   reading, packing, drawing samples: each rank its rows
 root      lists of fits, one after the other: each waits for the rank that has most of them, ceil(fits / P)
-placing   prototypes of large nodes: every rank does it for all of them, so it takes as long on any number
+placing   prototypes of large nodes: ceil(nodes / P) of a level
 routing   rows go down a level: each rank its rows
 large     experts of large nodes: ceil(nodes / P) of a level, on samples of --node-rows
 subtrees  dealt by their rows as ramify_cluster_deal does, in measured seconds: waits for the rank that has most
@@ -201,7 +201,7 @@ def deal(cost: Sequence[float], ranks: int) -> list[int]:
 def parts(c: Costs, ranks: int) -> list[Part]:
     f = c.facts
     split = [level for level in f.levels if level.children]
-    placing = c.place * sum(level.nodes for level in split)
+    placing = c.place * sum(math.ceil(level.nodes / ranks) for level in split)
     routing = c.route * f.rows * len(split)
     root = sum(seconds * math.ceil(fits / ranks) / fits for fits, seconds in c.root)
     large = sum(math.ceil(level.nodes / ranks) for level in f.levels[1:])
@@ -211,7 +211,7 @@ def parts(c: Costs, ranks: int) -> list[Part]:
     return [
         Part("reading", c.reading / ranks, c.reading),
         Part("root", root, sum(seconds for _, seconds in c.root)),
-        Part("placing", placing, placing * ranks),
+        Part("placing", placing, c.place * sum(level.nodes for level in split)),
         Part("routing", routing / ranks, routing),
         Part(
             "large", c.fit * large, c.fit * sum(level.nodes for level in f.levels[1:])
@@ -364,7 +364,7 @@ class Share(NamedTuple):
 
 def shares(list_: Sequence[Part], ranks: int) -> list[Share]:
     """Parts with what one process would take for them."""
-    everybodys = ("placing", "finish")
+    everybodys = ("finish",)
     return [
         Share(p.name, p.longest, p.longest if p.name in everybodys else p.work)
         for p in list_
