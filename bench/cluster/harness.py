@@ -112,6 +112,8 @@ class Hosts:
         self.wire: subprocess.Popen | None = None
 
     def __enter__(self) -> Hosts:
+        # Who is ended leaves no namespaces behind.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             self._make()
         except (subprocess.CalledProcessError, OSError) as error:
