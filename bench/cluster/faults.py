@@ -79,15 +79,7 @@ class Trial:
         self.random = random.Random(options.seed)
 
     def command(self, ranks: int, model: pathlib.Path, keep: pathlib.Path) -> list[str]:
-        words = [
-            self.options.ramify,
-            "train",
-            self.table,
-            "--target",
-            "c9",
-            "-o",
-            model,
-        ]
+        words = harness.training(self.options.ramify, self.table, model)
         words += ["--node-rows", self.options.node_rows, "--verbose", "--resume", keep]
         return harness.here(ranks, words + harness.SMALL)
 

@@ -168,7 +168,7 @@ def phases(f: Facts, ranks: int) -> dict[str, list[Transfer]]:
             Transfer("exchange", len(split), placing * row),
             Transfer(
                 "sum",
-                len(split),
+                2 * len(split),
                 COUNT * (1 + f.arity * pad(f.routes)) * sum(x.nodes for x in split),
             ),
         ],

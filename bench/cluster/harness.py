@@ -77,6 +77,11 @@ def table(folder: pathlib.Path, rows: int) -> pathlib.Path:
     return path
 
 
+def training(ramify: object, table: pathlib.Path, model: pathlib.Path) -> list[object]:
+    """The words of a training on the generated table."""
+    return [ramify, "train", table, "--target", "c9", "-o", model]
+
+
 def digest(path: pathlib.Path) -> str:
     """Of a file's bytes; "none" where there is no file."""
     if not path.exists():

@@ -105,15 +105,7 @@ class Measuring:
         self.peak = options.folder / "model.peak"
 
     def words(self, *extra: object) -> list[object]:
-        words = [
-            self.options.ramify,
-            "train",
-            self.table,
-            "--target",
-            "c9",
-            "-o",
-            self.model,
-        ]
+        words = harness.training(self.options.ramify, self.table, self.model)
         words += ["--node-rows", self.options.node_rows, "--verbose", "--threads", "1"]
         return [*words, *self.more, *extra]
 

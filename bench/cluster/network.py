@@ -53,15 +53,7 @@ class Network:
         )
 
     def words(self) -> list[object]:
-        words = [
-            self.options.ramify,
-            "train",
-            self.table,
-            "--target",
-            "c9",
-            "-o",
-            self.model,
-        ]
+        words = harness.training(self.options.ramify, self.table, self.model)
         return [
             *words,
             "--node-rows",

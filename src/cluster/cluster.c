@@ -323,6 +323,24 @@ ramify_status ramify_cluster_sum(ramify_context *context, uint64_t *values, size
     return RAMIFY_OK;
 }
 
+ramify_status ramify_cluster_join_floats(ramify_context *context, float *values, size_t count_) {
+    uint64_t *bits = ramify_allocate(context, count_, sizeof *bits);
+    if (!bits)
+        return RAMIFY_ERROR_MEMORY;
+    for (size_t i = 0; i < count_; i++) {
+        uint32_t word;
+        memcpy(&word, &values[i], sizeof word);
+        bits[i] = word;
+    }
+    ramify_status status = ramify_cluster_sum(context, bits, count_);
+    for (size_t i = 0; status == RAMIFY_OK && i < count_; i++) {
+        const uint32_t word = (uint32_t)bits[i];
+        memcpy(&values[i], &word, sizeof word);
+    }
+    ramify_release(context, bits);
+    return status;
+}
+
 ramify_status ramify_cluster_meet(ramify_context *context) {
     uint64_t nothing = 0;
     return ramify_cluster_sum(context, &nothing, 1);

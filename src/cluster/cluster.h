@@ -39,6 +39,10 @@ ramify_status ramify_cluster_exchange(ramify_context *context, const void *out,
 /* values[count] become their sums over all ranks. */
 ramify_status ramify_cluster_sum(ramify_context *context, uint64_t *values, size_t count);
 
+/* values[count], of which every one is 0 on all ranks but the one that has it, become what that rank has, to the
+ * bit. */
+ramify_status ramify_cluster_join_floats(ramify_context *context, float *values, size_t count);
+
 /* Returns when all ranks have come here. */
 ramify_status ramify_cluster_meet(ramify_context *context);
 

@@ -12,12 +12,11 @@ typedef struct ramify_divided_growth {
     ramify_context *context;
     ramify_stem stem; /* the root's, with the routing space */
     size_t features_stride, routes_stride;
-    size_t floats;      /* of a record, with where it was early on if that is noted */
-    size_t own_floats;  /* of these, the record */
-    uint64_t key;       /* of fits: what all of them depend on */
-    ramify_grown *top;  /* large nodes and the roots of subtrees, of which rows are NULL */
-    uint32_t *node;     /* rows here: the node of `top` that each is at */
-    uint32_t large_end; /* nodes before this have been split, or are leaves of their own */
+    size_t floats;     /* of a record, with where it was early on if that is noted */
+    size_t own_floats; /* of these, the record */
+    uint64_t key;      /* of fits: what all of them depend on */
+    ramify_grown *top; /* large nodes and the roots of subtrees, of which rows are NULL */
+    uint32_t *node;    /* rows here: the node of `top` that each is at */
 } ramify_divided_growth;
 
 /* Rows of some nodes, brought together: rows[first[s] .. first[s + 1]) of slot s, in the order of the whole
@@ -35,7 +34,7 @@ ramify_status ramify_divided_collect(const ramify_divided_growth *growth, const 
 void ramify_collected_clear(ramify_context *context, ramify_collected *collected);
 
 /* Fine-tunes an expert of node `index` on the problem's rows, from its parent's: record[floats]. *better: it
- * is to be kept. fits: for trees of this rank's own. */
+ * is to be kept.  */
 ramify_status ramify_divided_fit(const ramify_divided_growth *growth, uint32_t index,
                                  const ramify_problem *problem, const float *features,
                                  float *record, bool *better, double *row_visits);

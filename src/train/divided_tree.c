@@ -279,7 +279,7 @@ typedef struct placing {
     const uint32_t *parent; /* of each slot */
     uint32_t arity;
     float *prototypes; /* slots x arity x routes_stride */
-    uint32_t *found;   /* slots */
+    uint64_t *found;   /* slots */
 } placing;
 
 /* Task: prototypes of one node. */
@@ -296,38 +296,15 @@ static ramify_status place(void *argument, size_t task, uint32_t worker) {
     RAMIFY_TRY(ramify_packed_problem(g->divided, p->rows->rows + first * g->divided->width, count,
                                      &problem));
     ramify_status status = ramify_routing_points(problem, g->plan->route, g->plan->routes, &points);
+    uint32_t found = 0;
     if (status == RAMIFY_OK)
-        status = ramify_prototypes_find(
-            problem, plan->partition, points, g->routes_stride, g->plan->routes, problem->train,
-            p->arity, plan->expert.seed, g->top->nodes[p->parent[task]].key,
-            p->prototypes + task * p->arity * g->routes_stride, &p->found[task]);
+        status = ramify_prototypes_find(problem, plan->partition, points, g->routes_stride,
+                                        g->plan->routes, problem->train, p->arity,
+                                        plan->expert.seed, g->top->nodes[p->parent[task]].key,
+                                        p->prototypes + task * p->arity * g->routes_stride, &found);
+    p->found[task] = found;
     ramify_release(g->context, points);
     ramify_problem_destroy(g->context, &problem);
-    return status;
-}
-
-/* What one rank has placed of a node, to all: of every number all but one rank have a zero. */
-static ramify_status share_prototypes(const placing *p, uint32_t slots) {
-    ramify_context *context = p->growth->context;
-    const size_t floats = p->arity * p->growth->routes_stride, numbers = 1 + floats;
-    uint64_t *bits = ramify_allocate_zeroed(context, slots * numbers, sizeof *bits);
-    if (!bits)
-        return RAMIFY_ERROR_MEMORY;
-    for (size_t i = 0; i < slots * numbers; i++) {
-        uint32_t word = p->found[i / numbers];
-        if (i % numbers > 0)
-            memcpy(&word, &p->prototypes[i / numbers * floats + i % numbers - 1], sizeof word);
-        bits[i] = word;
-    }
-    ramify_status status = ramify_cluster_sum(context, bits, slots * numbers);
-    for (size_t i = 0; status == RAMIFY_OK && i < slots * numbers; i++) {
-        const uint32_t word = (uint32_t)bits[i];
-        if (i % numbers > 0)
-            memcpy(&p->prototypes[i / numbers * floats + i % numbers - 1], &word, sizeof word);
-        else
-            p->found[i / numbers] = word;
-    }
-    ramify_release(context, bits);
     return status;
 }
 
@@ -360,15 +337,18 @@ static ramify_status place_children(ramify_divided_growth *g, const uint32_t *sl
     if (status == RAMIFY_OK)
         status = ramify_parallel(context, slots, place, &p);
     if (status == RAMIFY_OK)
-        status = share_prototypes(&p, slots);
+        status = ramify_cluster_join_floats(context, p.prototypes,
+                                            (size_t)slots * p.arity * g->routes_stride);
+    if (status == RAMIFY_OK)
+        status = ramify_cluster_sum(context, p.found, slots);
     for (uint32_t s = 0; status == RAMIFY_OK && s < slots; s++) {
         ramify_grown_node *node = &g->top->nodes[parent[s]];
         if (p.found[s] < 2)
             continue;
         const uint32_t first = g->top->node_count;
-        node->children = p.found[s];
+        node->children = (uint32_t)p.found[s];
         node->first_child = first;
-        g->top->leaf_count += p.found[s] - 1;
+        g->top->leaf_count += node->children - 1;
         const ramify_grown_node from = *node;
         for (uint32_t k = 0; status == RAMIFY_OK && k < p.found[s]; k++) {
             ramify_grown_node child = {.parent = parent[s],
@@ -412,20 +392,9 @@ static ramify_status route_rows(void *argument, size_t task, uint32_t worker) {
         ramify_stem_route(d->kernels, &g->stem, block, plain, stride, points, g->routes_stride);
         for (size_t i = 0; i < block; i++) {
             const ramify_grown_node *node = &g->top->nodes[g->node[first + at + i]];
-            float least = INFINITY;
-            uint32_t nearest = node->first_child;
-            for (uint32_t k = 0; k < node->children; k++) {
-                float distance;
-                d->kernels->distances(
-                    1, 1, g->plan->routes, points + i * g->routes_stride, g->routes_stride,
-                    g->top->nodes[node->first_child + k].prototype, g->routes_stride, &distance, 1);
-                if (distance < least) {
-                    least = distance;
-                    nearest = node->first_child + k;
-                }
-            }
             if (node->children > 0)
-                g->node[first + at + i] = nearest;
+                g->node[first + at + i] = ramify_grown_nearest(
+                    d->kernels, g->top, node, points + i * g->routes_stride, g->plan->routes);
         }
         if (ramify_cancelled(g->context))
             status = ramify_fail(g->context, RAMIFY_STOPPED, "stopped");

@@ -74,6 +74,10 @@ void ramify_grown_destroy(ramify_context *context, ramify_grown **grown);
 ramify_status ramify_grown_place(const ramify_problem *problem, const float *points, size_t routes,
                                  ramify_grown *grown);
 
+/* The child of an inner node that is nearest to point[pad(routes)], the first of those that are equally near. */
+uint32_t ramify_grown_nearest(const ramify_kernels *kernels, const ramify_grown *grown,
+                              const ramify_grown_node *node, const float *point, size_t routes);
+
 /* Adds a node, or a record, whose memory the tree takes over on success. */
 ramify_status ramify_grown_add_node(ramify_context *context, ramify_grown *grown,
                                     const ramify_grown_node *node);

@@ -7,24 +7,28 @@
 #include <math.h>
 #include <string.h>
 
-static uint32_t leaf_of(const ramify_problem *problem, const float *point, size_t stride,
-                        size_t routes, const ramify_grown *grown) {
-    uint32_t at = 0;
-    while (grown->nodes[at].children > 0) {
-        const ramify_grown_node *node = &grown->nodes[at];
-        float least = INFINITY;
-        at = node->first_child;
-        for (uint32_t k = 0; k < node->children; k++) {
-            float distance;
-            problem->kernels->distances(1, 1, routes, point, stride,
-                                        grown->nodes[node->first_child + k].prototype, stride,
-                                        &distance, 1);
-            if (distance < least) {
-                least = distance;
-                at = node->first_child + k;
-            }
+uint32_t ramify_grown_nearest(const ramify_kernels *kernels, const ramify_grown *grown,
+                              const ramify_grown_node *node, const float *point, size_t routes) {
+    const size_t stride = ramify_pad(routes);
+    float least = INFINITY;
+    uint32_t nearest = node->first_child;
+    for (uint32_t k = node->first_child; k < node->first_child + node->children; k++) {
+        float distance;
+        kernels->distances(1, 1, routes, point, stride, grown->nodes[k].prototype, stride,
+                           &distance, 1);
+        if (distance < least) {
+            least = distance;
+            nearest = k;
         }
     }
+    return nearest;
+}
+
+static uint32_t leaf_of(const ramify_problem *problem, const float *point, size_t routes,
+                        const ramify_grown *grown) {
+    uint32_t at = 0;
+    while (grown->nodes[at].children > 0)
+        at = ramify_grown_nearest(problem->kernels, grown, &grown->nodes[at], point, routes);
     return at;
 }
 
@@ -43,7 +47,7 @@ ramify_status ramify_grown_place(const ramify_problem *problem, const float *poi
     for (int part = 0; status == RAMIFY_OK && part < 3; part++)
         for (size_t i = 0; i < parts[part].count; i++) {
             const uint32_t row = parts[part].row[i];
-            leaf[row] = leaf_of(problem, points + row * stride, stride, routes, grown);
+            leaf[row] = leaf_of(problem, points + row * stride, routes, grown);
             ramify_grown_node *node = &grown->nodes[leaf[row]];
             size_t *const counts[] = {&node->train_count, &node->select_count, &node->report_count};
             ++*counts[part];

@@ -89,26 +89,6 @@ static uint32_t rank_of(const ramify_context *context, const ramify_grown *grown
     return grown->owner ? index % ramify_cluster_size(context) : ramify_cluster_rank(context);
 }
 
-/* What single ranks have computed, to all: of every number all but one rank have a zero. */
-static ramify_status share_outputs(ramify_context *context, float *output, size_t floats) {
-    uint64_t *bits = ramify_allocate(context, floats, sizeof *bits);
-    if (!bits)
-        return RAMIFY_ERROR_MEMORY;
-    for (size_t i = 0; i < floats; i++) {
-        uint32_t word;
-        memcpy(&word, &output[i], sizeof word);
-        bits[i] = word;
-    }
-    ramify_cluster_phase(context, "outputs for the temperature");
-    ramify_status status = ramify_cluster_sum(context, bits, floats);
-    for (size_t i = 0; status == RAMIFY_OK && i < floats; i++) {
-        const uint32_t word = (uint32_t)bits[i];
-        memcpy(&output[i], &word, sizeof word);
-    }
-    ramify_release(context, bits);
-    return status;
-}
-
 /* Outputs of the experts on the select rows of their leaves, leaf after leaf: output[count x
  * pad(outputs)] of row[count]. */
 static ramify_status gather_answers(const ramify_problem *problem, const ramify_root *root,
@@ -131,7 +111,10 @@ static ramify_status gather_answers(const ramify_problem *problem, const ramify_
         memcpy(row + *count, select.row, select.count * sizeof *row);
         *count += select.count;
     }
-    return grown->owner ? share_outputs(context, output, *count * stride) : RAMIFY_OK;
+    if (!grown->owner)
+        return RAMIFY_OK;
+    ramify_cluster_phase(context, "outputs for the temperature");
+    return ramify_cluster_join_floats(context, output, *count * stride);
 }
 
 ramify_status ramify_temperature_fit(const ramify_problem *problem, const ramify_root *root,
