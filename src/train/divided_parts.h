@@ -39,6 +39,13 @@ ramify_status ramify_divided_fit(const ramify_divided_growth *growth, uint32_t i
                                  const ramify_problem *problem, const float *features,
                                  float *record, bool *better, double *row_visits);
 
+/* What such a fit ends with, as bytes of this size, and back: record[floats]. */
+size_t ramify_divided_result_bytes(const ramify_divided_growth *growth);
+void ramify_divided_pack(const ramify_divided_growth *growth, bool better, double row_visits,
+                         const float *record, void *result);
+void ramify_divided_unpack(const ramify_divided_growth *growth, const void *result, bool *better,
+                           double *row_visits, float *record);
+
 /* features[rows x features_stride] of a problem's rows; freed with ramify_release. */
 ramify_status ramify_divided_features(const ramify_divided_growth *growth,
                                       const ramify_problem *problem, float **features);

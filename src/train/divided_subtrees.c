@@ -89,25 +89,19 @@ static uint64_t root_key(const void *argument, size_t task) {
 
 static size_t root_size(const void *argument, size_t task) {
     (void)task;
-    return 2 * sizeof(double) + ((const root_fit *)argument)->all->growth->floats * sizeof(float);
+    return ramify_divided_result_bytes(((const root_fit *)argument)->all->growth);
 }
 
 static void pack_root(const void *argument, size_t task, void *result) {
     (void)task;
     const root_fit *f = argument;
-    const double head[2] = {f->of->better, f->of->row_visits};
-    memcpy(result, head, sizeof head);
-    memcpy((char *)result + sizeof head, f->record, f->all->growth->floats * sizeof(float));
+    ramify_divided_pack(f->all->growth, f->of->better, f->of->row_visits, f->record, result);
 }
 
 static ramify_status unpack_root(void *argument, size_t task, const void *result) {
     (void)task;
-    root_fit *f = argument;
-    double head[2];
-    memcpy(head, result, sizeof head);
-    memcpy(f->record, (const char *)result + sizeof head, f->all->growth->floats * sizeof(float));
-    f->of->better = head[0] != 0;
-    f->of->row_visits = head[1];
+    const root_fit *f = argument;
+    ramify_divided_unpack(f->all->growth, result, &f->of->better, &f->of->row_visits, f->record);
     return RAMIFY_OK;
 }
 

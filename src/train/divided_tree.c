@@ -109,6 +109,26 @@ ramify_status ramify_divided_fit(const ramify_divided_growth *g, uint32_t index,
     return status;
 }
 
+size_t ramify_divided_result_bytes(const ramify_divided_growth *g) {
+    return 2 * sizeof(double) + g->floats * sizeof(float);
+}
+
+void ramify_divided_pack(const ramify_divided_growth *g, bool better, double row_visits,
+                         const float *record, void *result) {
+    const double head[2] = {better, row_visits};
+    memcpy(result, head, sizeof head);
+    memcpy((char *)result + sizeof head, record, g->floats * sizeof *record);
+}
+
+void ramify_divided_unpack(const ramify_divided_growth *g, const void *result, bool *better,
+                           double *row_visits, float *record) {
+    double head[2];
+    memcpy(head, result, sizeof head);
+    memcpy(record, (const char *)result + sizeof head, g->floats * sizeof *record);
+    *better = head[0] != 0;
+    *row_visits = head[1];
+}
+
 /* ---- large children ---- */
 
 typedef struct child_fit {
@@ -139,28 +159,22 @@ static uint64_t child_key(const void *argument, size_t task) {
 
 static size_t child_size(const void *argument, size_t task) {
     (void)task;
-    return 2 * sizeof(double) + ((const children *)argument)->growth->floats * sizeof(float);
+    return ramify_divided_result_bytes(((const children *)argument)->growth);
 }
 
 static void pack_child(const void *argument, size_t task, void *result) {
     const children *c = argument;
     const child_fit *fit = &c->fit[task];
-    const double head[2] = {fit->better, fit->row_visits};
-    memcpy(result, head, sizeof head);
-    memcpy((char *)result + sizeof head, fit->record, c->growth->floats * sizeof(float));
+    ramify_divided_pack(c->growth, fit->better, fit->row_visits, fit->record, result);
 }
 
 static ramify_status unpack_child(void *argument, size_t task, const void *result) {
     const children *c = argument;
     child_fit *fit = &c->fit[task];
-    double head[2];
     fit->record = ramify_allocate(c->growth->context, c->growth->floats, sizeof(float));
     if (!fit->record)
         return RAMIFY_ERROR_MEMORY;
-    memcpy(head, result, sizeof head);
-    memcpy(fit->record, (const char *)result + sizeof head, c->growth->floats * sizeof(float));
-    fit->better = head[0] != 0;
-    fit->row_visits = head[1];
+    ramify_divided_unpack(c->growth, result, &fit->better, &fit->row_visits, fit->record);
     return RAMIFY_OK;
 }
 
